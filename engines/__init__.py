@@ -1,0 +1,1 @@
+"""The engine room: everything headless. Imports neither Textual nor Rich."""

@@ -1,0 +1,1 @@
+"""The packaged demo model, its card and the script that trains it."""

@@ -1,0 +1,98 @@
+"""The verdict and its bill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class VerdictKind(StrEnum):
+    """The answers there are; the command line prints these values."""
+
+    FITS = "fits"
+    FITS_EXPERTS_ON_CPU = "fits-experts-on-cpu"
+    FITS_PARTIAL = "fits-partial"
+    CPU_ONLY = "cpu-only"
+    DOES_NOT_FIT = "does-not-fit"
+    CANNOT_RUN = "cannot-run"
+    NOT_JUDGED = "not-judged"
+
+
+VerdictSource = Literal["closed-form", "engine", "measured", "needs-dry-run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The memory a verdict is judged against.
+
+    Attributes:
+        name: as shown (``RTX 3060 12GB``).
+        usable_bytes: what a process could have on an empty card (driver reserve taken off).
+        free_bytes: what is free now; equals ``usable_bytes`` for a what-if card.
+        what_if: the card is assumed, not present.
+        ram_bytes: host memory available for weights kept on the CPU.
+    """
+
+    name: str
+    usable_bytes: int
+    free_bytes: int
+    what_if: bool
+    ram_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Where the bytes go, for exactly one plan."""
+
+    weights_gpu_bytes: int = 0
+    weights_host_bytes: int = 0
+    kv_gpu_bytes: int = 0
+    kv_host_bytes: int = 0
+    compute_gpu_bytes: int = 0
+    compute_host_bytes: int = 0
+    context_overhead_bytes: int = 0
+    margin_bytes: int = 0
+
+    @property
+    def total_gpu_bytes(self) -> int:
+        """Everything on the GPU without the margin."""
+        return (
+            self.weights_gpu_bytes
+            + self.kv_gpu_bytes
+            + self.compute_gpu_bytes
+            + self.context_overhead_bytes
+        )
+
+    @property
+    def total_host_bytes(self) -> int:
+        """Everything in host memory."""
+        return self.weights_host_bytes + self.kv_host_bytes + self.compute_host_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Does it fit, how, and how do we know.
+
+    Attributes:
+        kind: the answer.
+        source: how it was found.
+        reason: one sentence for people; always there, so colour is never the only carrier.
+        bill: the terms; None when not judged.
+        layers_gpu: blocks on the GPU.
+        layers: ``block_count``.
+        gpu_layers: the same as llama.cpp counts (k blocks and the output layer: ``k + 1``; 0: none).
+        max_context_tokens: largest context for which the kind stays ``fits`` on this card, capped
+            at the trained context; 0 when nothing fits; None when not judged.
+        decode_tps: predicted decode rate at depth 0 as (low, middle, high); None when not derivable.
+    """
+
+    kind: VerdictKind
+    source: VerdictSource
+    reason: str
+    bill: Bill | None = None
+    layers_gpu: int = 0
+    layers: int = 0
+    gpu_layers: int = 0
+    max_context_tokens: int | None = None
+    decode_tps: tuple[float, float, float] | None = None

@@ -1,0 +1,1 @@
+"""Header readers for model files."""

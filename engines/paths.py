@@ -1,0 +1,36 @@
+"""Where files live: the XDG base directories, made private (0700) when first used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_APP = "modeldeck"
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable, "")
+    base = Path(value) if value.startswith("/") else Path.home() / fallback
+    return base / _APP
+
+
+def config_dir() -> Path:
+    """``$XDG_CONFIG_HOME/modeldeck``; not created."""
+    return _xdg("XDG_CONFIG_HOME", ".config")
+
+
+def data_dir() -> Path:
+    """``$XDG_DATA_HOME/modeldeck``; not created."""
+    return _xdg("XDG_DATA_HOME", ".local/share")
+
+
+def cache_dir() -> Path:
+    """``$XDG_CACHE_HOME/modeldeck``; not created."""
+    return _xdg("XDG_CACHE_HOME", ".cache")
+
+
+def private_dir(path: Path) -> Path:
+    """``path`` as a directory only its owner can enter. Raises OSError when it cannot be made."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path

@@ -1,0 +1,356 @@
+"""Frozen records that every room shares. Units are in the names; bytes are bytes everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+HParam = int | float | bool | str | tuple[int, ...] | tuple[float, ...] | tuple[bool, ...]
+
+
+class ModelFormat(StrEnum):
+    """How weights are stored on disk."""
+
+    GGUF = "gguf"
+
+
+class Source(StrEnum):
+    """The store a model was found in."""
+
+    FOLDER = "folder"
+    HUGGING_FACE = "hugging-face"
+    LLAMA_CPP = "llama.cpp"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWeights:
+    """Bytes of one repeated block (``blk.N``), as stored in the file.
+
+    Attributes:
+        index: N of ``blk.N``.
+        dense_bytes: all tensors but the routed experts.
+        expert_bytes: routed experts (``ffn_*_exps``); 0 in a dense model.
+        cuda_padding_bytes: what CUDA adds when rows are no multiple of 512 elements and for
+            128-byte alignment (llama.cpp ggml-cuda buffer type).
+    """
+
+    index: int
+    dense_bytes: int
+    expert_bytes: int
+    cuda_padding_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightTable:
+    """The tensor table, summed by where llama.cpp may put each tensor.
+
+    Attributes:
+        blocks: one entry per ``blk.N``, ascending.
+        token_embedding_bytes: ``token_embd``: always in host memory.
+        host_only_bytes: other tables that never leave the host (``per_layer_token_embd``, …).
+        output_bytes: ``output.weight`` and ``output_norm``; the output layer moves to the GPU first.
+        output_tied: no ``output.weight``: the token embedding serves twice (host and GPU).
+        other_bytes: whatever fits none of the above (placed with the output).
+    """
+
+    blocks: tuple[BlockWeights, ...] = ()
+    token_embedding_bytes: int = 0
+    host_only_bytes: int = 0
+    output_bytes: int = 0
+    output_tied: bool = False
+    other_bytes: int = 0
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all tensors as stored: each tensor once."""
+        blocks = sum(block.dense_bytes + block.expert_bytes for block in self.blocks)
+        rest = self.token_embedding_bytes + self.host_only_bytes + self.output_bytes
+        return blocks + rest + self.other_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHeader:
+    """What a model file says of itself, without its weights and its vocabulary.
+
+    Attributes:
+        architecture: ``general.architecture``, cleaned.
+        name: ``general.name``, cleaned; empty when the file has none.
+        parameters: elements over all tensors.
+        quantisation: the file's type by name (``Q4_K_M``), from ``general.file_type`` or, where
+            that is missing, the type most weight bytes have.
+        context_length: trained context in tokens; 0 when unknown.
+        vocabulary_size: tokens in the vocabulary; 0 when unknown.
+        has_chat_template: the header carries a chat template.
+        hparams: scalars and short numeric arrays of the metadata, keys as in the file; the
+            tokenizer's tables and texts over 256 characters are left out.
+        weights: the tensor table, summed.
+        tensor_count: tensors over all parts of a split model.
+    """
+
+    architecture: str
+    name: str
+    parameters: int
+    quantisation: str
+    context_length: int
+    vocabulary_size: int
+    has_chat_template: bool
+    hparams: Mapping[str, HParam]
+    weights: WeightTable
+    tensor_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """One model on this machine: one row of the list.
+
+    Attributes:
+        name: the file's stem, cleaned (a split model: without ``-00001-of-00003``).
+        path: the file to hand to an engine (a split model: its first part), as found.
+        files: every file of the model, ``path`` first.
+        source: the store it was found in.
+        format: how it is stored.
+        size_bytes: over all files.
+        header: what the file says of itself; None when ``problem`` says why.
+        problem: one sentence; None when the model is sound.
+    """
+
+    name: str
+    path: Path
+    files: tuple[Path, ...]
+    source: Source
+    format: ModelFormat
+    size_bytes: int
+    header: ModelHeader | None = None
+    problem: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Stable identity of the row: the path to its first file."""
+        return str(self.path)
+
+
+KvType = Literal["f16", "q8_0", "q4_0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Exactly how a model is to be loaded; engines pass it on whole and do not rewrite it.
+
+    Attributes:
+        context_tokens: total over all slots.
+        kv_type: type of both K and V cache.
+        slots: sequences in one unified cache.
+        batch_tokens: logical batch.
+        micro_batch_tokens: physical batch; sets the compute buffer's size.
+        flash_attention: on or off, never ``auto``.
+        gpu_layers: as llama.cpp counts: the output layer is the first moved, so k blocks on the
+            GPU is ``k + 1``; 0 is CPU only, ``ALL_LAYERS`` everything.
+        cpu_moe_blocks: blocks whose experts stay on the CPU (``--n-cpu-moe``).
+        threads: CPU threads for decode and prefill; 0 lets the adapter choose.
+        mmap: map weights instead of reading them.
+    """
+
+    context_tokens: int = 4096
+    kv_type: KvType = "f16"
+    slots: int = 1
+    batch_tokens: int = 2048
+    micro_batch_tokens: int = 512
+    flash_attention: bool = True
+    gpu_layers: int = 999
+    cpu_moe_blocks: int = 0
+    threads: int = 0
+    mmap: bool = True
+
+
+ALL_LAYERS = 999
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """One step of a load.
+
+    Attributes:
+        stage: what is happening, in a word or two (``starting``, ``reading weights``, ``warming up``).
+        fraction: 0…1 of the whole load, or None when the engine does not say.
+    """
+
+    stage: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that an engine holds ready.
+
+    Attributes:
+        instance: the engine's own handle; unique while the engine object lives.
+        engine: name of the adapter.
+        engine_build: the engine's version as it reports it.
+        model: the model as it was found.
+        plan: what it was loaded with.
+        context_tokens: what the engine says it has (its own rounding applied).
+        pid: the process that holds the weights, or None when it is not on this machine.
+        load_ns: from the request to ready, by our clock.
+        device: where it runs, in the engine's words (``CPU``, ``CUDA0``).
+    """
+
+    instance: str
+    engine: str
+    engine_build: str
+    model: LocalModel
+    plan: Plan
+    context_tokens: int
+    pid: int | None
+    load_ns: int
+    device: str
+
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn of a conversation, as an engine is told it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn. None leaves the engine's default."""
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A conversation to go on with. The system prompt is the first message, when there is one."""
+
+    instance: str
+    messages: tuple[ChatMessage, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+ClockSource = Literal["engine", "wall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Counts and times of one reply so far, in nanoseconds, with who measured them.
+
+    Attributes:
+        source: ``engine`` when the engine reported them, ``wall`` when we clocked them.
+        prompt_tokens: tokens of the prompt that were computed (cached ones are not).
+        cached_tokens: prompt tokens taken from the cache.
+        prefill_ns: time over ``prompt_tokens``.
+        decoded_tokens: tokens generated so far.
+        decode_ns: time over ``decoded_tokens``.
+    """
+
+    source: ClockSource
+    prompt_tokens: int
+    cached_tokens: int
+    prefill_ns: int
+    decoded_tokens: int
+    decode_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillProgress:
+    """The prompt is being computed: ``processed`` of ``total`` tokens, ``cached`` of them free."""
+
+    processed: int
+    total: int
+    cached: int
+    elapsed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer. ``timings`` are the engine's running totals, when it gives them."""
+
+    text: str
+    timings: Timings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The next piece of the model's reasoning, apart from the answer."""
+
+    text: str
+    timings: Timings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Final counts of a reply. ``prompt_tokens`` includes the cached ones."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    timings: Timings | None
+
+
+StopReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The reply has ended: at an end token (``stop``), at a limit (``length``) or by request."""
+
+    reason: StopReason
+
+
+ChatEvent = PrefillProgress | TextDelta | ReasoningDelta | Usage | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device an engine can run on, as the engine names it."""
+
+    name: str
+    description: str
+    memory_total_bytes: int | None
+    memory_free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether an engine can be used here.
+
+    Attributes:
+        available: it can load a model now.
+        build: version or build, empty when unknown.
+        where: the binary or package it would run.
+        devices: what it can run on.
+        problem: one sentence when it is not available, else empty.
+        next_step: the command or step that would make it available, else empty.
+    """
+
+    available: bool
+    build: str = ""
+    where: str = ""
+    devices: tuple[Device, ...] = ()
+    problem: str = ""
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Who an engine is, known without starting it."""
+
+    name: str
+    title: str
+    formats: frozenset[ModelFormat]
+    summary: str

@@ -1,0 +1,1 @@
+"""Child processes that hold what may crash: started, watched, reaped."""

@@ -1,0 +1,149 @@
+"""The registry of actions: everything a key can do, named once.
+
+Bindings, the user's keymap, the command palette, the help screen, ``docs/keys.md`` and the demo
+model's training text are all derived from ``ACTIONS``; nothing else in the face names a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Place = Literal["everywhere", "models", "chat", "engines"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the user can do.
+
+    Attributes:
+        id: stable name, ``place.verb``; the key of the user's ``[keys]`` table.
+        keys: Textual key names, the preferred one first. Single printable keys act only when no
+            text field has the focus; keys with ``ctrl`` act always.
+        label: one or two words for the key line.
+        description: a sentence without a full stop, for help, palette and the demo model.
+        place: where the action is valid.
+        shown: whether the key line at the bottom shows it.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    description: str
+    place: Place
+    shown: bool = True
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("everywhere.models", ("1",), "Models", "go to the list of models on this machine", "everywhere", False),
+    Action("everywhere.chat", ("4",), "Chat", "go to the chat and its speed panel", "everywhere", False),
+    Action("everywhere.engines", ("6",), "Engines", "see which engines are installed", "everywhere", False),
+    Action("everywhere.palette", ("ctrl+p",), "everything", "open the command palette to find anything", "everywhere"),
+    Action("everywhere.help", ("question_mark",), "help", "show the keys that work right now", "everywhere"),
+    Action("everywhere.log", ("l",), "log", "read the log of the running engine", "everywhere", False),
+    Action("everywhere.theme", ("t",), "theme", "change the colour theme", "everywhere", False),
+    Action("everywhere.leave", ("escape",), "leave", "leave a text field or close a panel", "everywhere", False),
+    Action("everywhere.quit", ("q", "ctrl+q"), "quit", "quit the deck", "everywhere", False),
+    Action("models.chat", ("enter",), "chat", "load the model under the cursor and chat with it", "models"),
+    Action("models.filter", ("slash",), "filter", "filter the list of models by name", "models"),
+    Action("models.sort", ("s",), "sort", "sort the list by the next column", "models"),
+    Action("models.context", ("c",), "context", "change the context size the verdicts are for", "models"),
+    Action("models.kv", ("k",), "kv", "change the type of the KV cache", "models"),
+    Action("models.unload", ("u",), "unload", "unload the model and free its memory", "models"),
+    Action("models.rescan", ("r",), "rescan", "look through the model folders again", "models", False),
+    Action("models.copy_command", ("y",), "copy command", "copy the command that starts this model", "models"),
+    Action("models.demo", ("d",), "demo", "chat with the small built-in demo model", "models", False),
+    Action("chat.send", ("enter",), "send", "send the message", "chat"),
+    Action("chat.newline", ("ctrl+j",), "newline", "start a new line in the message", "chat"),
+    Action("chat.stop", ("escape",), "stop", "stop the answer that is being written", "chat"),
+    Action("chat.switch", ("ctrl+o",), "switch model", "switch to another model and keep the conversation", "chat"),
+    Action("chat.again", ("ctrl+r",), "again", "ask the last question again", "chat"),
+    Action("chat.new", ("ctrl+n",), "new chat", "begin a new conversation", "chat"),
+    Action("chat.settings", ("ctrl+t",), "sampling", "set the system prompt and the sampling parameters", "chat"),
+    Action("chat.reasoning", ("ctrl+g",), "reasoning", "fold or unfold the reasoning of the model", "chat", False),
+    Action("chat.copy", ("y",), "copy", "copy the last answer", "chat", False),
+    Action("chat.prompt", ("i",), "write", "go back to the message field", "chat", False),
+    Action("chat.unload", ("u",), "unload", "unload the model and free its memory", "chat", False),
+    Action("engines.rescan", ("r",), "rescan", "look for installed engines again", "engines"),
+    Action("engines.copy_command", ("y",), "copy command", "copy the command that installs the engine", "engines"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One subcommand of the command line: its name and a sentence saying what it does."""
+
+    name: str
+    description: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("ls", "list the models on this machine"),
+    Command("chat", "chat with a model from the shell"),
+    Command("engines", "list the engines and how to install them"),
+    Command("gpu", "show the GPU and its memory"),
+    Command("demo", "chat with the built-in demo model"),
+    Command("keys", "print every key of the deck"),
+)
+
+_KEY_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "escape": "esc",
+    "enter": "enter",
+    "space": "space",
+}
+
+
+def key_name(key: str) -> str:
+    """How a key is written for people: ``question_mark`` is ``?``, ``escape`` is ``esc``."""
+    return _KEY_NAMES.get(key, key)
+
+
+def actions_of(place: Place) -> tuple[Action, ...]:
+    """The actions valid in ``place``: its own first, then those valid everywhere."""
+    own = tuple(action for action in ACTIONS if action.place == place)
+    return own if place == "everywhere" else own + actions_of("everywhere")
+
+
+def action(action_id: str) -> Action:
+    """The action called ``action_id``. Raises KeyError when there is none."""
+    for candidate in ACTIONS:
+        if candidate.id == action_id:
+            return candidate
+    raise KeyError(action_id)
+
+
+def remapped(actions: Iterable[Action], keymap: Mapping[str, tuple[str, ...]]) -> tuple[Action, ...]:
+    """The same actions with the user's keys (action id to keys) in place of the defaults."""
+    return tuple(
+        Action(a.id, keymap.get(a.id, a.keys), a.label, a.description, a.place, a.shown)
+        for a in actions
+    )  # fmt: skip
+
+
+def help_text() -> dict[str, object]:
+    """Every key and command as plain data: the text the demo model is trained from."""
+    return {
+        "actions": [
+            {
+                "id": a.id,
+                "place": a.place,
+                "keys": [key_name(key) for key in a.keys],
+                "description": a.description,
+            }
+            for a in ACTIONS
+        ],
+        "commands": [
+            {"name": f"modeldeck {c.name}", "description": c.description} for c in COMMANDS
+        ],
+    }
+
+
+def help_digest() -> str:
+    """SHA-256 over ids, keys and command names: changes exactly when the demo model's answers must."""
+    text = [[a.id, list(a.keys)] for a in ACTIONS] + [[c.name] for c in COMMANDS]
+    return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
