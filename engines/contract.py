@@ -12,7 +12,7 @@ Engines are made without arguments by their entry point in the group ``modeldeck
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from modeldeck.engines.types import (
@@ -74,10 +74,10 @@ class Engine(Protocol):
         """Return the memory of ``instance``. Done when it really is free; unknown is no error."""
         ...
 
-    def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+    def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Answer as a stream that ends with ``Usage`` (when known) and then ``Done``.
 
-        Closing the iterator stops the engine's work. Raises EngineDied, RequestRefused while
+        Closing the generator stops the engine's work. Raises EngineDied, RequestRefused while
         iterating; what was streamed before stands.
         """
         ...

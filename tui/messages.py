@@ -1,0 +1,142 @@
+"""Messages between the jobs, the app and its screens.
+
+Intent goes up (``…Asked``), results come down (past tense). All payloads are frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.fit.types import Card, Verdict
+from modeldeck.engines.hardware.types import HardwareSnapshot
+from modeldeck.engines.types import EngineInfo, LoadedModel, LoadProgress, LocalModel, Probe
+from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
+
+
+@dataclass
+class ChatAsked(Message):
+    """The user wants to chat with this model: load it unless it is loaded, go to the chat."""
+
+    model_id: str
+
+
+@dataclass
+class UnloadAsked(Message):
+    """The user wants the loaded model's memory back."""
+
+
+@dataclass
+class RescanAsked(Message):
+    """The user wants the model folders read again."""
+
+
+@dataclass
+class ProbeAsked(Message):
+    """The user wants the engines looked for again."""
+
+
+@dataclass
+class NoticeGiven(Message):
+    """A sentence for the notice line of the screen shown."""
+
+    cause: str
+    next_step: str = ""
+    failure: bool = False
+
+
+@dataclass
+class CopyAsked(Message):
+    """Text for the user's clipboard, and what to call it in the notice."""
+
+    text: str
+    what: str
+
+
+@dataclass
+class ModelsScanned(Message):
+    """The models found so far, in the order found; ``finished`` with the last batch."""
+
+    models: tuple[LocalModel, ...]
+    notes: tuple[str, ...]
+    finished: bool
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest batch counts: it holds the older ones."""
+        return isinstance(message, ModelsScanned)
+
+
+@dataclass
+class ModelsJudged(Message):
+    """Verdicts by model id, for one card and one set of options."""
+
+    verdicts: Mapping[str, Verdict]
+    card: Card
+
+
+@dataclass
+class EngineProbed(Message):
+    """What one engine said of itself."""
+
+    info: EngineInfo
+    probe: Probe
+
+
+@dataclass
+class HardwareSampled(Message):
+    """The newest snapshot of GPU and host, and the memory of the loaded engine's process."""
+
+    snapshot: HardwareSnapshot
+    engine_memory_bytes: int | None
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest snapshot counts."""
+        return isinstance(message, HardwareSampled)
+
+
+@dataclass
+class LoadProgressed(Message):
+    """A step of the load under way."""
+
+    model: LocalModel
+    progress: LoadProgress
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest step counts."""
+        return isinstance(message, LoadProgressed)
+
+
+@dataclass
+class LoadEnded(Message):
+    """A load ended: ``loaded`` and no error, an error, or neither when it was called off."""
+
+    model: LocalModel
+    loaded: LoadedModel | None
+    error: ModeldeckError | None = None
+
+
+@dataclass
+class Unloaded(Message):
+    """No model is loaded any more."""
+
+    model: LocalModel
+    error: ModeldeckError | None = None
+
+
+@dataclass
+class ReplyMoved(Message):
+    """More of the answer being written."""
+
+    message_id: int
+    update: ReplyUpdate
+
+
+@dataclass
+class ReplyEnded(Message):
+    """The answer is complete, stopped or failed."""
+
+    message_id: int
+    end: ReplyEnd

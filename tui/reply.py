@@ -1,0 +1,151 @@
+"""One reply from end to end: an engine's events into batched updates, metered and saved.
+
+Knows nothing of Textual, so that the command line and the deck share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from modeldeck.engines.contract import Engine
+from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.meter import Meter, Reading
+from modeldeck.engines.types import (
+    ChatRequest,
+    Done,
+    ReasoningDelta,
+    StopReason,
+    TextDelta,
+    Usage,
+)
+
+
+class Keeper(Protocol):
+    """Where the words of a reply are kept as they come (the conversation store's stream writer)."""
+
+    def write(self, text: str, reasoning: str) -> None:
+        """Keep the next piece; may gather pieces for a short while."""
+        ...
+
+
+class NoKeeper:
+    """A keeper that keeps nothing: for the command line."""
+
+    def write(self, text: str, reasoning: str) -> None:
+        """Drop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyUpdate:
+    """What came since the last update, and the meter's reading now."""
+
+    text: str
+    reasoning: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnd:
+    """How a reply ended.
+
+    Attributes:
+        reason: why it ended; None when it failed.
+        usage: final counts, when the engine gave them.
+        reading: the meter's last reading.
+        error: what went wrong, or None.
+    """
+
+    reason: StopReason | None
+    usage: Usage | None
+    reading: Reading
+    error: ModeldeckError | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+
+    def take(self) -> tuple[str, str]:
+        taken = "".join(self.text), "".join(self.reasoning)
+        self.text.clear()
+        self.reasoning.clear()
+        return taken
+
+
+async def run_reply(
+    engine: Engine,
+    request: ChatRequest,
+    on_update: Callable[[ReplyUpdate], None],
+    *,
+    keeper: Keeper | None = None,
+    batch_ms: int = 100,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+) -> ReplyEnd:
+    """Ask ``engine`` and report what comes, at most once per ``batch_ms``.
+
+    Cancelling the task stops the engine and still returns, with the reason ``cancelled``; an
+    engine's error is returned, not raised. Words already reported stand in every case.
+
+    Args:
+        engine: holds ``request.instance`` loaded.
+        request: the conversation.
+        on_update: called from the event loop, also while nothing comes, so that a stalled
+            engine's rate is seen to fall.
+        keeper: gets every piece at once.
+        batch_ms: the shortest time between two updates.
+        clock_ns: monotonic clock, for tests.
+    """
+    meter = Meter()
+    meter.started(clock_ns())
+    pending = _Pending()
+    kept = keeper or NoKeeper()
+
+    def report() -> None:
+        text, reasoning = pending.take()
+        on_update(ReplyUpdate(text, reasoning, meter.reading(clock_ns())))
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(batch_ms / 1000)
+            report()
+
+    usage: Usage | None = None
+    reason: StopReason | None = None
+    error: ModeldeckError | None = None
+    ticker = asyncio.create_task(tick())
+    try:
+        async with aclosing(engine.chat(request)) as events:
+            async for event in events:
+                meter.observe(event, clock_ns())
+                match event:
+                    case TextDelta(text=text):
+                        pending.text.append(text)
+                        kept.write(text, "")
+                    case ReasoningDelta(text=text):
+                        pending.reasoning.append(text)
+                        kept.write("", text)
+                    case Usage():
+                        usage = event
+                    case Done(reason=ended):
+                        reason = ended
+                    case _:
+                        pass
+    except asyncio.CancelledError:
+        reason = "cancelled"
+        meter.stopped(clock_ns())
+    except ModeldeckError as caught:
+        error = caught
+        meter.failed(clock_ns())
+    finally:
+        ticker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticker
+    report()
+    return ReplyEnd(reason, usage, meter.reading(clock_ns()), error)

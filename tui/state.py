@@ -1,0 +1,101 @@
+"""What the deck knows, as one frozen record; every change is a new record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from modeldeck.engines.errors import EngineError, ModeldeckError
+from modeldeck.engines.fit.types import Card, Verdict
+from modeldeck.engines.hardware.types import HardwareSnapshot
+from modeldeck.engines.types import (
+    EngineInfo,
+    KvType,
+    LoadedModel,
+    LoadProgress,
+    LocalModel,
+    Probe,
+)
+
+CONTEXT_STEPS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
+KV_STEPS: tuple[KvType, ...] = ("f16", "q8_0", "q4_0")
+_NO_VERDICTS: Mapping[str, Verdict] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the verdicts are for, and what a load will ask for."""
+
+    context_tokens: int = 8192
+    kv_type: KvType = "f16"
+
+    def next_context(self) -> Options:
+        """The same with the next larger context, the smallest after the largest."""
+        larger = [step for step in CONTEXT_STEPS if step > self.context_tokens]
+        return Options(larger[0] if larger else CONTEXT_STEPS[0], self.kv_type)
+
+    def next_kv(self) -> Options:
+        """The same with the next type of KV cache."""
+        here = KV_STEPS.index(self.kv_type)
+        return Options(self.context_tokens, KV_STEPS[(here + 1) % len(KV_STEPS)])
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """One engine: who it is and, once asked, whether it can be used here."""
+
+    info: EngineInfo
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """A load under way."""
+
+    model: LocalModel
+    progress: LoadProgress
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should read: a cause and, for a failure, the next step."""
+
+    cause: str
+    next_step: str = ""
+    failure: bool = False
+    log_tail: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, error: ModeldeckError) -> Notice:
+        """The notice that an error deserves."""
+        tail = error.log_tail if isinstance(error, EngineError) else ()
+        return cls(error.cause, error.next_step, failure=True, log_tail=tail)
+
+
+@dataclass(frozen=True, slots=True)
+class DeckState:
+    """Everything the screens are drawn from, but the conversation."""
+
+    models: tuple[LocalModel, ...] = ()
+    scanning: bool = True
+    places: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=lambda: _NO_VERDICTS)
+    card: Card | None = None
+    engines: tuple[EngineStatus, ...] = ()
+    hardware: HardwareSnapshot | None = None
+    options: Options = field(default_factory=Options)
+    loading: Loading | None = None
+    loaded: LoadedModel | None = None
+    notice: Notice | None = None
+
+    def model(self, model_id: str) -> LocalModel | None:
+        """The model of a row, or None when it has gone."""
+        return next((model for model in self.models if model.id == model_id), None)
+
+    @property
+    def usable_engine(self) -> EngineStatus | None:
+        """The first engine that can load a model here."""
+        return next((e for e in self.engines if e.probe is not None and e.probe.available), None)
