@@ -6,6 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """One process that holds memory on a GPU.
+
+    Attributes:
+        pid: as the driver counts it: inside a container it may be no process of ours.
+        name: the program's name without its folder, cleaned; empty when the driver does not say.
+        used_bytes: None where the driver does not tell (Windows' WDDM).
+    """
+
+    pid: int
+    name: str
+    used_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GpuSnapshot:
     """One GPU at one moment; every reading that the driver does not give is None.
 
@@ -21,6 +36,11 @@ class GpuSnapshot:
         power_limit_watts: enforced limit.
         driver: driver version.
         compute_capability: ``(major, minor)``.
+        memory_reserved_bytes: kept by the driver and the firmware: part of ``memory_used_bytes``
+            that no process can ever have.
+        energy_joules: drawn since the driver was loaded; the difference of two snapshots is exact
+            where the product of power and time is not.
+        processes: who holds memory here, largest first; None when nobody can tell.
     """
 
     index: int
@@ -34,11 +54,23 @@ class GpuSnapshot:
     power_limit_watts: float | None = None
     driver: str | None = None
     compute_capability: tuple[int, int] | None = None
+    memory_reserved_bytes: int | None = None
+    energy_joules: float | None = None
+    processes: tuple[GpuProcess, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HostSnapshot:
-    """The host at one moment."""
+    """The host at one moment.
+
+    Attributes:
+        name: the machine's name, cleaned.
+        cpu_name: product name, cleaned; empty when unknown.
+        cpu_cores: logical cores this process may use.
+        cpu_percent: of all cores since the last sample; None in the first one.
+        memory_total_bytes: of the machine, or the control group's limit where that is lower.
+        memory_available_bytes: what can be allocated without swapping, by the same rule.
+    """
 
     name: str
     cpu_name: str
@@ -55,7 +87,8 @@ class HardwareSnapshot:
     Attributes:
         gpus: empty on a machine without an NVIDIA driver, which is a normal state.
         host: the host.
-        gpu_note: one sentence saying why there is no GPU; empty when there is one.
+        gpu_note: one sentence saying why there is no GPU, or which one does not answer; empty
+            when all is well.
     """
 
     gpus: tuple[GpuSnapshot, ...]

@@ -1,0 +1,149 @@
+"""The host: processor, memory, and the control group's limit where one is set."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from modeldeck.engines.hardware.types import HostSnapshot
+from modeldeck.engines.text import clean_line
+
+# Keys of /proc/cpuinfo that hold a product name, best first: x86, then what ARM boards give.
+_CPU_KEYS: Final = ("model name", "Hardware", "Model", "cpu model", "cpu")
+
+
+def cpu_name(cpuinfo: str) -> str:
+    """The processor's product name in the text of ``/proc/cpuinfo``, cleaned; empty when absent."""
+    found: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and value.strip():
+            found.setdefault(key.strip(), value.strip())
+    for key in _CPU_KEYS:
+        if key in found:
+            return clean_line(" ".join(found[key].split()), 80)
+    return ""
+
+
+class GroupMemory(NamedTuple):
+    """A control group's limit, and what is left below it; page cache counts as left."""
+
+    limit_bytes: int
+    available_bytes: int
+
+
+def group_memory(membership: str, root: Path = Path("/sys/fs/cgroup")) -> GroupMemory | None:
+    """The tightest memory limit on this process, by control group.
+
+    Every group from ours up to the root is looked at: a limit binds all groups below it.
+
+    Args:
+        membership: the text of ``/proc/self/cgroup``.
+        root: where the hierarchies are mounted: version 2 here, or version 1 in ``memory/``.
+
+    Returns:
+        The group with the least memory left; None when there is no limit. A version 1 "no limit"
+        is a huge number, which the caller's minimum with the machine's memory makes harmless.
+    """
+    tightest: GroupMemory | None = None
+    for line in membership.splitlines():
+        hierarchy, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if hierarchy == "0" and not controllers:
+            base, names = root, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            base = root / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for depth in range(len(parts), -1, -1):
+            group = _one_group(base.joinpath(*parts[:depth]), *names)
+            if group and (tightest is None or group.available_bytes < tightest.available_bytes):
+                tightest = group
+    return tightest
+
+
+def _one_group(folder: Path, limit: str, usage: str, reclaimable: str) -> GroupMemory | None:
+    try:
+        limit_bytes = int((folder / limit).read_text())
+        used_bytes = int((folder / usage).read_text())
+        stat = (folder / "memory.stat").read_text()
+    except (OSError, ValueError):  # "max", or no such group
+        return None
+    for line in stat.splitlines():
+        key, _, value = line.partition(" ")
+        if key == reclaimable and value.isdecimal():
+            used_bytes -= int(value)
+    return GroupMemory(limit_bytes, max(limit_bytes - max(used_bytes, 0), 0))
+
+
+class HostReader:
+    """Host snapshots; keeps the last processor times, so that a percentage needs no waiting.
+
+    ``psutil.cpu_percent`` keeps its last times per thread, which a pool of threads would defeat.
+    """
+
+    def __init__(self) -> None:
+        self._name = clean_line(socket.gethostname(), 60)
+        self._cpu_name = cpu_name(_read("/proc/cpuinfo")) or clean_line(platform.processor(), 80)
+        self._membership = _read("/proc/self/cgroup")
+        self._last_times: tuple[float, float] | None = None
+
+    def read(self) -> HostSnapshot:
+        """The host now."""
+        import psutil  # 60 ms
+
+        memory = psutil.virtual_memory()
+        total, available = int(memory.total), int(memory.available)
+        group = group_memory(self._membership)
+        if group is not None:
+            total, available = min(total, group.limit_bytes), min(available, group.available_bytes)
+        times = psutil.cpu_times()
+        # Linux counts guest time in user time too.
+        guests: float = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        idle: float = times.idle + getattr(times, "iowait", 0.0)
+        return HostSnapshot(
+            name=self._name,
+            cpu_name=self._cpu_name,
+            cpu_cores=_usable_cores(),
+            cpu_percent=self._percent(sum(times) - guests, idle),
+            memory_total_bytes=total,
+            memory_available_bytes=available,
+        )
+
+    def _percent(self, total: float, idle: float) -> float | None:
+        last, self._last_times = self._last_times, (total, idle)
+        if last is None or total <= last[0]:
+            return None
+        share_idle = (idle - last[1]) / (total - last[0])
+        return round(100 * min(max(1 - share_idle, 0.0), 1.0), 1)
+
+
+def process_memory(pid: int) -> int | None:
+    """Resident bytes of process ``pid``; None when it is gone, finished or not ours to see."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return int(process.memory_info().rss)
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
