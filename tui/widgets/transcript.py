@@ -1,0 +1,251 @@
+"""The conversation so far: a window on its newest messages that can be pulled upwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import chain
+from typing import ClassVar, Literal, cast
+
+from textual import getters
+from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.geometry import Size
+
+from modeldeck.engines.text import clean
+from modeldeck.tui.widgets.answer import LOCAL_INTERVAL_S, Answer
+from modeldeck.tui.widgets.line_breaks import wrapped
+from modeldeck.tui.widgets.lines_view import LinesView
+from modeldeck.tui.widgets.turn import Turn
+
+MOUNTED_MESSAGES = 60
+EARLIER_STEP = 20
+QUESTION_LINES = 40
+
+Scroll = Literal["page_up", "page_down", "home", "end"]
+"""A way to move through the transcript, whichever widget the key was pressed in."""
+
+
+class Question(LinesView):
+    """What the user said, as plain text. A pasted book is folded after its first lines."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"question--name"}
+    DEFAULT_CSS = """
+    Question {
+        margin: 0 0 1 0;
+        color: $foreground;
+        & > .question--name { color: $text-muted; }
+        &:ansi > .question--name { text-style: dim; }
+    }
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        lines = clean(text).expandtabs(4).strip("\n").split("\n")
+        self._shown = [Content(line) for line in lines[:QUESTION_LINES]]
+        self._hidden = len(lines) - len(self._shown)
+
+    @property
+    def turn(self) -> Turn:
+        """The message as data."""
+        return Turn("user", self.text)
+
+    def lay_out(self, width: int) -> Sequence[Content]:
+        """``you`` and the text, indented."""
+        indent = Content("   ")
+        lines = list(
+            chain.from_iterable(wrapped(line, max(8, width - 4)) for line in self._shown)
+        )  # fmt: skip
+        hidden = self._hidden
+        if len(lines) > QUESTION_LINES:
+            hidden += len(lines) - QUESTION_LINES
+            del lines[QUESTION_LINES:]
+        if hidden:
+            lines.append(Content.styled(f"… {hidden:,} more lines", ".question--name"))
+        return [Content.styled(" you", ".question--name"), *(indent + line for line in lines)]
+
+
+class EarlierMessages(LinesView):
+    """Says how many messages stand above the oldest one shown."""
+
+    DEFAULT_CSS = """
+    EarlierMessages { color: $text-muted; margin: 0 0 1 0; }
+    EarlierMessages.-none { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="-none")
+        self._text = Content()
+
+    def show(self, count: int) -> None:
+        """Show the number, or nothing for 0."""
+        plural = "" if count == 1 else "s"
+        self._text = Content(f" … {count} earlier message{plural}: pgup")
+        self.set_class(count == 0, "-none")
+        self.lines_changed()
+
+    def lay_out(self, width: int) -> Sequence[Content]:
+        """One line."""
+        return [self._text]
+
+
+class Transcript(VerticalScroll):
+    """Messages, newest at the bottom; stays there unless the user scrolls away.
+
+    Only the newest messages are widgets. Older ones are mounted, a few at a time, when the user
+    reaches the top.
+    """
+
+    DEFAULT_CSS = """
+    Transcript {
+        height: 1fr;
+        width: 1fr;
+        scrollbar-size-vertical: 1;
+        overflow: hidden scroll;
+    }
+    """
+
+    def __init__(
+        self,
+        *,
+        interval_s: float = LOCAL_INTERVAL_S,
+        growth_rows: int = 1,
+        mounted: int = MOUNTED_MESSAGES,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        """Make an empty transcript.
+
+        Args:
+            interval_s: shortest time between two drawings of an answer.
+            growth_rows: rows an answer grows by at a time: 1, or a few over a slow line.
+            mounted: how many messages are widgets at most, until the user asks for more.
+            id: of the widget.
+        """
+        super().__init__(id=id)
+        self._interval_s = interval_s
+        self._growth_rows = growth_rows
+        self._mounted = mounted
+        self._earlier: list[Turn] = []
+        self._mounting_earlier = False
+
+    earlier_line = getters.query_one(EarlierMessages)
+
+    def compose(self) -> ComposeResult:
+        """The line above the oldest message; messages come after it."""
+        yield EarlierMessages()
+
+    def on_mount(self) -> None:
+        """Stick to the bottom from the start."""
+        self.anchor()
+
+    @property
+    def messages(self) -> tuple[Question | Answer, ...]:
+        """The messages that are widgets, oldest first."""
+        return tuple(child for child in self.children if isinstance(child, Question | Answer))
+
+    @property
+    def earlier_count(self) -> int:
+        """How many messages are not widgets."""
+        return len(self._earlier)
+
+    @property
+    def last_answer(self) -> Answer | None:
+        """The newest answer, finished or not."""
+        return next((m for m in reversed(self.messages) if isinstance(m, Answer)), None)
+
+    async def show(self, turns: Sequence[Turn]) -> None:
+        """Put a conversation in place of the one shown."""
+        first = max(0, len(turns) - self._mounted)
+        self._earlier = list(turns[:first])
+        with self._batch():
+            await self.remove_children(self.messages)
+            self.earlier_line.show(len(self._earlier))
+            await self.mount_all(self._widget(turn) for turn in turns[first:])
+        self.anchor()
+
+    async def ask(self, text: str) -> Question:
+        """Add what the user said, and follow the conversation again."""
+        question = Question(text)
+        await self._add(question)
+        return question
+
+    async def answer(self, name: str) -> Answer:
+        """Add an empty answer of the model called ``name``."""
+        answer = Answer(name, interval_s=self._interval_s, growth_rows=self._growth_rows)
+        await self._add(answer)
+        return answer
+
+    def _batch(self) -> AbstractContextManager[None]:
+        app = cast("App[object]", self.app)  # pyright: ignore[reportUnknownMemberType]
+        return app.batch_update()
+
+    async def _add(self, message: Question | Answer) -> None:
+        with self._batch():
+            await self._prune()
+            await self.mount(message)
+        self.anchor()
+
+    async def _prune(self) -> None:
+        surplus = self.messages[: -self._mounted]
+        if len(surplus) < EARLIER_STEP:
+            return
+        self._earlier += [message.turn for message in surplus]
+        self.earlier_line.show(len(self._earlier))
+        await self.remove_children(surplus)
+
+    def _widget(self, turn: Turn) -> Question | Answer:
+        return Question(turn.text) if turn.role == "user" else Answer.of(turn)
+
+    # Scrolling.
+
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        # Textual lays out again, and so paints everything twice, whenever the content grows: in
+        # case the scrollbar appears. This one is always there.
+        return super()._size_updated(
+            size, virtual_size, container_size, layout and size != self._size
+        )
+
+    def scroll_by(self, where: Scroll) -> None:
+        """Scroll at the user's request, from wherever the key was pressed."""
+        match where:
+            case "page_up":
+                self.scroll_page_up(animate=False)
+            case "page_down":
+                self.scroll_page_down(animate=False)
+            case "home":
+                self.scroll_home(animate=False)
+            case "end":
+                self.scroll_end(animate=False)
+        if where in ("page_up", "home") and self.scroll_y <= 0:
+            self._want_earlier()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Bring earlier messages when the top is reached, by key, wheel or bar."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value <= 0 < old_value:
+            self._want_earlier()
+
+    def _want_earlier(self) -> None:
+        if self._earlier and not self._mounting_earlier:
+            self._mounting_earlier = True
+            self.call_next(self._mount_earlier)
+
+    async def _mount_earlier(self) -> None:
+        """Mount the next few messages above, and keep what is being read where it is."""
+        turns = self._earlier[-EARLIER_STEP:]
+        del self._earlier[-EARLIER_STEP:]
+        before = self.virtual_size.height
+
+        def keep_place() -> None:
+            added = self.virtual_size.height - before
+            self.scroll_to(y=self.scroll_y + added, animate=False, immediate=True)
+
+        with self._batch():
+            self.earlier_line.show(len(self._earlier))
+            await self.mount_all((self._widget(turn) for turn in turns), after=self.earlier_line)
+            self.call_after_refresh(keep_place)
+        self._mounting_earlier = False
