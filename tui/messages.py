@@ -15,6 +15,7 @@ from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.types import EngineInfo, LoadedModel, LoadProgress, LocalModel, Probe
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
+from modeldeck.tui.state import Options
 
 
 @dataclass
@@ -37,6 +38,13 @@ class RescanAsked(Message):
 @dataclass
 class ProbeAsked(Message):
     """The user wants the engines looked for again."""
+
+
+@dataclass
+class OptionsAsked(Message):
+    """The user wants verdicts (and the next load) for another context or KV type."""
+
+    options: Options
 
 
 @dataclass

@@ -86,6 +86,7 @@ class DeckState:
     card: Card | None = None
     engines: tuple[EngineStatus, ...] = ()
     hardware: HardwareSnapshot | None = None
+    engine_memory_bytes: int | None = None
     options: Options = field(default_factory=Options)
     loading: Loading | None = None
     loaded: LoadedModel | None = None
