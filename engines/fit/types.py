@@ -32,6 +32,9 @@ class Card:
         free_bytes: what is free now; equals ``usable_bytes`` for a what-if card.
         what_if: the card is assumed, not present.
         ram_bytes: host memory available for weights kept on the CPU.
+        bandwidth_bytes_per_second: of the card's memory, from its data sheet; None when unknown,
+            and then no rate is predicted.
+        decode_efficiency: share of that bandwidth which decoding reaches, as (low, middle, high).
     """
 
     name: str
@@ -39,6 +42,8 @@ class Card:
     free_bytes: int
     what_if: bool
     ram_bytes: int
+    bandwidth_bytes_per_second: float | None = None
+    decode_efficiency: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +83,17 @@ class Verdict:
         kind: the answer.
         source: how it was found.
         reason: one sentence for people; always there, so colour is never the only carrier.
-        bill: the terms; None when not judged.
+        bill: the terms of the plan that the verdict names; of the plan that was asked for when
+            nothing fits; None when not judged.
         layers_gpu: blocks on the GPU.
-        layers: ``block_count``.
-        gpu_layers: the same as llama.cpp counts (k blocks and the output layer: ``k + 1``; 0: none).
+        layers: ``block_count``; 0 when not judged.
+        gpu_layers: the same as llama.cpp counts (k blocks and the output layer: ``k + 1``; 0:
+            none).
         max_context_tokens: largest context for which the kind stays ``fits`` on this card, capped
-            at the trained context; 0 when nothing fits; None when not judged.
-        decode_tps: predicted decode rate at depth 0 as (low, middle, high); None when not derivable.
+            at the trained context; 0 when nothing fits; None when not judged. For a plan that
+            names its number of layers: the largest for which those layers still fit.
+        decode_tps: predicted decode rate at depth 0 as (low, middle, high); None when not
+            derivable.
     """
 
     kind: VerdictKind

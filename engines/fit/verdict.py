@@ -1,0 +1,187 @@
+"""The verdict: does this model fit this card, how much of it, with how much context, how fast."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Final
+
+from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.speed import decode_rates
+from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda, refusal
+from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
+from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
+from modeldeck.engines.units import gib_number, gib_text, tokens_text
+
+_STEP: Final = 256
+_LONGEST_CONTEXT: Final = 1 << 20
+
+
+def judge(header: ModelHeader, plan: Plan, card: Card) -> Verdict:
+    """The closed-form verdict on a model, instantly and without opening its file. Never raises.
+
+    With ``plan.gpu_layers`` at ``ALL_LAYERS`` the best placement is looked for: everything on the
+    GPU, else as many blocks as fit, else none. Any other number is judged as it stands.
+    """
+    shape = shape_of(header)
+    if isinstance(shape, Unjudged):
+        return _not_judged(shape.why)
+    return judge_shape(shape, plan, card)
+
+
+def judge_shape(shape: Shape, plan: Plan, card: Card) -> Verdict:
+    """``judge`` for a shape that is at hand: many plans for one model."""
+    if min(plan.context_tokens, plan.slots, plan.batch_tokens, plan.micro_batch_tokens) < 1:
+        return _not_judged("a plan without a context, a slot or a batch")
+    refused = refusal(shape, plan)
+    if refused:
+        reason = f"cannot run: {refused}"
+        return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
+    if plan.gpu_layers <= 0:
+        return _without_gpu(shape, plan, card)
+    if plan.flash_attention and not flash_attention_on_cuda(shape):
+        return _not_judged(f"no CUDA flash attention for a head size of {shape.key_length}")
+    if plan.gpu_layers < ALL_LAYERS:
+        return _as_asked(shape, plan, card, min(plan.gpu_layers - 1, shape.layers))
+    return _best(shape, plan, card)
+
+
+def _best(shape: Shape, plan: Plan, card: Card) -> Verdict:
+    full = bill(shape, plan, plan.context_tokens, shape.layers)
+    if _fits(full, card):
+        return _all_on_gpu(shape, plan, card, full)
+    longest = _longest_context(shape, plan, card, shape.layers)
+    missing_bytes = full.total_gpu_bytes + full.margin_bytes - card.free_bytes
+    if missing_bytes > 0 and shape.layers > 1:
+        # From k to k + 1 blocks nothing shrinks, so the count can be bisected.
+        k = bisect_right(
+            range(1, shape.layers),
+            card.free_bytes,
+            key=lambda count: _gpu_need(bill(shape, plan, plan.context_tokens, count)),
+        )
+        partial = bill(shape, plan, plan.context_tokens, k) if k else full
+        if k and _fits(partial, card):
+            return Verdict(
+                VerdictKind.FITS_PARTIAL,
+                "closed-form",
+                f"{k} of {shape.layers} layers on the GPU: {gib_text(missing_bytes)} short of all",
+                partial,
+                layers_gpu=k,
+                layers=shape.layers,
+                gpu_layers=k + 1,
+                max_context_tokens=longest,
+            )
+    host = bill(shape, plan, plan.context_tokens, None)
+    free = gib_text(card.free_bytes)
+    if missing_bytes > 0 and host.total_host_bytes <= card.ram_bytes:
+        return Verdict(
+            VerdictKind.CPU_ONLY,
+            "closed-form",
+            f"CPU only: none of {shape.layers} layers fits in {free} on the GPU",
+            host,
+            layers=shape.layers,
+            max_context_tokens=longest,
+        )
+    return _does_not_fit(shape, card, full, longest)
+
+
+def _as_asked(shape: Shape, plan: Plan, card: Card, k: int) -> Verdict:
+    """The plan's own number of layers: the output layer and the last k blocks."""
+    asked = bill(shape, plan, plan.context_tokens, k)
+    if k == shape.layers and _fits(asked, card):
+        return _all_on_gpu(shape, plan, card, asked)
+    longest = _longest_context(shape, plan, card, k)
+    if not _fits(asked, card):
+        return _does_not_fit(shape, card, asked, longest)
+    used = _share(asked.total_gpu_bytes, card.free_bytes)
+    return Verdict(
+        VerdictKind.FITS_PARTIAL,
+        "closed-form",
+        f"{k} of {shape.layers} layers on the GPU: {used}",
+        asked,
+        layers_gpu=k,
+        layers=shape.layers,
+        gpu_layers=k + 1,
+        max_context_tokens=longest,
+    )
+
+
+def _without_gpu(shape: Shape, plan: Plan, card: Card) -> Verdict:
+    host = bill(shape, plan, plan.context_tokens, None)
+    longest = _longest_context(shape, plan, card, None)
+    if host.total_host_bytes > card.ram_bytes:
+        return _does_not_fit(shape, card, host, longest)
+    used = _share(host.total_host_bytes, card.ram_bytes)
+    return Verdict(
+        VerdictKind.CPU_ONLY,
+        "closed-form",
+        f"CPU only: {used} memory with {tokens_text(plan.context_tokens)} context",
+        host,
+        layers=shape.layers,
+        max_context_tokens=longest,
+    )
+
+
+def _all_on_gpu(shape: Shape, plan: Plan, card: Card, full: Bill) -> Verdict:
+    used = _share(full.total_gpu_bytes, card.free_bytes)
+    return Verdict(
+        VerdictKind.FITS,
+        "closed-form",
+        f"fits: {used} with {tokens_text(plan.context_tokens)} context",
+        full,
+        layers_gpu=shape.layers,
+        layers=shape.layers,
+        gpu_layers=shape.layers + 1,
+        max_context_tokens=_longest_context(shape, plan, card, shape.layers),
+        decode_tps=decode_rates(shape, card),
+    )
+
+
+def _does_not_fit(shape: Shape, card: Card, asked: Bill, longest: int) -> Verdict:
+    needs, ram = _gpu_need(asked), gib_number(card.ram_bytes)
+    if needs > card.free_bytes:
+        total, gpu = gib_text(needs + asked.total_host_bytes), gib_number(card.free_bytes)
+        needed = f"{total}, there are {gpu} on the GPU and {ram} in memory"
+    else:
+        needed = f"{gib_text(asked.total_host_bytes)} of memory, there are {ram} free"
+    return Verdict(
+        VerdictKind.DOES_NOT_FIT,
+        "closed-form",
+        f"does not fit: needs {needed}",
+        asked,
+        layers=shape.layers,
+        max_context_tokens=longest,
+    )
+
+
+def _not_judged(why: str) -> Verdict:
+    return Verdict(VerdictKind.NOT_JUDGED, "needs-dry-run", f"not judged yet: {why}")
+
+
+def _gpu_need(terms: Bill) -> int:
+    return terms.total_gpu_bytes + terms.margin_bytes
+
+
+def _fits(terms: Bill, card: Card) -> bool:
+    return _gpu_need(terms) <= card.free_bytes and terms.total_host_bytes <= card.ram_bytes
+
+
+def _longest_context(shape: Shape, plan: Plan, card: Card, k: int | None) -> int:
+    """The largest context that fits with the last ``k`` blocks on the GPU; None: no GPU."""
+
+    def fits(context_tokens: int) -> bool:
+        return _fits(bill(shape, plan, context_tokens, k), card)
+
+    cap = shape.trained_context_tokens or _LONGEST_CONTEXT
+    if fits(cap):
+        return cap
+    return _STEP * _last_that(lambda steps: fits(_STEP * steps), (cap - 1) // _STEP)
+
+
+def _last_that(holds: Callable[[int], bool], last: int) -> int:
+    """The largest n up to ``last`` for which it ``holds``, as it does below; 0 for none."""
+    return bisect_right(range(1, last + 1), False, key=lambda n: not holds(n))
+
+
+def _share(used_bytes: int, of_bytes: int) -> str:
+    return f"{gib_number(used_bytes)} of {gib_text(of_bytes)}"

@@ -1,0 +1,54 @@
+"""Quantities as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from modeldeck.engines.errors import SettingsError
+from modeldeck.engines.text import clean_line
+
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+GIB: Final = 1 << 30
+
+_SIZE: Final = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)(I?)(B?)\s*", re.IGNORECASE)
+_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def gib_number(size_bytes: int) -> str:
+    """``size_bytes`` in GiB without the unit, three digits at most: ``0.42``, ``8.9``, ``246``."""
+    gib = size_bytes / GIB
+    if abs(gib) < 0.995:
+        return f"{gib:.2f}"
+    return f"{gib:.1f}" if abs(gib) < 99.95 else f"{gib:.0f}"
+
+
+def gib_text(size_bytes: int) -> str:
+    """``size_bytes`` in GiB with the unit: ``8.9 GiB``."""
+    return f"{gib_number(size_bytes)} GiB"
+
+
+def tokens_text(tokens: int) -> str:
+    """A number of tokens, short, never rounded up: ``512``, ``16k``, ``1M`` (k is 1024)."""
+    if tokens < KIB:
+        return str(tokens)
+    return f"{tokens // KIB}k" if tokens < MIB else f"{tokens // MIB}M"
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size as written: ``12GiB``, ``12 GB``, ``800M``, ``4096``.
+
+    KiB, MiB, GiB and TiB, and the letters alone, are binary; KB, MB, GB and TB are decimal.
+
+    Raises:
+        SettingsError: the text is no size.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None or (match[3] and not match[2]):
+        raise SettingsError(
+            f"“{clean_line(text, 40)}” is no size.", "Write it like 12GiB, 800MiB or 12GB."
+        )
+    number, letter, binary, byte = match.groups()
+    base = 1000 if byte and not binary else 1024
+    return round(float(number) * float(base) ** _POWERS[letter.upper()])

@@ -1,0 +1,123 @@
+"""Cards: the one here, one by name, one by its memory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeldeck.engines.errors import SettingsError
+from modeldeck.engines.fit.cards import (
+    card_from_gpu,
+    card_named,
+    card_with_vram,
+    known_cards,
+    reference_card,
+)
+from modeldeck.engines.hardware.types import GpuSnapshot
+
+MIB = 1 << 20
+RAM = 32 << 30
+
+
+def test_the_reference_card_has_what_linux_leaves_of_it() -> None:
+    card = reference_card(RAM)
+    assert card.name == "RTX 3060 12GB"
+    assert card.what_if
+    assert card.usable_bytes == card.free_bytes == 11906 * MIB
+    assert card.bandwidth_bytes_per_second == 360e9
+    assert card.ram_bytes == RAM
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("RTX 3060 12GB", "RTX 3060 12GB"),
+        ("rtx3060", "RTX 3060 12GB"),
+        ("3060 8 GiB", "RTX 3060 8GB"),
+        ("NVIDIA GeForce RTX 3060 Ti", "RTX 3060 Ti 8GB"),
+        ("4060ti 16g", "RTX 4060 Ti 16GB"),
+        ("GTX 1080 Ti", "GTX 1080 Ti 11GB"),
+        ("NVIDIA GeForce RTX 4060 Laptop GPU", "RTX 4060 Laptop 8GB"),
+        ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
+        ("Tesla T4", "T4 16GB"),
+        ("nvidia rtx 6000 ada generation", "RTX 6000 Ada 48GB"),
+    ],
+)
+def test_a_card_is_found_by_any_of_its_names(name: str, title: str) -> None:
+    assert card_named(name, RAM).name == title
+
+
+@pytest.mark.parametrize("name", ["", "RTX 9999", "RTX 3060 24GB", "12GB", "\x1b[31m"])
+def test_an_unknown_card_is_refused_with_a_way_on(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        card_named(name, RAM)
+    assert "12GiB" in caught.value.next_step
+    assert caught.value.cause.isprintable()
+
+
+@given(st.text())
+def test_no_name_does_more_than_be_refused(name: str) -> None:
+    with suppress(SettingsError):
+        assert card_named(name, RAM).what_if
+
+
+def test_every_row_of_the_table_is_found_by_its_own_title() -> None:
+    rows = known_cards()
+    assert len(rows) > 60
+    assert [card_named(row.title, RAM).name for row in rows] == [row.title for row in rows]
+    for row in rows:
+        assert 0.9 * row.vram_bytes < row.usable_bytes < row.vram_bytes or row.vram_bytes < 8 << 30
+        low, middle, high = row.decode_efficiency
+        assert 0 < low < middle < high < 1
+
+
+def test_the_reserve_of_other_cards_follows_the_two_that_were_measured() -> None:
+    assert abs(card_with_vram(12288 * MIB, RAM).usable_bytes - 11906 * MIB) < 2 * MIB
+    assert abs(card_with_vram(24576 * MIB, RAM).usable_bytes - 24124 * MIB) < 2 * MIB
+    assert card_with_vram(100 * MIB, RAM).usable_bytes == 0
+
+
+def test_a_card_known_by_its_memory_alone_has_no_bandwidth() -> None:
+    card = card_with_vram(12 << 30, RAM)
+    assert card.name == "12.0 GiB card"
+    assert card.bandwidth_bytes_per_second is None
+
+
+def gpu(name: str, total: int | None, free: int | None, reserved: int | None = None) -> GpuSnapshot:
+    return GpuSnapshot(
+        index=0,
+        name=name,
+        memory_total_bytes=total,
+        memory_free_bytes=free,
+        memory_reserved_bytes=reserved,
+    )
+
+
+def test_the_card_here_is_judged_by_what_is_free_now() -> None:
+    card = card_from_gpu(gpu("NVIDIA GeForce RTX 3060", 12288 * MIB, 9000 * MIB, 382 * MIB), RAM)
+    assert card is not None
+    assert (card.name, card.what_if) == ("RTX 3060 12GB", False)
+    assert card.usable_bytes == 11906 * MIB
+    assert card.free_bytes == 9000 * MIB
+    assert card.bandwidth_bytes_per_second == 360e9
+
+
+def test_a_card_of_another_size_is_not_taken_for_its_namesake() -> None:
+    card = card_from_gpu(gpu("NVIDIA GeForce RTX 3060", 8192 * MIB, 8000 * MIB), RAM)
+    assert card is not None
+    assert card.bandwidth_bytes_per_second == 240e9
+
+
+def test_a_card_nobody_listed_keeps_its_name_and_has_no_rate() -> None:
+    card = card_from_gpu(gpu("Frobnicator 9000", 12288 * MIB, 11000 * MIB), RAM)
+    assert card is not None
+    assert card.name == "Frobnicator 9000"
+    assert card.bandwidth_bytes_per_second is None
+    assert 11890 * MIB < card.usable_bytes < 11920 * MIB
+
+
+def test_a_gpu_whose_memory_nobody_tells_is_no_card() -> None:
+    assert card_from_gpu(gpu("NVIDIA GB10", None, None), RAM) is None
