@@ -136,10 +136,6 @@ class Transcript(VerticalScroll):
         """The line above the oldest message; messages come after it."""
         yield EarlierMessages()
 
-    def on_mount(self) -> None:
-        """Stick to the bottom from the start."""
-        self.anchor()
-
     @property
     def messages(self) -> tuple[Question | Answer, ...]:
         """The messages that are widgets, oldest first."""
@@ -163,7 +159,7 @@ class Transcript(VerticalScroll):
             await self.remove_children(self.messages)
             self.earlier_line.show(len(self._earlier))
             await self.mount_all(self._widget(turn) for turn in turns[first:])
-        self.anchor()
+        self.follow()
 
     async def ask(self, text: str) -> Question:
         """Add what the user said, and follow the conversation again."""
@@ -185,7 +181,7 @@ class Transcript(VerticalScroll):
         with self._batch():
             await self._prune()
             await self.mount(message)
-        self.anchor()
+        self.follow()
 
     async def _prune(self) -> None:
         surplus = self.messages[: -self._mounted]
@@ -200,14 +196,24 @@ class Transcript(VerticalScroll):
 
     # Scrolling.
 
+    def follow(self) -> None:
+        """Go to the bottom and stay there until the user scrolls away."""
+        if self.virtual_size.height > self.container_size.height:
+            self.anchor()
+
     def _size_updated(
         self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
     ) -> bool:
         # Textual lays out again, and so paints everything twice, whenever the content grows: in
         # case the scrollbar appears. This one is always there.
-        return super()._size_updated(
+        changed = super()._size_updated(
             size, virtual_size, container_size, layout and size != self._size
         )
+        # An anchor would push a short conversation down to the bottom.
+        overflows = virtual_size.height > container_size.height
+        if overflows != self.is_anchored:
+            self.anchor(overflows)
+        return changed
 
     def scroll_by(self, where: Scroll) -> None:
         """Scroll at the user's request, from wherever the key was pressed."""

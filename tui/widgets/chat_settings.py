@@ -1,0 +1,176 @@
+"""The system prompt and the sampling parameters, edited inside the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, TextArea
+
+from modeldeck.engines.text import clean
+from modeldeck.engines.types import Sampling
+from modeldeck.tui.widgets.line import Line
+from modeldeck.tui.widgets.sampling_fields import (
+    FIELDS,
+    FieldName,
+    Problem,
+    SamplingField,
+    parsed,
+    sampling_of,
+    texts_of,
+)
+
+
+class SamplingRow(Horizontal):
+    """A parameter: label, field, and beside them what it does or what is wrong with it."""
+
+    DEFAULT_CSS = """
+    SamplingRow { height: 1; }
+    SamplingRow .label { width: 16; color: $text-muted; }
+    SamplingRow Input, SamplingRow Input:focus {
+        width: 14; height: 1; border: none; padding: 0 1; background: $boost;
+    }
+    SamplingRow Input:focus { text-style: underline; }
+    SamplingRow #message { margin-left: 2; color: $text-muted; }
+    SamplingRow.-problem #message { color: $text-error; text-style: bold; }
+    """
+
+    field_input = getters.query_one(Input)
+    message = getters.query_one("#message", Line)
+
+    def __init__(self, field: SamplingField, text: str) -> None:
+        super().__init__()
+        self.field = field
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Three cells."""
+        label = Line(Content(self.field.label))
+        label.add_class("label")
+        yield label
+        yield Input(self._text, placeholder="default", select_on_focus=False)
+        yield Line(id="message")
+
+    def on_mount(self) -> None:
+        """Say what the parameter does."""
+        self.field_input.cursor_blink = False
+        self.show_message()
+
+    @property
+    def text(self) -> str:
+        """What is typed."""
+        return self.field_input.value
+
+    def show_message(self) -> None:
+        """What is wrong with the text, else what the parameter does."""
+        value = parsed(self.field, self.text)
+        self.set_class(isinstance(value, Problem), "-problem")
+        if isinstance(value, Problem):
+            self.message.show(Content(f"✕ {value.cause} {value.next_step}"))
+        else:
+            self.message.show(Content(self.field.hint))
+
+
+class ChatSettings(VerticalScroll):
+    """An inline panel that says ``Changed`` whenever every field makes sense."""
+
+    DEFAULT_CSS = """
+    ChatSettings {
+        height: auto;
+        max-height: 15;
+        border: round $primary;
+        border-title-color: $primary;
+        padding: 0 1;
+        background: $surface;
+        scrollbar-size-vertical: 1;
+    }
+    ChatSettings TextArea, ChatSettings TextArea:focus {
+        height: 3; border: none; padding: 0 1; background: $boost; margin-bottom: 1;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "close", show=False),
+        Binding("up", "step(-1)", "the field above", show=False),
+        Binding("down", "step(1)", "the field below", show=False),
+    ]
+
+    @dataclass
+    class Changed(Message):
+        """The settings for the next message."""
+
+        system_prompt: str
+        sampling: Sampling
+
+    class Closed(Message):
+        """The user is done."""
+
+    prompt = getters.query_one(TextArea)
+
+    def __init__(
+        self,
+        system_prompt: str = "",
+        sampling: Sampling | None = None,
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        """Make the panel for settings as they are now."""
+        super().__init__(id=id, can_focus=False)
+        self._told = self.Changed(system_prompt, sampling or Sampling())
+        self.border_title = Content("system prompt and sampling")
+        self.border_subtitle = Content("tab next field   esc close")
+
+    def compose(self) -> ComposeResult:
+        """The prompt above the parameters."""
+        yield TextArea(
+            self._told.system_prompt,
+            soft_wrap=True,
+            highlight_cursor_line=False,
+            placeholder=Content("system prompt: none"),
+            compact=True,
+        )
+        texts = texts_of(self._told.sampling)
+        for field in FIELDS:
+            yield SamplingRow(field, texts[field.name])
+
+    def on_mount(self) -> None:
+        """Ready to type."""
+        self.prompt.cursor_blink = False
+        self.prompt.focus()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _edited(self, event: Input.Changed | TextArea.Changed) -> None:
+        event.stop()
+        rows = list(self.query(SamplingRow))
+        for row in rows:
+            row.show_message()
+        texts: dict[FieldName, str] = {row.field.name: row.text for row in rows}
+        sampling = sampling_of(texts)
+        if sampling is None:
+            return
+        changed = self.Changed(clean(self.prompt.text).strip(), sampling)
+        told = self._told
+        if (changed.system_prompt, sampling) != (told.system_prompt, told.sampling):
+            self._told = changed
+            self.post_message(changed)
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_step(1)
+
+    def action_step(self, step: int) -> None:
+        """Move the focus to the next field or the one before; it stays inside."""
+        fields = [self.prompt, *(row.field_input for row in self.query(SamplingRow))]
+        here = next((i for i, field in enumerate(fields) if field.has_focus), 0)
+        fields[max(0, min(here + step, len(fields) - 1))].focus()
+
+    def action_close(self) -> None:
+        """Close the panel."""
+        self.post_message(self.Closed())
