@@ -1,0 +1,225 @@
+"""llama.cpp's server, started and owned by the deck: the embedded default engine.
+
+Runs the ``llama-server`` named in the settings, else the one on PATH, else the same server out of
+the prebuilt ``xllamacpp`` wheel in a child process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+
+from modeldeck.engines.adapters.llama_server_instance import ENGINE, WHEEL_MODULE, ServerInstance
+from modeldeck.engines.adapters.llama_server_launch import server_words
+from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
+from modeldeck.engines.errors import EngineDied, EngineMissing, SettingsError
+from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import (
+    ChatEvent,
+    ChatMessage,
+    ChatRequest,
+    Device,
+    EngineInfo,
+    LoadedModel,
+    LocalModel,
+    ModelFormat,
+    Plan,
+    Probe,
+)
+from modeldeck.engines.workers.process import ChildProcess, worker_command
+
+_PROBE_TIMEOUT_S = 20.0
+_GET_IT = "Run: pip install xllamacpp, or put a llama-server on PATH."
+# "  CUDA0: NVIDIA GeForce RTX 3060 (12044 MiB, 11900 MiB free)"
+_DEVICE = re.compile(r"^\s*(\w+): (.*) \((\d+) MiB, (\d+) MiB free\)")
+_VERSION = re.compile(r"^version: (\S+)(?: \((\w+)\))?")
+_MIB = 1024**2
+
+
+class LlamaServerEngine:
+    """Manages one llama.cpp server process for each loaded model."""
+
+    def __init__(self) -> None:
+        self._binary: str | None = None
+        self._instances: dict[str, ServerInstance] = {}
+        self._last_log: tuple[str, ...] = ()
+
+    @property
+    def info(self) -> EngineInfo:
+        """llama.cpp, GGUF only."""
+        return EngineInfo(
+            name=ENGINE,
+            title="llama.cpp server",
+            formats=frozenset({ModelFormat.GGUF}),
+            summary="llama.cpp's own server, started for each model on a private socket.",
+        )
+
+    def configure(self, settings: EngineSettings) -> None:
+        """Take ``binary``: the ``llama-server`` to run.
+
+        Raises:
+            SettingsError: it is no text, or names nothing that can be run.
+        """
+        binary = settings.get("binary")
+        if binary is None:
+            self._binary = None
+            return
+        found = shutil.which(Path(binary).expanduser()) if isinstance(binary, str) else None
+        if found is None:
+            raise SettingsError(
+                f"[engines.{ENGINE}] binary names nothing that can be run: {clean_line(str(binary))}.",
+                "Give the path of a llama-server, or take the line out.",
+            )
+        self._binary = found
+
+    def _choose(self) -> str | None:
+        """The binary to run, or None for the wheel. Raises EngineMissing."""
+        if binary := self._binary or shutil.which("llama-server"):
+            return binary
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise EngineMissing("No llama.cpp server is installed.", _GET_IT)
+        return None
+
+    async def probe(self) -> Probe:
+        """Which server would run, its build and its devices. Starts it only to ask."""
+        try:
+            binary = self._choose()
+        except EngineMissing as missing:
+            return Probe(False, problem=missing.cause, next_step=missing.next_step)
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                return await (_probe_binary(binary) if binary else _probe_wheel())
+        except (OSError, TimeoutError, ValueError, KeyError) as error:
+            return Probe(
+                False,
+                where=binary or "xllamacpp",
+                problem=f"The llama.cpp server does not answer ({clean_line(str(error) or 'time-out', 120)}).",
+                next_step="Run it by hand to see why: "
+                + (f"{binary} --version" if binary else "python -c 'import xllamacpp'"),
+            )
+
+    async def models(self) -> Sequence[LoadedModel]:
+        """The models whose servers are alive; what has died is cleared away."""
+        for instance_id, instance in list(self._instances.items()):
+            if not instance.running:
+                self._last_log = instance.log()
+                del self._instances[instance_id]
+                await instance.stop()
+        return tuple(i.loaded for i in self._instances.values() if i.loaded is not None)
+
+    async def load(
+        self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
+    ) -> LoadedModel:
+        """Start a server for ``model``. Raises EngineMissing, LoadFailed."""
+        instance = ServerInstance(model, plan, self._choose())
+        try:
+            loaded = await instance.load(on_progress)
+        finally:
+            self._last_log = instance.log()
+        self._instances[instance.id] = instance
+        return loaded
+
+    async def unload(self, instance: str) -> None:
+        """End the server of ``instance``; done when its process is reaped."""
+        held = self._instances.pop(instance, None)
+        if held is not None:
+            self._last_log = held.log()
+            await held.stop()
+
+    def _instance(self, instance: str) -> ServerInstance:
+        held = self._instances.get(instance)
+        if held is None:
+            raise EngineDied("The model is not loaded any more.", "Load it again from Models.")
+        return held
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Stream one reply. Raises EngineDied, RequestRefused."""
+        async with contextlib.aclosing(self._instance(request.instance).chat(request)) as events:
+            async for event in events:
+                yield event
+
+    async def tokenize(self, instance: str, text: str) -> tuple[int, ...]:
+        """Token ids of ``text`` (``POST /tokenize``)."""
+        body = {"content": text, "add_special": False, "parse_special": False}
+        answer = await self._instance(instance).post("/tokenize", body)
+        return tuple(int(token) for token in answer["tokens"])
+
+    async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
+        """Prompt length of a conversation, chat template included."""
+        body = {"messages": [{"role": m.role, "content": m.content} for m in messages]}
+        held = self._instance(instance)
+        prompt = await held.post("/apply-template", body)
+        answer = await held.post(
+            "/tokenize", {"content": prompt["prompt"], "add_special": True, "parse_special": True}
+        )
+        return len(answer["tokens"])
+
+    async def metrics(self, instance: str) -> Mapping[str, float]:
+        """The server's counters (``GET /metrics``)."""
+        return await self._instance(instance).metrics()
+
+    def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...]:
+        """The ``llama-server`` command for the same load, as a person would type it."""
+        return server_words(self._binary or "llama-server", model.path, plan, None)
+
+    def log(self) -> tuple[str, ...]:
+        """What the servers wrote; of the last one when none runs."""
+        lines = [line for held in self._instances.values() for line in held.log()]
+        return tuple(lines) or self._last_log
+
+    async def close(self) -> None:
+        """End every server."""
+        held, self._instances = list(self._instances.values()), {}
+        await asyncio.gather(*(instance.stop() for instance in held))
+
+
+async def _output(*command: str) -> tuple[int, tuple[str, ...]]:
+    child = await ChildProcess.start(command)
+    try:
+        return await child.wait(), child.log()
+    finally:
+        await child.stop(grace_s=0.2)
+
+
+async def _probe_binary(binary: str) -> Probe:
+    _, lines = await _output(binary, "--version")
+    build = next((_build_words(found) for line in lines if (found := _VERSION.match(line))), "")
+    code, lines = await _output(binary, "--list-devices")
+    devices = tuple(
+        Device(found[1], clean_line(found[2]), int(found[3]) * _MIB, int(found[4]) * _MIB)
+        for line in lines
+        if (found := _DEVICE.match(line))
+    )
+    if code != 0 and not build:
+        raise ValueError(lines[-1] if lines else f"it ended with code {code}")
+    cpu = Device("CPU", "", None, None)
+    return Probe(True, build=build, where=binary, devices=(*devices, cpu))
+
+
+def _build_words(found: re.Match[str]) -> str:
+    return f"{found[1]} ({found[2]})" if found[2] else found[1]
+
+
+async def _probe_wheel() -> Probe:
+    code, lines = await _output(*worker_command(WHEEL_MODULE), "--devices")
+    if code != 0 or not lines:
+        raise ValueError(lines[-1] if lines else f"it ended with code {code}")
+    answer = json.loads(lines[-1])
+    devices = tuple(
+        Device(
+            clean_line(str(device["name"])),
+            clean_line(str(device["description"])),
+            device["memory_total_bytes"],
+            device["memory_free_bytes"],
+        )
+        for device in answer["devices"]
+    )
+    version = importlib.metadata.version("xllamacpp")
+    return Probe(True, build=f"xllamacpp {version}", where="the xllamacpp wheel", devices=devices)

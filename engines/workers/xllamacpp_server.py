@@ -1,0 +1,69 @@
+"""llama.cpp's own HTTP server from the prebuilt ``xllamacpp`` wheel, in a process of its own.
+
+Run as a child: reads one line of JSON from standard input (the attributes to set on
+``xllamacpp.CommonParams``, dotted for nested ones; ``ggml`` types and enums by name), serves until
+standard input closes. With ``--devices`` it prints build and devices as one line of JSON and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+READY = "modeldeck: listening on "
+FAILED = "modeldeck: the server did not start: "
+
+
+def _set(target: Any, path: str, value: object) -> None:
+    *parents, name = path.split(".")
+    for parent in parents:
+        target = getattr(target, parent)
+    setattr(target, name, value)
+
+
+def _value(module: Any, value: object) -> object:
+    if isinstance(value, dict):
+        return getattr(getattr(module, value["enum"]), value["name"])
+    return value
+
+
+def serve() -> int:
+    """Serve one model until our parent closes standard input."""
+    import xllamacpp  # 50 ms; maps 60 MB of llama.cpp
+
+    settings: dict[str, object] = json.loads(sys.stdin.readline())
+    params: Any = xllamacpp.CommonParams()
+    for path, value in settings.items():
+        _set(params, path, _value(xllamacpp, value))
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        print(f"{FAILED}{error}", file=sys.stderr, flush=True)  # noqa: T201
+        return 1
+    print(f"{READY}{server.listening_address}", file=sys.stderr, flush=True)  # noqa: T201
+    while sys.stdin.readline():
+        pass
+    os._exit(0)
+
+
+def devices() -> int:
+    """Print the wheel's build and the devices it can use."""
+    import xllamacpp
+
+    found = [
+        {
+            "name": device["name"],
+            "description": device["description"],
+            "memory_total_bytes": device["memory_total"],
+            "memory_free_bytes": device["memory_free"],
+        }
+        for device in xllamacpp.get_device_info()
+    ]
+    print(json.dumps({"build": xllamacpp.__version__, "devices": found}))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(devices() if "--devices" in sys.argv[1:] else serve())
