@@ -13,6 +13,7 @@ TORCH := torch==2.13.0
 unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
+export PIP_USER := 0
 
 # uv does not read pip's configuration: where that names a mirror, uv is sent there too.
 FROM_PIPS_INDEX = index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
@@ -44,7 +45,7 @@ run: .venv/.modeldeck  ## set everything up, then open the deck (ARGS="ls" for a
 
 .PHONY: test
 test: .venv/.test  ## set everything up, then run the tests (ARGS="-k chat" for some)
-	$(BIN)/pytest -n auto --maxprocesses 4 $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses 4 $(ARGS)
 
 .PHONY: check
 check: check-format check-lint check-mypy check-pyright check-imports  ## what can be said without running it
@@ -59,7 +60,7 @@ check-mypy: .venv/.check
 check-pyright: .venv/.check
 	$(BIN)/pyright
 check-imports: .venv/.check
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: .venv/.check  ## let ruff rewrite what it can
