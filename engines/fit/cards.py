@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.types import Card
-from modeldeck.engines.hardware.types import GpuSnapshot
+from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import MIB, gib_number
 
@@ -92,6 +92,13 @@ def card_with_vram(vram_bytes: int, ram_bytes: int) -> Card:
     """A what-if card of which only the memory is known; no rate is predicted for it."""
     usable = max(vram_bytes - _reserve(vram_bytes), 0)
     return Card(f"{gib_number(vram_bytes)} GiB card", usable, usable, True, ram_bytes)
+
+
+def card_of(hardware: HardwareSnapshot) -> Card:
+    """What to judge against on this machine: the GPU with most free memory, else the reference."""
+    ram_bytes = hardware.host.memory_available_bytes or 0
+    here = [card for gpu in hardware.gpus if (card := card_from_gpu(gpu, ram_bytes))]
+    return max(here, key=lambda card: card.free_bytes, default=None) or reference_card(ram_bytes)
 
 
 def card_from_gpu(gpu: GpuSnapshot, ram_bytes: int) -> Card | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.speed import decode_rates
-from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda, refusal
+from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda, kv_bytes, refusal
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
@@ -37,6 +37,8 @@ def judge_shape(shape: Shape, plan: Plan, card: Card) -> Verdict:
     if refused:
         reason = f"cannot run: {refused}"
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
+    if shape.kv_heads_vary and not plan.flash_attention:
+        return _not_judged("varying head counts without flash attention need the dry run")
     if plan.gpu_layers <= 0:
         return _without_gpu(shape, plan, card)
     if plan.flash_attention and not flash_attention_on_cuda(shape):
@@ -53,12 +55,7 @@ def _best(shape: Shape, plan: Plan, card: Card) -> Verdict:
     longest = _longest_context(shape, plan, card, shape.layers)
     missing_bytes = full.total_gpu_bytes + full.margin_bytes - card.free_bytes
     if missing_bytes > 0 and shape.layers > 1:
-        # From k to k + 1 blocks nothing shrinks, so the count can be bisected.
-        k = bisect_right(
-            range(1, shape.layers),
-            card.free_bytes,
-            key=lambda count: _gpu_need(bill(shape, plan, plan.context_tokens, count)),
-        )
+        k = _most_blocks(shape, plan, card)
         partial = bill(shape, plan, plan.context_tokens, k) if k else full
         if k and _fits(partial, card):
             return Verdict(
@@ -83,6 +80,17 @@ def _best(shape: Shape, plan: Plan, card: Card) -> Verdict:
             max_context_tokens=longest,
         )
     return _does_not_fit(shape, card, full, longest)
+
+
+def _most_blocks(shape: Shape, plan: Plan, card: Card) -> int:
+    """The most blocks, short of all, whose weights and cache fit the GPU beside the fixed costs."""
+
+    def grows(k: int) -> int:
+        cache = kv_bytes(shape.kv_elements[k], plan, plan.context_tokens)
+        return shape.blocks_gpu_bytes[k] + cache
+
+    fixed = _gpu_need(bill(shape, plan, plan.context_tokens, 1)) - grows(1)
+    return bisect_right(range(1, shape.layers), card.free_bytes - fixed, key=grows)
 
 
 def _as_asked(shape: Shape, plan: Plan, card: Card, k: int) -> Verdict:
@@ -175,6 +183,8 @@ def _longest_context(shape: Shape, plan: Plan, card: Card, k: int | None) -> int
     cap = shape.trained_context_tokens or _LONGEST_CONTEXT
     if fits(cap):
         return cap
+    if not fits(_STEP):
+        return 0
     return _STEP * _last_that(lambda steps: fits(_STEP * steps), (cap - 1) // _STEP)
 
 

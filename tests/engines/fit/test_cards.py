@@ -12,11 +12,12 @@ from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.cards import (
     card_from_gpu,
     card_named,
+    card_of,
     card_with_vram,
     known_cards,
     reference_card,
 )
-from modeldeck.engines.hardware.types import GpuSnapshot
+from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, HostSnapshot
 
 MIB = 1 << 20
 RAM = 32 << 30
@@ -117,6 +118,15 @@ def test_a_card_nobody_listed_keeps_its_name_and_has_no_rate() -> None:
     assert card.name == "Frobnicator 9000"
     assert card.bandwidth_bytes_per_second is None
     assert 11890 * MIB < card.usable_bytes < 11920 * MIB
+
+
+def test_a_machine_is_judged_by_its_freest_gpu_and_without_one_by_the_reference() -> None:
+    host = HostSnapshot("box", "a processor", 8, memory_available_bytes=RAM)
+    full = gpu("NVIDIA GeForce RTX 3090", 24576 * MIB, 100 * MIB)
+    free = gpu("NVIDIA GeForce RTX 3060", 12288 * MIB, 11000 * MIB)
+    dumb = gpu("NVIDIA GB10", None, None)
+    assert card_of(HardwareSnapshot((full, dumb, free), host)).name == "RTX 3060 12GB"
+    assert card_of(HardwareSnapshot((dumb,), host)) == reference_card(RAM)
 
 
 def test_a_gpu_whose_memory_nobody_tells_is_no_card() -> None:
