@@ -73,7 +73,7 @@ class Shape:
     quantisation: str
 
 
-class _Gap(Exception):  # noqa: N818
+class _Gap(Exception):
     """The header lacks something; carries the reason."""
 
 
