@@ -1,0 +1,128 @@
+"""A model's header out of the GGUF headers of its files. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from modeldeck.engines.formats.ggml_types import FILE_TYPES, GGML_TYPES
+from modeldeck.engines.formats.gguf import ArrayInfo, GgufFile, MetadataValue, TensorInfo
+from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
+
+_BLOCK: Final = re.compile(r"^blk\.(\d{1,6})\.")
+_EXPERT: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\b")
+_HOST_ONLY: Final = ("per_layer_token_embd.", "position_embd.", "token_types.")
+_OUTPUT: Final = ("output.", "output_norm.", "output_scale.")
+_ROW_ELEMENTS: Final = 512
+_ALIGNMENT: Final = 128
+_TEXT_LIMIT: Final = 256
+
+
+def header_of(parts: Sequence[GgufFile]) -> ModelHeader:
+    """What all files of one model say together; metadata counts from the first.
+
+    Never raises: a key of the wrong type is as good as a missing one.
+    """
+    metadata = parts[0].metadata
+    tensors = [tensor for part in parts for tensor in part.tensors]
+    architecture = clean_line(_text(metadata, "general.architecture"), 60)
+    vocabulary = _whole(metadata, f"{architecture}.vocab_size")
+    tokens = metadata.get("tokenizer.ggml.tokens")
+    if not vocabulary and isinstance(tokens, ArrayInfo):
+        vocabulary = tokens.length
+    return ModelHeader(
+        architecture=architecture,
+        name=clean_line(_text(metadata, "general.name"), 120),
+        parameters=sum(tensor.elements for tensor in tensors),
+        quantisation=_quantisation(metadata, tensors),
+        context_length=_whole(metadata, f"{architecture}.context_length"),
+        vocabulary_size=vocabulary,
+        has_chat_template=bool(_text(metadata, "tokenizer.chat_template")),
+        hparams=_hparams(metadata),
+        weights=weight_table(tensors),
+        tensor_count=len(tensors),
+    )
+
+
+def _text(metadata: Mapping[str, MetadataValue], key: str) -> str:
+    value = metadata.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _whole(metadata: Mapping[str, MetadataValue], key: str) -> int:
+    value = metadata.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _quantisation(metadata: Mapping[str, MetadataValue], tensors: Sequence[TensorInfo]) -> str:
+    number = metadata.get("general.file_type")
+    if isinstance(number, int) and number in FILE_TYPES:
+        return FILE_TYPES[number]
+    bytes_of: Counter[str] = Counter()
+    for tensor in tensors:
+        packing = GGML_TYPES.get(tensor.ggml_type)
+        bytes_of[packing.name if packing else "unknown"] += tensor.size_bytes
+    return bytes_of.most_common(1)[0][0] if bytes_of else ""
+
+
+def _hparams(metadata: Mapping[str, MetadataValue]) -> dict[str, HParam]:
+    kept: dict[str, HParam] = {}
+    for key, value in metadata.items():
+        if isinstance(value, ArrayInfo) or key.startswith("tokenizer.ggml."):
+            continue
+        if isinstance(value, str):
+            if len(value) <= _TEXT_LIMIT and key != "tokenizer.chat_template":
+                kept[key] = clean_line(value, _TEXT_LIMIT)
+            continue
+        kept[key] = value
+    return kept
+
+
+def weight_table(tensors: Sequence[TensorInfo]) -> WeightTable:
+    """Sum a tensor table by where llama.cpp may put each tensor (``llama-model.cpp``)."""
+    dense: Counter[int] = Counter()
+    experts: Counter[int] = Counter()
+    padding: Counter[int] = Counter()
+    embedding = host_only = output = other = 0
+    output_weight = False
+    for tensor in tensors:
+        size = tensor.size_bytes
+        if found := _BLOCK.match(tensor.name):
+            index = int(found[1])
+            (experts if _EXPERT.search(tensor.name) else dense)[index] += size
+            padding[index] += cuda_padding_bytes(tensor)
+        elif tensor.name.startswith("token_embd."):
+            embedding += size
+        elif tensor.name.startswith(_HOST_ONLY):
+            host_only += size
+        elif tensor.name.startswith(_OUTPUT):
+            output += size
+            output_weight = output_weight or tensor.name == "output.weight"
+        else:
+            other += size
+    indices = sorted(dense.keys() | experts.keys())
+    return WeightTable(
+        blocks=tuple(BlockWeights(i, dense[i], experts[i], padding[i]) for i in indices),
+        token_embedding_bytes=embedding,
+        host_only_bytes=host_only,
+        output_bytes=output,
+        output_tied=embedding > 0 and not output_weight,
+        other_bytes=other,
+    )
+
+
+def cuda_padding_bytes(tensor: TensorInfo) -> int:
+    """What CUDA adds to a tensor: rows filled up to 512 elements at its end, then 128-byte steps.
+
+    ``ggml_backend_cuda_buffer_type_get_alloc_size``: quantised tensors whose rows are no multiple
+    of ``MATRIX_ROW_PADDING`` (512) get one row's worth of padding.
+    """
+    packing = GGML_TYPES.get(tensor.ggml_type)
+    extra = 0
+    if packing is not None and packing.is_quantised and (odd := tensor.shape[0] % _ROW_ELEMENTS):
+        extra = -(-(_ROW_ELEMENTS - odd) // packing.block_elements) * packing.block_bytes
+    padded = tensor.size_bytes + extra
+    return -(-padded // _ALIGNMENT) * _ALIGNMENT - tensor.size_bytes
