@@ -21,7 +21,7 @@ _BREAKS: Final = re.compile(r"[\t\n\r]+")
 def clean(text: str) -> str:
     """``text`` without control, bidi-control and surrogate characters; tabs and newlines stay.
 
-    ``\\r\\n`` and lone ``\\r`` become ``\\n``. Never raises.
+    A carriage return, with or without a line feed, becomes a line feed. Never raises.
     """
     if text.isprintable():
         return text
@@ -29,6 +29,6 @@ def clean(text: str) -> str:
 
 
 def clean_line(text: str, limit: int = 300) -> str:
-    """``text`` cleaned, on one line, at most ``limit`` characters (the cut is marked with ``…``)."""
+    """``text`` cleaned, on one line, at most ``limit`` characters (a cut is marked ``…``)."""
     line = clean(_BREAKS.sub(" ", text)).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -52,7 +52,7 @@ class WeightTable:
         blocks: one entry per ``blk.N``, ascending.
         token_embedding_bytes: ``token_embd``: always in host memory.
         host_only_bytes: other tables that never leave the host (``per_layer_token_embd``, …).
-        output_bytes: ``output.weight`` and ``output_norm``; the output layer moves to the GPU first.
+        output_bytes: ``output.weight`` and ``output_norm``; this layer moves to the GPU first.
         output_tied: no ``output.weight``: the token embedding serves twice (host and GPU).
         other_bytes: whatever fits none of the above (placed with the output).
     """
@@ -174,7 +174,7 @@ class LoadProgress:
     """One step of a load.
 
     Attributes:
-        stage: what is happening, in a word or two (``starting``, ``reading weights``, ``warming up``).
+        stage: what is happening, in a word or two (``starting``, ``reading weights``).
         fraction: 0…1 of the whole load, or None when the engine does not say.
     """
 
@@ -278,7 +278,7 @@ class PrefillProgress:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the answer. ``timings`` are the engine's running totals, when it gives them."""
+    """The next piece of an answer. ``timings`` are its totals so far, if the engine gives them."""
 
     text: str
     timings: Timings | None = None

@@ -1,4 +1,4 @@
-"""A real terminal for tests: a pty, a screen that understands escape sequences, and a user's hands."""
+"""A real terminal for tests: a pty, a screen that knows escape sequences, and a user's hands."""
 
 from __future__ import annotations
 
