@@ -103,6 +103,12 @@ def key_name(key: str) -> str:
     return _KEY_NAMES.get(key, key)
 
 
+def key_code(name: str) -> str:
+    """The key that a person means: ``?`` is ``question_mark``, ``esc`` is ``escape``."""
+    codes = {written: key for key, written in _KEY_NAMES.items()}
+    return codes.get(name, name)
+
+
 def actions_of(place: Place) -> tuple[Action, ...]:
     """The actions valid in ``place``: its own first, then those valid everywhere."""
     own = tuple(action for action in ACTIONS if action.place == place)

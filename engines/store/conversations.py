@@ -1,0 +1,407 @@
+"""Conversations, kept as they are written: a killed deck loses at most the last 250 ms of text.
+
+A conversation is a tree: every message knows its parent, and the conversation knows the leaf that
+is being followed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from sqlite3 import Connection, Row
+from typing import Final, Literal
+
+from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.store.database import Database, Schema, StoreError
+from modeldeck.engines.types import Role, Sampling, Usage
+
+FLUSH_NS: Final = 200_000_000
+State = Literal["writing", "done", "stopped", "failed"]
+
+SCHEMA = Schema(
+    "conversations",
+    (
+        """
+        CREATE TABLE conversations (
+            id INTEGER PRIMARY KEY,
+            title TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            system_prompt TEXT NOT NULL,
+            sampling TEXT NOT NULL,
+            leaf INTEGER
+        ) STRICT;
+        CREATE TABLE messages (
+            id INTEGER PRIMARY KEY,
+            conversation INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+            parent INTEGER REFERENCES messages(id) ON DELETE CASCADE,
+            role TEXT NOT NULL,
+            text TEXT NOT NULL,
+            reasoning TEXT NOT NULL,
+            model TEXT NOT NULL,
+            engine TEXT NOT NULL,
+            state TEXT NOT NULL,
+            error TEXT NOT NULL,
+            writer TEXT NOT NULL,
+            started INTEGER NOT NULL,
+            ended INTEGER,
+            prompt_tokens INTEGER,
+            completion_tokens INTEGER,
+            first_token_ns INTEGER,
+            prefill_tokens INTEGER,
+            prefill_ns INTEGER,
+            decode_ns INTEGER,
+            timing_source TEXT
+        ) STRICT;
+        CREATE TABLE chunks (
+            id INTEGER PRIMARY KEY,
+            message INTEGER NOT NULL REFERENCES messages(id) ON DELETE CASCADE,
+            text TEXT NOT NULL,
+            reasoning TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX messages_of_conversation ON messages(conversation);
+        CREATE INDEX chunks_of_message ON chunks(message)
+        """,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn as it is kept."""
+
+    id: int
+    conversation: int
+    parent: int | None
+    role: Role
+    text: str
+    reasoning: str = ""
+    model: str = ""
+    engine: str = ""
+    state: State = "done"
+    error: str = ""
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation without its messages; ``leaf`` is the last message of the branch followed."""
+
+    id: int
+    title: str
+    updated: int
+    system_prompt: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    leaf: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an answer ended."""
+
+    state: State
+    error: str = ""
+    usage: Usage | None = None
+    first_token_ns: int | None = None
+
+
+class Conversations:
+    """All conversations of a user. Every method may raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        """Answers that a deck left unfinished when it was killed are marked as stopped."""
+        self._database = database
+        self._writer = _process_mark(os.getpid())
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        open_rows = self._database.rows("SELECT id, writer FROM messages WHERE state = 'writing'")
+        orphans = [row["id"] for row in open_rows if not _is_alive(row["writer"])]
+        if not orphans:
+            return
+        with self._database.transaction() as connection:
+            for message_id in orphans:
+                _fold(connection, message_id)
+                connection.execute(
+                    "UPDATE messages SET state = 'stopped', error = ? WHERE id = ?",
+                    ("The deck was closed while this was written.", message_id),
+                )
+
+    def create(self, system_prompt: str = "", sampling: Sampling | None = None) -> Conversation:
+        """Begin a conversation."""
+        now = int(time.time())
+        settings = json.dumps(asdict(sampling or Sampling()))
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO conversations (title, created, updated, system_prompt, sampling)"
+                " VALUES ('', ?, ?, ?, ?)",
+                (now, now, system_prompt, settings),
+            )
+            identity = cursor.lastrowid or 0
+        return Conversation(identity, "", now, system_prompt, sampling or Sampling())
+
+    def recent(self, limit: int = 50) -> tuple[Conversation, ...]:
+        """The conversations changed last, newest first."""
+        rows = self._database.rows(
+            "SELECT * FROM conversations ORDER BY updated DESC, id DESC LIMIT ?", (limit,)
+        )
+        return tuple(_conversation(row) for row in rows)
+
+    def get(self, conversation_id: int) -> Conversation:
+        """One conversation. Raises StoreError when there is none."""
+        rows = self._database.rows("SELECT * FROM conversations WHERE id = ?", (conversation_id,))
+        if not rows:
+            raise StoreError("That conversation has gone.", "Begin a new one.")
+        return _conversation(rows[0])
+
+    def configure(self, conversation: Conversation) -> None:
+        """Keep the conversation's system prompt and sampling."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE conversations SET system_prompt = ?, sampling = ? WHERE id = ?",
+                (
+                    conversation.system_prompt,
+                    json.dumps(asdict(conversation.sampling)),
+                    conversation.id,
+                ),
+            )
+
+    def drop(self, conversation_id: int) -> None:
+        """Delete a conversation with all its messages."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+
+    def branch(self, leaf: int | None) -> tuple[Message, ...]:
+        """The messages from the first to ``leaf``, oldest first."""
+        rows = self._database.rows(
+            """
+            WITH RECURSIVE branch(id, depth) AS (
+                SELECT id, 0 FROM messages WHERE id = ?
+                UNION ALL
+                SELECT messages.parent, depth + 1 FROM messages JOIN branch USING (id)
+                WHERE messages.parent IS NOT NULL
+            )
+            SELECT messages.*,
+                text || coalesce((SELECT group_concat(text, '') FROM
+                    (SELECT text FROM chunks WHERE message = messages.id ORDER BY id)), '')
+                    AS whole_text,
+                reasoning || coalesce((SELECT group_concat(reasoning, '') FROM
+                    (SELECT reasoning FROM chunks WHERE message = messages.id ORDER BY id)), '')
+                    AS whole_reasoning
+            FROM messages JOIN branch USING (id) ORDER BY branch.depth DESC
+            """,
+            (leaf,),
+        )
+        return tuple(_message(row) for row in rows)
+
+    def say(self, conversation_id: int, parent: int | None, text: str) -> Message:
+        """Keep what the user said, below ``parent``."""
+        message = Message(0, conversation_id, parent, "user", text)
+        return self._add(message, title=" ".join(text.split())[:80])
+
+    def begin_answer(
+        self, conversation_id: int, parent: int | None, model: str, engine: str
+    ) -> Message:
+        """Keep an answer that is about to be written."""
+        state: State = "writing"
+        return self._add(
+            Message(0, conversation_id, parent, "assistant", "", "", model, engine, state)
+        )
+
+    def _add(self, message: Message, title: str = "") -> Message:
+        now = int(time.time())
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO messages (conversation, parent, role, text, reasoning, model, engine,"
+                " state, error, writer, started) VALUES (?, ?, ?, ?, '', ?, ?, ?, '', ?, ?)",
+                (
+                    message.conversation,
+                    message.parent,
+                    message.role,
+                    message.text,
+                    message.model,
+                    message.engine,
+                    message.state,
+                    self._writer,
+                    now,
+                ),
+            )
+            identity = cursor.lastrowid or 0
+            connection.execute(
+                "UPDATE conversations SET leaf = ?, updated = ?,"
+                " title = CASE WHEN title = '' THEN ? ELSE title END WHERE id = ?",
+                (identity, now, title, message.conversation),
+            )
+        return replace(message, id=identity)
+
+    def append(self, message_id: int, text: str, reasoning: str) -> None:
+        """Keep the next piece of an answer."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO chunks (message, text, reasoning) VALUES (?, ?, ?)",
+                (message_id, text, reasoning),
+            )
+
+    def finish(self, message_id: int, outcome: Outcome) -> None:
+        """Close an answer: its pieces become one text, its counts and times are kept."""
+        usage = outcome.usage
+        timings = usage.timings if usage else None
+        with self._database.transaction() as connection:
+            _fold(connection, message_id)
+            connection.execute(
+                "UPDATE messages SET state = ?, error = ?, ended = ?, prompt_tokens = ?,"
+                " completion_tokens = ?, first_token_ns = ?, prefill_tokens = ?, prefill_ns = ?,"
+                " decode_ns = ?, timing_source = ? WHERE id = ?",
+                (
+                    outcome.state,
+                    outcome.error,
+                    int(time.time()),
+                    usage.prompt_tokens if usage else None,
+                    usage.completion_tokens if usage else None,
+                    outcome.first_token_ns,
+                    timings.prompt_tokens if timings else None,
+                    timings.prefill_ns if timings else None,
+                    timings.decode_ns if timings else None,
+                    timings.source if timings else None,
+                    message_id,
+                ),
+            )
+
+    def follow(self, conversation_id: int, leaf: int | None) -> None:
+        """Follow another branch: its last message is ``leaf``."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE conversations SET leaf = ? WHERE id = ?", (leaf, conversation_id)
+            )
+
+
+class StreamWriter:
+    """Gathers the pieces of one answer and keeps them at most 200 ms late, from its own thread.
+
+    A failure to keep is remembered in ``problem`` and does not stop the answer.
+    """
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        message_id: int,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._conversations = conversations
+        self._message_id = message_id
+        self._clock_ns = clock_ns
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._wake = threading.Condition()
+        self._closed = False
+        self.problem: ModeldeckError | None = None
+        self._thread = threading.Thread(target=self._run, name="stream-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, text: str, reasoning: str) -> None:
+        """Take the next piece."""
+        with self._wake:
+            if text:
+                self._text.append(text)
+            if reasoning:
+                self._reasoning.append(reasoning)
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Keep what is left and end."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._text or self._reasoning)
+                due_ns = self._clock_ns() + FLUSH_NS
+                while not self._closed and (left_ns := due_ns - self._clock_ns()) > 0:
+                    self._wake.wait(left_ns / 1e9)
+                text, reasoning = "".join(self._text), "".join(self._reasoning)
+                self._text.clear()
+                self._reasoning.clear()
+                closed = self._closed
+            if text or reasoning:
+                self._keep(text, reasoning)
+            if closed:
+                return
+
+    def _keep(self, text: str, reasoning: str) -> None:
+        try:
+            self._conversations.append(self._message_id, text, reasoning)
+        except ModeldeckError as error:
+            self.problem = error
+
+
+def _fold(connection: Connection, message_id: int) -> None:
+    chunks = connection.execute(
+        "SELECT text, reasoning FROM chunks WHERE message = ? ORDER BY id", (message_id,)
+    ).fetchall()
+    connection.execute(
+        "UPDATE messages SET text = text || ?, reasoning = reasoning || ? WHERE id = ?",
+        (
+            "".join(chunk["text"] for chunk in chunks),
+            "".join(chunk["reasoning"] for chunk in chunks),
+            message_id,
+        ),
+    )
+    connection.execute("DELETE FROM chunks WHERE message = ?", (message_id,))
+
+
+def _conversation(row: Row) -> Conversation:
+    try:
+        sampling = Sampling(**json.loads(row["sampling"]))
+    except (ValueError, TypeError):
+        sampling = Sampling()
+    return Conversation(
+        row["id"], row["title"], row["updated"], row["system_prompt"], sampling, row["leaf"]
+    )
+
+
+def _message(row: Row) -> Message:
+    return Message(
+        id=row["id"],
+        conversation=row["conversation"],
+        parent=row["parent"],
+        role=row["role"],
+        text=row["whole_text"],
+        reasoning=row["whole_reasoning"],
+        model=row["model"],
+        engine=row["engine"],
+        state=row["state"],
+        error=row["error"],
+        completion_tokens=row["completion_tokens"],
+    )
+
+
+def _process_mark(pid: int) -> str:
+    """A process, told apart from a later one with the same number by when it started."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return str(pid)
+    return f"{pid}:{fields.rpartition(')')[2].split()[19]}"
+
+
+def _is_alive(mark: str) -> bool:
+    pid_text, _, started = mark.partition(":")
+    if not pid_text.isdigit():
+        return False
+    if started:
+        return _process_mark(int(pid_text)) == mark
+    try:
+        os.kill(int(pid_text), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
