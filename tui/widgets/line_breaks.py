@@ -40,13 +40,14 @@ def break_offsets(text: str, width: int) -> list[int]:
     used = 0
     for match in _PIECE.finditer(text):
         piece = match.group()
-        cells = cell_len(piece.rstrip())
-        if used and cells and used + cells > width:
+        word = piece.rstrip()
+        cells = cell_len(word)
+        if used and word and used + cells > width:
             offsets.append(match.start())
             used = 0
         if cells > width:
             tail = 0
-            for cut in _folded(piece.rstrip(), width):
+            for cut in _folded(word, width):
                 offsets.append(match.start() + cut)
                 tail = cut
             used += cell_len(piece[tail:])

@@ -64,7 +64,7 @@ def changed_cells(before: Content, after: Content) -> Cells | None:
         if one != other:
             break
         tail += one[1]
-    return Cells(start, new_end - tail)
+    return Cells(start, new_end - tail) if start < new_end - tail else None
 
 
 class LinesView(Widget):

@@ -30,6 +30,11 @@ _GIB: Final = 1024**3
 _SOURCES: Final[dict[ClockSource, str]] = {"engine": "engine", "wall": "clock"}
 _LABEL: Final = 9
 _NUMBER_END: Final = 16
+TOP_LINES: Final = 4
+"""Lines above the table of values."""
+NUMBERS_START: Final = 12
+NUMBERS_END: Final = 18
+"""The columns the numbers of the table stand in; every character before is one cell wide."""
 _UNIT: Final = 8
 _ENDED: Final = frozenset({"done", "stopped", "failed"})
 

@@ -1,18 +1,24 @@
-"""The live speed beside the chat: the panel, and its one line for a narrow screen."""
+"""The live speed beside the chat: a panel for wide screens, one line for narrow ones."""
 
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
 
 from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.throughput_lines import (
     NOTHING,
+    NUMBERS_END,
+    NUMBERS_START,
     STYLES,
+    TOP_LINES,
     PanelData,
     one_line,
     panel_lines,
@@ -21,18 +27,12 @@ from modeldeck.tui.widgets.throughput_lines import (
 TICK_S = 0.25
 
 
-class ThroughputPanel(LinesView):
-    """Shows ``PanelData`` at most four times a second; a new phase is shown at once.
-
-    With the class ``-line`` it is one line, for a narrow screen.
-    """
+class PanelLines(LinesView):
+    """Some of the panel's lines, or a column of them, as given."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(STYLES)
     DEFAULT_CSS = """
-    ThroughputPanel {
-        width: 33;
-        height: 1fr;
-        border-left: solid $foreground 25%;
+    PanelLines {
         color: $foreground;
         & > .panel--value { text-style: bold; color: $primary; }
         & > .panel--dim { color: $text-muted; }
@@ -43,8 +43,26 @@ class ThroughputPanel(LinesView):
         }
         &:ansi > .panel--dim { text-style: dim; }
     }
-    ThroughputPanel.-line { width: 1fr; height: 1; border-left: none; }
     """
+
+    def __init__(self, *, cells: int | None = None) -> None:
+        super().__init__()
+        self._given: Sequence[Content] = ()
+        if cells is not None:
+            self.styles.width = cells
+
+    def put(self, lines: Sequence[Content]) -> None:
+        """Show ``lines`` in place of what is shown."""
+        self._given = lines
+        self.lines_changed()
+
+    def lay_out(self, width: int) -> Sequence[Content]:
+        """The lines as given."""
+        return self._given
+
+
+class SpeedView(Vertical):
+    """Shows ``PanelData`` at most four times a second; a new phase is shown at once."""
 
     def __init__(
         self,
@@ -53,7 +71,7 @@ class ThroughputPanel(LinesView):
         tick_s: float = TICK_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make an empty panel.
+        """Make an empty view.
 
         Args:
             id: of the widget.
@@ -89,12 +107,66 @@ class ThroughputPanel(LinesView):
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
+        if not self.is_mounted or not self.size.width:
+            return
         self._drawn_at = self._clock()
         self._drawn_phase = self._data.reading.phase
-        self.lines_changed()
+        self.put(self._data, self.size.width)
 
-    def lay_out(self, width: int) -> Sequence[Content]:
-        """The panel's lines, or its one line."""
-        if self.has_class("-line"):
-            return [one_line(self._data, width)]
-        return panel_lines(self._data, width)
+    def on_resize(self) -> None:
+        """Fill the new width."""
+        self.draw()
+
+    @abstractmethod
+    def put(self, data: PanelData, width: int) -> None:
+        """Hand ``data`` to the widgets that show it, ``width`` cells together."""
+
+
+class ThroughputPanel(SpeedView):
+    """Everything about the reply being written, one value per line.
+
+    The numbers are a column of their own: Textual sends a changed line from the left edge of its
+    widget on, and so the labels stay out of it.
+    """
+
+    DEFAULT_CSS = """
+    ThroughputPanel {
+        width: 33;
+        height: 1fr;
+        border-left: solid $foreground 25%;
+    }
+    ThroughputPanel Horizontal { height: auto; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The top lines, and three columns below."""
+        yield PanelLines()
+        with Horizontal():
+            yield PanelLines(cells=NUMBERS_START)
+            yield PanelLines(cells=NUMBERS_END - NUMBERS_START)
+            yield PanelLines()
+
+    def put(self, data: PanelData, width: int) -> None:
+        """Cut the lines into the columns."""
+        top, labels, numbers, rest = self.query(PanelLines)
+        lines = panel_lines(data, width)
+        top.put(lines[:TOP_LINES])
+        labels.put([line[:NUMBERS_START] for line in lines[TOP_LINES:]])
+        numbers.put([line[NUMBERS_START:NUMBERS_END] for line in lines[TOP_LINES:]])
+        rest.put([line[NUMBERS_END:] for line in lines[TOP_LINES:]])
+
+
+class ThroughputLine(SpeedView):
+    """The most important numbers in one line."""
+
+    DEFAULT_CSS = """
+    ThroughputLine { height: 1; width: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The line."""
+        yield PanelLines()
+
+    def put(self, data: PanelData, width: int) -> None:
+        """Show as much as ``width`` takes."""
+        self.query_one(PanelLines).put([one_line(data, width)])

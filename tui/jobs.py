@@ -1,0 +1,219 @@
+"""Every worker of the deck: the only place that calls engines, stores and the driver.
+
+Each job is a named Textual worker in a group; what it finds comes back as one message. Widgets
+never wait here, and nothing here touches a widget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
+
+from modeldeck.engines.contract import Engine
+from modeldeck.engines.errors import EngineDied, EngineMissing, ModeldeckError
+from modeldeck.engines.fit.types import Card
+from modeldeck.engines.types import ChatRequest, LoadedModel, LoadProgress, LocalModel, Plan
+from modeldeck.tui import messages
+from modeldeck.tui.reply import Keeper, run_reply
+from modeldeck.tui.services import Services
+from modeldeck.tui.state import Options
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.worker import Worker
+
+IDLE_SAMPLE_S = 2.0
+BUSY_SAMPLE_S = 0.5
+
+
+class Jobs:
+    """Starts, replaces and stops the deck's workers.
+
+    At most one model is loaded at a time: loading another one unloads the first.
+    """
+
+    def __init__(self, app: App[int], services: Services) -> None:
+        self._app = app
+        self._services = services
+        self._reply: Worker[None] | None = None
+        self._loaded: LoadedModel | None = None
+        self._engine_lock = asyncio.Lock()
+
+    def _start(
+        self, job: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True
+    ) -> Worker[None]:
+        return self._app.run_worker(
+            job, name=group, group=group, exclusive=exclusive, exit_on_error=False
+        )
+
+    def scan(self) -> None:
+        """Read the model folders; a scan under way is replaced."""
+        self._start(self._scan(), "scan")
+
+    async def _scan(self) -> None:
+        stopped = False
+
+        def read() -> None:
+            for found in self._services.scan(lambda: stopped):
+                self._app.post_message(
+                    messages.ModelsScanned(found.models, found.notes, found.finished)
+                )
+
+        try:
+            await asyncio.to_thread(read)
+        finally:
+            stopped = True
+
+    def judge(self, models: Iterable[LocalModel], options: Options, card: Card) -> None:
+        """Work out every verdict for ``options`` on ``card``; an older run is replaced."""
+        self._start(self._judge(tuple(models), options, card), "judge")
+
+    async def _judge(self, models: tuple[LocalModel, ...], options: Options, card: Card) -> None:
+        verdicts = await asyncio.to_thread(self._services.judge, models, options, card)
+        self._app.post_message(messages.ModelsJudged(verdicts, card))
+
+    def probe(self) -> None:
+        """Ask every engine whether it can be used here."""
+        self._start(self._probe(), "probe")
+
+    async def _probe(self) -> None:
+        async def ask(engine: Engine) -> None:
+            found = await engine.probe()
+            self._app.post_message(messages.EngineProbed(engine.info, found))
+
+        await asyncio.gather(*(ask(engine) for engine in self._services.engines))
+
+    def watch_hardware(self) -> None:
+        """Sample GPU and host for as long as the deck is open."""
+        self._start(self._watch_hardware(), "hardware")
+
+    async def _watch_hardware(self) -> None:
+        while True:
+            loaded = self._loaded
+            pid = loaded.pid if loaded else None
+            snapshot, memory_bytes = await asyncio.to_thread(self._services.sample, pid)
+            self._app.post_message(messages.HardwareSampled(snapshot, memory_bytes))
+            await self._notice_death()
+            busy = self._reply is not None and self._reply.is_running
+            await asyncio.sleep(BUSY_SAMPLE_S if busy else IDLE_SAMPLE_S)
+
+    async def _notice_death(self) -> None:
+        loaded = self._loaded
+        if loaded is None or self._engine_lock.locked():
+            return
+        engine = self._services.engine(loaded.engine)
+        alive = {held.instance for held in await engine.models()}
+        if loaded.instance in alive or self._loaded is not loaded:
+            return
+        self._loaded = None
+        error = EngineDied(
+            f"{engine.info.title} stopped while it held {loaded.model.name}.",
+            "Press enter on the model to load it again.",
+        )
+        self._app.post_message(messages.Unloaded(loaded.model, error))
+
+    def load(self, model: LocalModel, plan: Plan) -> None:
+        """Load ``model``, after unloading what is loaded; a load under way is called off."""
+        self._start(self._load(model, plan), "load")
+
+    async def _load(self, model: LocalModel, plan: Plan) -> None:
+        def on_progress(progress: LoadProgress) -> None:
+            self._app.post_message(messages.LoadProgressed(model, progress))
+
+        loaded: LoadedModel | None = None
+        error: ModeldeckError | None = None
+        try:
+            async with self._engine_lock:
+                await self._end_reply()
+                await self._unload_now()
+                engine = await self._engine_for(model)
+                loaded = await engine.load(model, plan, on_progress)
+                self._loaded = loaded
+        except ModeldeckError as caught:
+            error = caught
+        finally:
+            self._app.post_message(messages.LoadEnded(model, loaded, error))
+
+    async def _engine_for(self, model: LocalModel) -> Engine:
+        problems: list[str] = []
+        for engine in self._services.engines:
+            if model.format not in engine.info.formats:
+                continue
+            found = await engine.probe()
+            if found.available:
+                return engine
+            problems.append(f"{found.problem} {found.next_step}".strip())
+        raise EngineMissing(
+            f"No engine here can run {model.format.value.upper()} models.",
+            problems[0] if problems else "Press 6 to see the engines and how to install one.",
+        )
+
+    def unload(self) -> None:
+        """Give the loaded model's memory back; a load under way is called off."""
+        self._start(self._unload(), "load")
+
+    async def _unload(self) -> None:
+        loaded = self._loaded
+        async with self._engine_lock:
+            await self._end_reply()
+            error: ModeldeckError | None = None
+            try:
+                await self._unload_now()
+            except ModeldeckError as caught:
+                error = caught
+        if loaded is not None:
+            self._app.post_message(messages.Unloaded(loaded.model, error))
+
+    async def _unload_now(self) -> None:
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            await self._services.engine(loaded.engine).unload(loaded.instance)
+
+    def reply(
+        self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
+    ) -> None:
+        """Have one answer written; updates and its end come as messages about ``message_id``."""
+        self._reply = self._start(
+            self._write_reply(message_id, engine_name, request, keeper), "reply"
+        )
+
+    async def _write_reply(
+        self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
+    ) -> None:
+        def on_update(update: messages.ReplyUpdate) -> None:
+            self._app.post_message(messages.ReplyMoved(message_id, update))
+
+        end = await run_reply(
+            self._services.engine(engine_name),
+            request,
+            on_update,
+            keeper=keeper,
+            batch_ms=self._services.batch_ms,
+        )
+        self._app.post_message(messages.ReplyEnded(message_id, end))
+        if isinstance(end.error, EngineDied):
+            await self._notice_death()
+
+    def stop_reply(self) -> None:
+        """Stop the answer being written; its words stand."""
+        if self._reply is not None:
+            self._reply.cancel()
+
+    async def _end_reply(self) -> None:
+        worker, self._reply = self._reply, None
+        if worker is None or worker.is_finished:
+            return
+        worker.cancel()
+        with contextlib.suppress(Exception):
+            await worker.wait()
+
+    def later(self, job: Callable[[], None], group: str) -> None:
+        """Run a short blocking ``job`` (a file, the database) off the event loop."""
+        self._start(asyncio.to_thread(job), group, exclusive=False)
+
+    def now_ns(self) -> int:
+        """The monotonic clock the meters use."""
+        return time.monotonic_ns()

@@ -1,0 +1,135 @@
+"""Engines: what is installed, what is not, and how to get it."""
+
+from __future__ import annotations
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from modeldeck.tui.actions import Action, Place
+from modeldeck.tui.bindings import bindings_of
+from modeldeck.tui.messages import CopyAsked, NoticeGiven, ProbeAsked
+from modeldeck.tui.screens.place import PlaceScreen
+from modeldeck.tui.state import DeckState, EngineStatus
+from modeldeck.tui.widgets.row_list import Cell, Column, Row, RowList
+
+COLUMNS = (
+    Column("engine", "ENGINE", 20),
+    Column("state", "STATE", 14),
+    Column("build", "BUILD", 24),
+    Column("devices", "DEVICES", 30, flexible=True),
+)
+_GIB = 1024**3
+
+
+def engine_row(status: EngineStatus, loaded: str | None) -> Row:
+    """One engine as a row. ``loaded`` is the model it holds, when it holds one."""
+    probe = status.probe
+    if probe is None:
+        state = Cell("… asking", "muted")
+    elif loaded is not None:
+        state = Cell("▶ in use", "good")
+    elif probe.available:
+        state = Cell("● ready", "good")
+    else:
+        state = Cell("○ not usable", "bad")
+    devices = ", ".join(device.name for device in probe.devices) if probe else ""
+    return Row(
+        status.info.name,
+        (Cell(status.info.title), state, Cell(probe.build if probe else ""), Cell(devices)),
+    )
+
+
+def engine_detail(status: EngineStatus, loaded: str | None) -> Content:
+    """What the deck knows of one engine, in sentences."""
+    info, probe = status.info, status.probe
+    formats = ", ".join(sorted(f.value.upper() for f in info.formats))
+    lines = [
+        Content.styled(info.title, "bold"),
+        Content(f"{info.summary}"),
+        Content(f"reads      {formats}"),
+    ]
+    if probe is None:
+        lines.append(Content("asking what it can do here …"))
+        return Content("\n").join(lines)
+    if probe.where:
+        lines.append(Content(f"runs       {probe.where}"))
+    if probe.build:
+        lines.append(Content(f"build      {probe.build}"))
+    for device in probe.devices:
+        memory = ""
+        if device.memory_total_bytes:
+            memory = f"  {device.memory_total_bytes / _GIB:.1f} GiB"
+        lines.append(Content(f"device     {device.name}  {device.description}{memory}"))
+    if loaded is not None:
+        lines.append(Content(f"holds      {loaded}"))
+    if not probe.available:
+        lines.append(Content.styled(probe.problem, "bold $error"))
+        lines.append(Content(probe.next_step))
+    return Content("\n").join(lines)
+
+
+class EnginesScreen(PlaceScreen):
+    """Every engine with its state; the one under the cursor in full below."""
+
+    PLACE: Place = "engines"
+    BINDINGS: list[BindingType] = bindings_of("engines")
+    CSS_PATH = "engines.tcss"
+
+    rows = getters.query_one(RowList)
+    detail = getters.query_one("#engine-detail", Static)
+
+    def compose_body(self) -> ComposeResult:
+        """The list above, the engine under the cursor below."""
+        yield RowList(COLUMNS, id="engine-list")
+        yield Static(id="engine-detail", markup=False)
+
+    def on_mount(self) -> None:
+        """The list takes the keys."""
+        super().on_mount()
+        self.rows.focus()
+
+    def show_state(self, state: DeckState, before: DeckState) -> None:
+        """Show the engines when one of them changed."""
+        if state.engines is before.engines and state.loaded is before.loaded and self.rows.rows:
+            return
+        self.rows.set_rows(tuple(engine_row(e, self._holds(e)) for e in state.engines))
+        self._show_detail(self.rows.cursor_key)
+
+    def _holds(self, status: EngineStatus) -> str | None:
+        loaded = self.state.loaded
+        return loaded.model.name if loaded and loaded.engine == status.info.name else None
+
+    def _engine(self, name: str | None) -> EngineStatus | None:
+        return next((e for e in self.state.engines if e.info.name == name), None)
+
+    def _show_detail(self, name: str | None) -> None:
+        status = self._engine(name)
+        if status is not None:
+            self.detail.update(engine_detail(status, self._holds(status)))
+        self.show_keys()
+
+    @on(RowList.Highlighted)
+    def _highlighted(self, event: RowList.Highlighted) -> None:
+        self._show_detail(event.key)
+
+    def is_valid(self, entry: Action) -> bool:
+        """The install command can be copied only when there is one."""
+        if entry.id == "engines.copy_command":
+            status = self._engine(self.rows.cursor_key) if self.is_mounted else None
+            return bool(status and status.probe and status.probe.next_step)
+        return True
+
+    def action_engines_rescan(self) -> None:
+        """Look again."""
+        self.post_message(ProbeAsked())
+
+    def action_engines_copy_command(self) -> None:
+        """Copy what would install the engine under the cursor."""
+        status = self._engine(self.rows.cursor_key)
+        if status and status.probe and status.probe.next_step:
+            self.post_message(CopyAsked(status.probe.next_step, "the next step"))
+        else:
+            self.post_message(NoticeGiven("This engine is installed already."))
