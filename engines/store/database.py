@@ -1,34 +1,45 @@
-"""One SQLite file shared by every deck of a user: private, in WAL mode, with versioned tables."""
+"""One SQLite file that several threads, and several processes, may use at once.
+
+A module that keeps something describes its tables as a ``Schema``; ``Database.open`` brings all
+of them up to date. Nothing here knows what is stored.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.paths import private_dir
 
-_BUSY_MS = 5000
-_CORRUPT = ("malformed", "not a database", "corrupt")
+BUSY_SECONDS: Final = 5.0
+"""How long to wait for another process before giving up."""
+
+_POLL_SECONDS: Final = 0.02
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 
 
 class StoreError(ModeldeckError):
-    """What is kept cannot be read or written."""
+    """What is kept cannot be read or written: in use, damaged, full, or from a newer modeldeck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The tables of one room.
+    """The tables of one module, as the ordered scripts that make them.
 
     Attributes:
         name: whose tables they are.
-        scripts: SQL, one script for each version; only ever appended to.
+        scripts: SQL; script n brings version n to n + 1. Only ever appended to.
     """
 
     name: str
@@ -36,132 +47,255 @@ class Schema:
 
 
 class Database:
-    """An open database. Usable from several threads; other processes may use the same file.
+    """An open database. Threads take turns; other processes may use the same file.
 
     Attributes:
+        path: the file, or None for one in memory.
         note: one sentence when a damaged file was set aside on opening, else empty.
     """
 
-    def __init__(self, connection: sqlite3.Connection, note: str) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, path: Path | None, note: str = "") -> None:
+        self._connection: sqlite3.Connection | None = connection
         self._lock = threading.RLock()
+        self._identity = _identity(path) if path else None
+        self.path = path
         self.note = note
 
     @classmethod
-    def open(cls, path: Path, schemas: Sequence[Schema]) -> Database:
-        """Open or make the file at ``path`` and bring every schema up to date.
+    def open(
+        cls, path: Path, schemas: Sequence[Schema], *, busy_seconds: float = BUSY_SECONDS
+    ) -> Database:
+        """Open ``path``, made when absent (0600, in a 0700 directory), with all ``schemas``.
 
-        A damaged file is set aside beside itself and a new one begun, which ``note`` says.
+        A damaged file is renamed, a new one begun, and ``note`` says so.
 
         Raises:
-            StoreError: the file cannot be opened, or is newer than this program.
+            StoreError: in use by another program for longer than ``busy_seconds``, written by a
+                newer modeldeck, or the place cannot be written.
         """
+        path = path.absolute()
         try:
-            private_dir(path.parent)
-            try:
-                return cls(_prepared(path, schemas), "")
-            except sqlite3.DatabaseError as error:
-                if not any(word in str(error) for word in _CORRUPT):
-                    raise
+            with _one_at_a_time(private_dir(path.parent), busy_seconds):
+                try:
+                    return cls(_open(path, schemas, busy_seconds), path)
+                except sqlite3.DatabaseError as error:
+                    if _code(error) not in _DAMAGED:
+                        raise
                 aside = _set_aside(path)
-                note = f"The damaged database was set aside as {aside.name}; a new one is begun."
-                return cls(_prepared(path, schemas), note)
-        except (sqlite3.Error, OSError) as error:
-            raise _store_error(path, error) from error
+                note = f"The database was damaged; it is kept as {aside} and a new one was begun."
+                return cls(_open(path, schemas, busy_seconds), path, note)
+        except (OSError, sqlite3.Error) as error:
+            raise _told(error, path) from error
+
+    @classmethod
+    def in_memory(cls, schemas: Sequence[Schema]) -> Database:
+        """A database that lasts as long as the object: for when no file can be had."""
+        return cls(_prepared(_connect(":memory:", 0), schemas, Path(":memory:")), None)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of a block's changes, or none. Raises StoreError."""
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._connection
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise _store_error(None, error) from error
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        """All of a block's changes are kept when it ends, or none if it raises.
+
+        Raises:
+            StoreError: closed, damaged, full, or in use for too long.
+        """
+        with self._connected() as connection, _committed(connection):
+            yield connection
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        """The rows of a query. Raises StoreError."""
-        with self._lock:
-            try:
-                return list(self._connection.execute(sql, values))
-            except sqlite3.Error as error:
-                raise _store_error(None, error) from error
+        """The rows of one query.
+
+        Raises:
+            StoreError: closed, damaged, or in use for too long.
+        """
+        with self._connected() as connection:
+            return connection.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         with self._lock:
-            self._connection.close()
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
+    @contextlib.contextmanager
+    def _connected(self) -> Generator[sqlite3.Connection]:
+        with self._lock:
+            if self._connection is None:
+                raise StoreError("The database is closed.", "Start modeldeck again.")
+            try:
+                yield self._connection
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+                raise
+            except sqlite3.DatabaseError as error:
+                raise self._failed(error) from error
 
-def _prepared(path: Path, schemas: Sequence[Schema]) -> sqlite3.Connection:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    os.close(descriptor)
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.row_factory = sqlite3.Row
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_versions"
-            " (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT"
+    def _failed(self, error: sqlite3.DatabaseError) -> StoreError:
+        path, mine = self.path, self._identity
+        if path is None or _code(error) not in _DAMAGED:
+            return _told(error, path)
+        self.close()
+        with contextlib.suppress(OSError), _one_at_a_time(path.parent, BUSY_SECONDS):
+            if _identity(path) == mine:
+                _set_aside(path)
+        return StoreError(
+            f"The database {path} is damaged; it was set aside.",
+            "Start modeldeck again: it begins a new one.",
         )
-        for schema in schemas:
-            _migrate(connection, schema)
-        connection.execute("COMMIT")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file ``path`` is now: another process may have put a new one there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _open(path: Path, schemas: Sequence[Schema], busy_seconds: float) -> sqlite3.Connection:
+    """A connection to a file that nobody else can read. SQLite gives its mode to the WAL too."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+    return _prepared(_connect(str(path), busy_seconds), schemas, path)
+
+
+def _connect(name: str, busy_seconds: float) -> sqlite3.Connection:
+    # Threads take turns by our lock; transactions are begun by us, never implicitly.
+    connection = sqlite3.connect(
+        name, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _prepared(
+    connection: sqlite3.Connection, schemas: Sequence[Schema], path: Path
+) -> sqlite3.Connection:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if _versions(connection) != {schema.name: len(schema.scripts) for schema in schemas}:
+            with _committed(connection):
+                _migrate(connection, schemas, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
-    row = connection.execute(
-        "SELECT version FROM schema_versions WHERE name = ?", (schema.name,)
-    ).fetchone()
-    version = row[0] if row else 0
-    if version > len(schema.scripts):
-        raise StoreError(
-            f"The database was written by a newer modeldeck ({schema.name} {version}).",
-            "Update modeldeck, or move the database away.",
-        )
-    for script in schema.scripts[version:]:
-        for statement in script.split(";"):
-            if statement.strip():
-                connection.execute(statement)
+def _versions(connection: sqlite3.Connection) -> dict[str, int]:
+    known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_versions'"
+    if connection.execute(known).fetchone() is None:
+        return {}
+    return dict(map(tuple, connection.execute("SELECT name, version FROM schema_versions")))
+
+
+def _migrate(connection: sqlite3.Connection, schemas: Sequence[Schema], path: Path) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO schema_versions VALUES (?, ?)", (schema.name, len(schema.scripts))
+        "CREATE TABLE IF NOT EXISTS schema_versions"
+        " (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT"
     )
+    versions = _versions(connection)
+    for schema in schemas:
+        version = versions.get(schema.name, 0)
+        if version > len(schema.scripts):
+            raise StoreError(
+                f"The database {path} was written by a newer modeldeck.",
+                "Update modeldeck, or move the file away to begin a new one.",
+            )
+        for script in schema.scripts[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(
+            "INSERT INTO schema_versions VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+            (schema.name, len(schema.scripts)),
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: ``executescript`` would commit before it starts."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextlib.contextmanager
+def _committed(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # Some errors (a full disk) have rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def _one_at_a_time(directory: Path, seconds: float) -> Generator[None]:
+    """Only one process makes, changes or sets aside a database in ``directory`` at a time.
+
+    The lock is on the directory itself and goes with the process; SQLite's own cannot cover the
+    replacing of a damaged file.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        give_up = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(_POLL_SECONDS)
+            except OSError:
+                break  # a file system without locks: SQLite's must do
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _set_aside(path: Path) -> Path:
-    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            path.with_name(path.name + suffix).unlink()
+    """Rename the database and the files that belong to it; returns its new name."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in _COMPANIONS:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     return aside
 
 
-def _store_error(path: Path | None, error: Exception) -> StoreError:
-    text = str(error)
-    where = f" {path}" if path else ""
-    if "locked" in text or "busy" in text:
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code: extended ones keep it in the low byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _told(error: Exception, path: Path | None) -> StoreError:
+    name = path or "in memory"
+    if isinstance(error, BlockingIOError) or (
+        isinstance(error, sqlite3.Error) and _code(error) in _IN_USE
+    ):
         return StoreError(
-            f"The database{where} is in use by another program.",
-            "Close the other deck, or try again in a moment.",
+            f"The database {name} is in use by another program.",
+            "Close the other program, then try again.",
         )
-    if "full" in text:
-        return StoreError("The disk is full: nothing more can be kept.", "Free some space.")
+    if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_FULL:
+        return StoreError(
+            f"There is no room left for the database {name}.", "Free some disk space."
+        )
     return StoreError(
-        f"The database{where} cannot be used ({text}).", "Check its directory's permissions."
+        f"The database {name} cannot be used ({error}).",
+        "Check that its folder is on a working disk and can be written by you.",
     )
