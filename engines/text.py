@@ -11,10 +11,12 @@ from typing import Final
 # C0 without tab and newline, DEL, C1, then what reorders or hides text without being visible:
 # bidi embeddings, overrides and isolates, the bidi marks, line and paragraph separators, BOM,
 # interlinear annotation and lone surrogates.
-_UNSAFE: Final = re.compile(
+UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+"""One character that must never reach a terminal from data. Tabs and newlines are not among them."""
+
 _BREAKS: Final = re.compile(r"[\t\n\r]+")
 
 
@@ -25,7 +27,7 @@ def clean(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return _UNSAFE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return UNSAFE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def clean_line(text: str, limit: int = 300) -> str:
