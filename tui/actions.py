@@ -123,7 +123,9 @@ def action(action_id: str) -> Action:
     raise KeyError(action_id)
 
 
-def remapped(actions: Iterable[Action], keymap: Mapping[str, tuple[str, ...]]) -> tuple[Action, ...]:
+def remapped(
+    actions: Iterable[Action], keymap: Mapping[str, tuple[str, ...]]
+) -> tuple[Action, ...]:
     """The same actions with the user's keys (action id to keys) in place of the defaults."""
     return tuple(
         Action(a.id, keymap.get(a.id, a.keys), a.label, a.description, a.place, a.shown)

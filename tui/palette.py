@@ -33,10 +33,8 @@ class DeckCommands(Provider):
         for entry in screen.palette_actions():
             name = entry.description[0].upper() + entry.description[1:]
             keys = " ".join(key_name(key) for key in entry.keys)
-            run = partial(screen.run_action, entry.id.replace(".", "_"))
-            if entry.place == "everywhere":
-                run = partial(self.app.run_action, entry.id.replace(".", "_"))
-            yield name, keys, run
+            owner = self.app if entry.place == "everywhere" else screen
+            yield name, keys, partial(owner.run_action, entry.id.replace(".", "_"))
 
     def _models(self) -> Iterator[Entry]:
         for model in self._deck.state.models:

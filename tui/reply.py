@@ -69,8 +69,8 @@ class ReplyEnd:
 
 @dataclass(slots=True)
 class _Pending:
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list[str])
+    reasoning: list[str] = field(default_factory=list[str])
 
     def take(self) -> tuple[str, str]:
         taken = "".join(self.text), "".join(self.reasoning)

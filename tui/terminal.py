@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Generator, Mapping, MutableMapping
 
 LOCAL_BATCH_MS = 100
 SSH_BATCH_MS = 250
@@ -36,7 +36,7 @@ def prepare_environment(environ: MutableMapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def ending_signals(end: Callable[[int], None]) -> Iterator[None]:
+def ending_signals(end: Callable[[int], None]) -> Generator[None]:
     """Call ``end(signal number)`` on SIGTERM and SIGHUP while the block runs.
 
     Textual installs no handler for either, so that without this the terminal would be left in

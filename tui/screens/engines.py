@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -74,8 +76,8 @@ def engine_detail(status: EngineStatus, loaded: str | None) -> Content:
 class EnginesScreen(PlaceScreen):
     """Every engine with its state; the one under the cursor in full below."""
 
-    PLACE: Place = "engines"
-    BINDINGS: list[BindingType] = bindings_of("engines")
+    PLACE: ClassVar[Place] = "engines"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("engines")
     CSS_PATH = "engines.tcss"
 
     rows = getters.query_one(RowList)

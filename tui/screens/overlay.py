@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,9 +18,9 @@ from modeldeck.tui.widgets.line import Line
 class TextOverlay(Screen[None]):
     """A title, lines of text to scroll, and one way out."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,l", "dismiss_overlay", "close", show=False),
-    ]  # type: list[BindingType]
+    ]
     CSS = """
     TextOverlay { background: $background; }
     TextOverlay #title { background: $surface; text-style: bold; }
