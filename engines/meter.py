@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from modeldeck.engines.decode_steps import DecodeSteps
 from modeldeck.engines.reading_pace import TextCounter, feel_of
 from modeldeck.engines.types import (
     ChatEvent,
@@ -20,12 +20,9 @@ from modeldeck.engines.types import (
 
 Phase = Literal["idle", "queue", "load", "prefill", "decode", "done", "stopped", "failed"]
 
-WINDOW_NS: Final = 2_000_000_000
-QUARTER_NS: Final = 250_000_000
-_RESOLUTION_NS: Final = 10_000_000
-_GAPS: Final = 4096
-_HISTORY: Final = 60
 _ENDED: Final = frozenset({"done", "stopped", "failed"})
+_WAITING: Final = frozenset({"idle", "queue", "load"})
+_MOST: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +39,24 @@ class Reading:
 
     Attributes:
         phase: what the engine is doing.
-        phase_fraction: 0…1 within load or prefill.
-        elapsed_ns: since the request was sent (frozen when the reply ends).
-        decode_now: rate over the last 2 s.
+        phase_fraction: 0…1 within load, or within the part of the prompt that is computed.
+        elapsed_ns: since the request was sent, or since the wait or load before it began; frozen
+            when the reply ends.
+        decode_now: rate over the last 2 s; falls towards 0 while nothing comes.
         decode_mean: rate over the whole reply.
-        prefill: prompt rate.
-        first_token_ns: from request to first token, by our clock.
+        prefill: rate over the prompt tokens that were computed. By our clock it is over the time
+            to the first token, so it includes whatever else that time was spent on.
+        first_token_ns: from request to first text or reasoning, by our clock.
         gap_p50_ns: median time between tokens.
         gap_p95_ns: 95th percentile of the same.
         gap_source: who clocked the gaps.
         prompt_tokens: tokens in, cached ones included.
         cached_tokens: of those, taken from the cache.
-        completion_tokens: tokens out.
-        history: decode rate per past quarter second, oldest first, at most 60.
-        cjk_characters_per_second: CJK characters of the answer over decode time.
-        words_per_second: words of the rest over decode time.
+        completion_tokens: tokens out; before an engine has counted them, the pieces that came.
+        history: decode rate in each complete quarter second, oldest first, at most 60.
+        cjk_characters_per_second: CJK characters of answer and reasoning over decode time, by the
+            clock of ``decode_mean``.
+        words_per_second: words of the rest, likewise.
         feel: how the speed feels to a reader, by the mean decode rate; empty before the first.
     """
 
@@ -79,62 +79,78 @@ class Reading:
     feel: str = ""
 
 
-IDLE = Reading()
+IDLE: Final = Reading()
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    at_ns: int
-    tokens: int
-    decode_ns: int
+def _sane(count: int) -> int:
+    """A count or a time as an engine may report it: never negative, never beyond a float."""
+    return min(max(0, count), _MOST)
 
 
 def _rate(tokens: int, time_ns: int, source: ClockSource) -> Rate | None:
-    return Rate(tokens * 1e9 / time_ns, source) if tokens > 0 and time_ns > 0 else None
+    tokens, time_ns = _sane(tokens), _sane(time_ns)
+    return Rate(tokens * 1e9 / time_ns, source) if tokens and time_ns else None
+
+
+def _fraction(progress: PrefillProgress) -> float | None:
+    todo = _sane(progress.total) - _sane(progress.cached)
+    done = _sane(progress.processed) - _sane(progress.cached)
+    return min(1.0, max(0.0, done / todo)) if todo > 0 else None
 
 
 class Meter:
-    """Meters one reply.
+    """Meters one reply; knows no clock of its own.
 
-    Times reported by the engine are preferred to our clock's. ``observe`` is O(1) and the memory
-    is bounded: gaps are kept for the last 4096 tokens, the sliding window at 10 ms steps.
+    Where the engine sends running totals with its pieces, their differences are the steps: exact
+    whatever the network does, and right for engines that count the first token's time and for
+    those that do not (llama.cpp begins ``predicted_ms`` when the first token is there, so its own
+    ``predicted_per_second`` of n tokens is n / (n - 1) too high). Where only the final usage has
+    timings, the mean is the engine's and the rest is our clock's, one token for each piece. Totals
+    that run backwards begin a new series. Nothing an engine or a clock does makes it raise.
+
+    ``observe`` is O(1) and the memory is bounded.
     """
 
     def __init__(self) -> None:
         self._phase: Phase = "idle"
         self._fraction: float | None = None
-        self._start_ns = 0
+        self._begin_ns: int | None = None
+        self._sent_ns: int | None = None
         self._end_ns: int | None = None
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._tokens = 0
-        self._decode_ns = 0
-        self._source: ClockSource = "wall"
-        self._timings: Timings | None = None
+        self._pieces = 0
+        self._counter = TextCounter()
         self._progress: PrefillProgress | None = None
         self._usage: Usage | None = None
-        self._window: deque[_Sample] = deque()
-        self._gaps: deque[float] = deque(maxlen=_GAPS)
-        self._quarters: deque[int] = deque(maxlen=_HISTORY)
-        self._quarter = 0
-        self._counter = TextCounter()
+        self._timings: Timings | None = None
+        self._totals: tuple[int, int] | None = None
+        self._decoded = 0
+        self._source: ClockSource = "wall"
+        self._steps: DecodeSteps | None = None
 
     def queued(self, at_ns: int) -> None:
         """The question waits for a model."""
-        self._begin("queue", at_ns)
+        self._enter("queue", at_ns)
 
     def loading(self, fraction: float | None, at_ns: int) -> None:
-        """The question waits for a load that has come so far."""
+        """The question waits for a load that has come so far (0…1)."""
         if self._phase != "load":
-            self._begin("load", at_ns)
-        self._fraction = fraction
+            self._enter("load", at_ns)
+        if self._phase == "load":
+            known = fraction is not None and fraction == fraction  # NaN is unknown
+            self._fraction = (
+                min(1.0, max(0.0, fraction)) if fraction is not None and known else None
+            )
 
     def started(self, at_ns: int) -> None:
         """The request is sent."""
-        self._begin("prefill", at_ns)
+        self._enter("prefill", at_ns)
+        self._sent_ns = at_ns
 
-    def _begin(self, phase: Phase, at_ns: int) -> None:
-        self._phase, self._fraction, self._start_ns = phase, None, at_ns
+    def _enter(self, phase: Phase, at_ns: int) -> None:
+        if self._phase not in _ENDED:
+            self._phase, self._fraction, self._begin_ns = phase, None, at_ns
 
     def stopped(self, at_ns: int) -> None:
         """The reply was stopped by request."""
@@ -149,150 +165,151 @@ class Meter:
             self._phase, self._fraction, self._end_ns = phase, None, at_ns
 
     def observe(self, event: ChatEvent, at_ns: int) -> None:
-        """Take one event that came at ``at_ns`` of a monotonic clock."""
-        if self._phase in _ENDED and not isinstance(event, Usage):
-            return
+        """Take one event that came at ``at_ns`` of a monotonic clock.
+
+        After the end only a late ``Usage`` still counts.
+        """
         match event:
-            case TextDelta() | ReasoningDelta():
-                self._observe_token(event.text, event.timings, at_ns)
-            case PrefillProgress():
-                self._progress = event
-                todo = event.total - event.cached
-                done = event.processed - event.cached
-                self._fraction = min(1.0, max(0.0, done / todo)) if todo > 0 else None
             case Usage():
                 self._usage = event
-                if event.timings is not None:
-                    self._take(event.timings)
+                self._close_totals(event.timings, at_ns)
+            case _ if self._phase in _ENDED:
+                pass
+            case TextDelta() | ReasoningDelta():
+                self._observe_piece(event.text, event.timings, at_ns)
+            case PrefillProgress():
+                self._progress = event
+                self._leave_wait(at_ns)
+                if self._phase == "prefill":
+                    self._fraction = _fraction(event)
             case Done(reason=reason):
                 self._finish("stopped" if reason == "cancelled" else "done", at_ns)
 
-    def _observe_token(self, text: str, timings: Timings | None, at_ns: int) -> None:
-        if self._first_ns is None:
-            self._first_ns = self._last_ns = at_ns
-            self._phase, self._fraction = "decode", None
-            self._window.append(_Sample(at_ns, 0, 0))
-        self._counter.add(text)
-        tokens_before, decode_before_ns = self._tokens, self._decode_ns
-        if timings is not None:
-            self._take(timings)
-        else:
-            self._tokens += 1
-            self._decode_ns = max(0, at_ns - self._first_ns)
-        new = self._tokens - tokens_before
-        elapsed_ns = self._decode_ns - decode_before_ns
-        if tokens_before > 0 and new > 0 and elapsed_ns >= 0:
-            self._gaps.append(elapsed_ns / new)
-        self._last_ns = max(self._last_ns, at_ns)
-        self._advance(at_ns)
-        if self._quarters and new > 0:
-            self._quarters[-1] += new
-        sample = _Sample(self._last_ns, self._tokens, self._decode_ns)
-        if len(self._window) > 1 and at_ns - self._window[-2].at_ns < _RESOLUTION_NS:
-            self._window[-1] = sample
-        else:
-            self._window.append(sample)
-        self._prune(at_ns)
+    def _leave_wait(self, at_ns: int) -> None:
+        if self._phase in _WAITING:
+            self._enter("prefill", at_ns)
 
-    def _take(self, timings: Timings) -> None:
-        self._timings = timings
-        if timings.decoded_tokens >= self._tokens:
-            self._tokens = timings.decoded_tokens
-        if timings.decode_ns >= self._decode_ns or self._source != timings.source:
-            self._decode_ns = timings.decode_ns
-        self._source = timings.source
-
-    def _advance(self, at_ns: int) -> None:
-        if self._first_ns is None:
+    def _observe_piece(self, text: str, timings: Timings | None, at_ns: int) -> None:
+        if not text and timings is None:
             return
-        quarter = max(0, at_ns - self._first_ns) // QUARTER_NS
-        if not self._quarters:
-            self._quarters.append(0)
-            self._quarter = quarter
-        missing = min(quarter - self._quarter, _HISTORY)
-        for _ in range(missing):
-            self._quarters.append(0)
-        self._quarter = max(self._quarter, quarter)
+        self._counter.add(text)
+        self._pieces += 1
+        if self._first_ns is None:
+            self._leave_wait(at_ns)
+            self._phase, self._fraction = "decode", None
+            self._first_ns = self._last_ns = at_ns
+        if timings is not None:
+            self._take(timings, at_ns)
+        elif self._totals is None:
+            if self._steps is None:
+                self._steps = DecodeSteps(at_ns)
+            else:
+                self._steps.add(1, max(0, at_ns - self._last_ns), at_ns)
+        self._last_ns = max(self._last_ns, at_ns)
 
-    def _prune(self, now_ns: int) -> None:
-        window = self._window
-        while len(window) > 1 and window[1].at_ns <= now_ns - WINDOW_NS:
-            window.popleft()
+    def _take(self, timings: Timings, at_ns: int) -> None:
+        """Take the running totals that came with a piece: what they grew by is a step."""
+        self._timings = timings
+        tokens, time_ns = _sane(timings.decoded_tokens), _sane(timings.decode_ns)
+        if self._totals is None or self._steps is None or self._source != timings.source:
+            # The first totals; steps by our clock of earlier pieces are not mixed in.
+            self._steps = DecodeSteps(at_ns)
+            self._source = timings.source
+            self._totals = tokens, time_ns
+            self._decoded = max(self._decoded, tokens)
+            return
+        new = tokens - self._totals[0]
+        new_ns = time_ns - self._totals[1]
+        if new > 0 and new_ns >= 0:
+            self._steps.add(new, new_ns, at_ns)
+            self._decoded += new
+        if new != 0 or new_ns < 0:
+            self._totals = tokens, time_ns
+
+    def _close_totals(self, timings: Timings | None, at_ns: int) -> None:
+        if timings is None:
+            return
+        if self._totals is None:
+            self._timings = timings
+            self._decoded = _sane(timings.decoded_tokens)
+        else:
+            self._take(timings, at_ns)
 
     def reading(self, now_ns: int) -> Reading:
         """The meter at ``now_ns``: a reply that stalls is seen to fall towards zero."""
         end_ns = self._end_ns if self._end_ns is not None else now_ns
-        waiting = self._phase == "idle"
-        usage = self._usage
-        timings = self._timings
-        cached = usage.cached_tokens if usage else timings.cached_tokens if timings else None
-        prompt: int | None = None
-        if usage is not None:
-            prompt = usage.prompt_tokens
-        elif timings is not None:
-            prompt = timings.prompt_tokens + timings.cached_tokens
-        elif self._progress is not None:
-            prompt = self._progress.total
-        # The first token comes out of prefill: n tokens are n - 1 decode steps of our clock.
-        steps = self._tokens if self._source == "engine" else self._tokens - 1
-        mean = _rate(steps, self._decode_ns, self._source)
-        seconds = self._decode_ns / 1e9
-        p50, p95 = self._percentiles()
+        steps, usage = self._steps, self._usage
+        now = steps.rate_now(end_ns) if steps else None
+        gaps = steps.percentiles_ns() if steps else None
+        mean = self._mean()
+        tokens = self._completion_tokens()
+        prompt, cached = self._prompt_tokens()
+        per_token = mean.tokens_per_second / tokens if mean and tokens else None
+        characters, words = self._counter.cjk_characters, self._counter.words
+        first_ns = None
+        if self._first_ns is not None and self._sent_ns is not None:
+            first_ns = max(0, self._first_ns - self._sent_ns)
         return Reading(
             phase=self._phase,
             phase_fraction=self._fraction,
-            elapsed_ns=0 if waiting else max(0, end_ns - self._start_ns),
-            decode_now=self._now(end_ns),
+            elapsed_ns=0 if self._begin_ns is None else max(0, end_ns - self._begin_ns),
+            decode_now=None if now is None else Rate(now, self._source),
             decode_mean=mean,
-            prefill=self._prefill(),
-            first_token_ns=(
-                max(0, self._first_ns - self._start_ns) if self._first_ns is not None else None
-            ),
-            gap_p50_ns=p50,
-            gap_p95_ns=p95,
-            gap_source=self._source if p50 is not None else None,
+            prefill=self._prefill(usage, first_ns),
+            first_token_ns=first_ns,
+            gap_p50_ns=gaps[0] if gaps else None,
+            gap_p95_ns=gaps[1] if gaps else None,
+            gap_source=self._source if gaps else None,
             prompt_tokens=prompt,
             cached_tokens=cached,
-            completion_tokens=self._tokens if self._first_ns is not None else None,
-            history=self._history(end_ns),
-            cjk_characters_per_second=self._per_second(self._counter.cjk_characters, seconds),
-            words_per_second=self._per_second(self._counter.words, seconds),
+            completion_tokens=tokens,
+            history=steps.history(end_ns) if steps else (),
+            cjk_characters_per_second=characters * per_token if characters and per_token else None,
+            words_per_second=words * per_token if words and per_token else None,
             feel=feel_of(mean.tokens_per_second) if mean else "",
         )
 
-    @staticmethod
-    def _per_second(count: int, seconds: float) -> float | None:
-        return count / seconds if count and seconds > 0 else None
-
-    def _now(self, now_ns: int) -> Rate | None:
-        if not self._window:
+    def _mean(self) -> Rate | None:
+        timings, steps, usage = self._timings, self._steps, self._usage
+        if timings is not None and self._totals is None:
+            whole = _rate(timings.decoded_tokens, timings.decode_ns, timings.source)
+            if whole is not None:
+                return whole
+        if steps is None:
             return None
-        self._prune(now_ns)
-        base, last = self._window[0], self._window[-1]
-        silent_ns = max(0, now_ns - last.at_ns)
-        if last is base:
-            return Rate(0.0, self._source) if silent_ns > QUARTER_NS else None
-        time_ns = last.decode_ns - base.decode_ns
-        if silent_ns > QUARTER_NS and self._end_ns is None:
-            time_ns += silent_ns
-        return _rate(last.tokens - base.tokens, time_ns, self._source)
+        made = steps.tokens
+        if self._totals is None and usage is not None and usage.completion_tokens > 1:
+            made = usage.completion_tokens - 1  # a piece may have been more or less than a token
+        return _rate(made, steps.time_ns, self._source)
 
-    def _prefill(self) -> Rate | None:
+    def _prefill(self, usage: Usage | None, first_ns: int | None) -> Rate | None:
         timings, progress = self._timings, self._progress
         if timings is not None:
-            return _rate(timings.prompt_tokens, timings.prefill_ns, timings.source)
+            measured = _rate(timings.prompt_tokens, timings.prefill_ns, timings.source)
+            if measured is not None:
+                return measured
         if progress is not None:
-            return _rate(progress.processed - progress.cached, progress.elapsed_ns, "engine")
+            computed = _sane(progress.processed) - _sane(progress.cached)
+            measured = _rate(computed, progress.elapsed_ns, "engine")
+            if measured is not None:
+                return measured
+        if usage is not None and first_ns is not None:
+            computed = _sane(usage.prompt_tokens) - _sane(usage.cached_tokens)
+            return _rate(computed, first_ns, "wall")
         return None
 
-    def _percentiles(self) -> tuple[int | None, int | None]:
-        if not self._gaps:
-            return None, None
-        ordered = sorted(self._gaps)
-        last = len(ordered) - 1
-        return round(ordered[last // 2]), round(ordered[min(last, round(last * 0.95))])
+    def _prompt_tokens(self) -> tuple[int | None, int | None]:
+        if self._usage is not None:
+            return _sane(self._usage.prompt_tokens), _sane(self._usage.cached_tokens)
+        if self._timings is not None:
+            cached = _sane(self._timings.cached_tokens)
+            return _sane(self._timings.prompt_tokens) + cached, cached
+        if self._progress is not None:
+            return _sane(self._progress.total), _sane(self._progress.cached)
+        return None, None
 
-    def _history(self, now_ns: int) -> tuple[float, ...]:
-        if self._end_ns is None:
-            self._advance(now_ns)
-        return tuple(tokens * 1e9 / QUARTER_NS for tokens in self._quarters)
+    def _completion_tokens(self) -> int | None:
+        counted = self._decoded or self._pieces
+        if self._usage is not None:
+            return _sane(self._usage.completion_tokens) or counted
+        return counted or None
