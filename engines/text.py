@@ -15,7 +15,7 @@ UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""One character that must never reach a terminal from data. Tabs and newlines are not among them."""
+"""A character that must never reach a terminal from data; tabs and newlines are not among them."""
 
 _BREAKS: Final = re.compile(r"[\t\n\r]+")
 

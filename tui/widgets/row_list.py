@@ -1,174 +1,165 @@
-"""A list made for ten thousand rows: drawn line by line, repainted only where it changed."""
+"""A list of rows in columns, made for ten thousand rows and for a slow line.
+
+Textual sends every cell of a refreshed region again, so that what is refreshed is what is paid for:
+this list remembers the rows on its lines and refreshes only the cells that really change.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import ClassVar, Literal
+from typing import ClassVar, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Region, Size
+from textual.css.tokenizer import TokenError
+from textual.geometry import Region
 from textual.message import Message
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
+from textual.widget import Widget
 
-from modeldeck.engines.text import clean_line
+from modeldeck.tui.widgets.cells import fit
+from modeldeck.tui.widgets.columns import GAP, Column, Placed, place
 
-Tone = Literal["", "good", "part", "cpu", "bad", "muted", "accent"]
-_MARK = "▌"
-_GAP = 2
+__all__ = ["Cell", "Column", "Row", "RowList"]
+
+WHEEL_ROWS = 3
+_MARK_CELLS = 1
+_THUMB_CELLS = 1
+_CURSOR_MARK = "▌"
+_THUMB = "▐"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
+class Cell(NamedTuple):
+    """One cell of a row.
 
     Attributes:
-        key: stable name.
-        title: its heading.
-        width: in cells.
-        right: aligned to the right.
-        flexible: takes what width is left; one column at most.
-        priority: columns of a higher number go first when the list is narrow; 0 always stays.
+        text: as it is to be read; never parsed as markup.
+        style: ``muted``, ``good``, ``warn``, ``bad``, ``accent``, or a Textual style such as
+            ``$verdict-fits``; empty for plain text. An unknown one is plain text.
     """
 
-    key: str
-    title: str
-    width: int
-    right: bool = False
-    flexible: bool = False
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell's text, and the tone it is written in."""
-
     text: str
-    tone: Tone = ""
+    style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row: its identity, and as many cells as there are columns."""
+class Row(NamedTuple):
+    """One row: its stable identity and a cell for each column."""
 
     key: str
     cells: tuple[Cell, ...]
 
 
-def fitted(text: str, width: int, right: bool) -> str:
-    """``text`` cut or filled to exactly ``width`` cells; a cut is marked with ``…``."""
-    if not text.isprintable():
-        text = clean_line(text)
-    length = len(text) if text.isascii() else cell_len(text)
-    if length > width:
-        return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
-    pad = " " * (width - length)
-    return pad + text if right else text + pad
+class _DrawnLine(NamedTuple):
+    """Everything that decides how one line below the heading looks."""
+
+    row: Row | None
+    here: bool
+    thumb: bool
 
 
-def column_widths(columns: Sequence[Column], width: int) -> tuple[tuple[int, int], ...]:
-    """The columns that fit into ``width`` cells, as (index, width); the flexible takes the rest.
+class RowList(Widget, can_focus=True):
+    """Rows under a heading, with a cursor on one of them.
 
-    Pure. Columns are dropped by falling priority until the others fit.
-    """
-    kept = list(range(len(columns)))
-
-    def needed() -> int:
-        return sum(columns[i].width + _GAP for i in kept) - _GAP
-
-    for index in sorted(kept, key=lambda i: -columns[i].priority):
-        if needed() <= width or columns[index].priority == 0:
-            break
-        kept.remove(index)
-    spare = max(0, width - needed())
-    return tuple((i, columns[i].width + (spare if columns[i].flexible else 0)) for i in kept)
-
-
-class RowList(ScrollView, can_focus=True):
-    """A heading and rows of which one is under the cursor.
-
-    The cursor is seen without colour (a bar before the row, reversed while the list has the
-    focus). ``Highlighted`` says that the cursor came to another row, ``Selected`` that the row
-    under it was clicked.
+    The cursor stays on its row when the rows change, and the row stays on its line where that is
+    possible, so that nothing jumps under the user's hand. Columns that find no room are left out.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "row-list--header",
-        "row-list--cursor",
-        "row-list--good",
-        "row-list--part",
-        "row-list--cpu",
-        "row-list--bad",
-        "row-list--muted",
-        "row-list--accent",
-    }
-    DEFAULT_CSS = """
-    RowList {
-        height: 1fr;
-        width: 1fr;
-        scrollbar-size-vertical: 1;
-        overflow-x: hidden;
-        & > .row-list--header { color: $text-muted; }
-        & > .row-list--cursor { background: $surface-lighten-1; text-style: bold; }
-        & > .row-list--good { color: $text-success; }
-        & > .row-list--part { color: $text-warning; }
-        & > .row-list--cpu { color: $text-accent; }
-        & > .row-list--bad { color: $text-error; }
-        & > .row-list--muted { color: $text-muted; }
-        & > .row-list--accent { color: $text-primary; }
-        &:ansi > .row-list--header, &:ansi > .row-list--muted { text-style: dim; }
-        &:ansi > .row-list--good { color: ansi_green; }
-        &:ansi > .row-list--part { color: ansi_yellow; }
-        &:ansi > .row-list--cpu { color: ansi_cyan; }
-        &:ansi > .row-list--bad { color: ansi_red; }
-        &:focus > .row-list--cursor { text-style: bold reverse; }
-    }
-    """
+    ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "the row above", show=False),
         Binding("down", "move(1)", "the row below", show=False),
         Binding("pageup", "page(-1)", "a page up", show=False),
         Binding("pagedown", "page(1)", "a page down", show=False),
-        Binding("home", "edge(-1)", "the first row", show=False),
-        Binding("end", "edge(1)", "the last row", show=False),
+        Binding("home", "first", "the first row", show=False),
+        Binding("end", "last", "the last row", show=False),
+        Binding("enter", "select", "select the row", show=False),
     ]
-
-    cursor: reactive[int] = reactive(0, repaint=False, init=False)
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "row-list--header",
+        "row-list--cursor",
+        "row-list--cursor-blurred",
+        "row-list--thumb",
+        "row-list--muted",
+        "row-list--good",
+        "row-list--warn",
+        "row-list--bad",
+        "row-list--accent",
+    }
+    DEFAULT_CSS = """
+    RowList {
+        height: 1fr;
+        color: $foreground;
+        & > .row-list--header { color: $text-muted; text-style: bold; }
+        & > .row-list--cursor {
+            color: $block-cursor-foreground;
+            background: $block-cursor-background;
+            text-style: bold;
+        }
+        & > .row-list--cursor-blurred {
+            color: $block-cursor-blurred-foreground;
+            background: $block-cursor-blurred-background;
+            text-style: bold;
+        }
+        & > .row-list--thumb { color: $scrollbar; }
+        & > .row-list--muted { color: $text-muted; }
+        & > .row-list--good { color: $text-success; }
+        & > .row-list--warn { color: $text-warning; }
+        & > .row-list--bad { color: $text-error; }
+        & > .row-list--accent { color: $primary; }
+        &:ansi > .row-list--header, &:ansi > .row-list--muted { text-style: dim; }
+        &:ansi > .row-list--cursor {
+            color: ansi_default; background: ansi_default; text-style: bold reverse;
+        }
+        &:ansi > .row-list--cursor-blurred {
+            color: ansi_default; background: ansi_default; text-style: bold;
+        }
+        &:nocolor > .row-list--cursor { text-style: bold reverse; }
+    }
+    """
 
     @dataclass
     class Highlighted(Message):
-        """The cursor came to another row; ``key`` is None when there are no rows."""
+        """The cursor is on another row now; ``key`` is None when there are no rows."""
 
         row_list: RowList
         key: str | None
 
         @property
         def control(self) -> RowList:
-            """The list, for ``@on``."""
+            """The list, for ``@on`` with a selector."""
             return self.row_list
 
         def can_replace(self, message: Message) -> bool:
-            """Only where the cursor came to rest counts."""
-            return isinstance(message, RowList.Highlighted)
+            """Only the newest place of the cursor counts."""
+            return isinstance(message, RowList.Highlighted) and message.row_list is self.row_list
 
     @dataclass
     class Selected(Message):
-        """The row under the cursor was clicked."""
+        """The user chose the row under the cursor: enter, or a click on it."""
 
         row_list: RowList
         key: str
 
         @property
         def control(self) -> RowList:
-            """The list, for ``@on``."""
+            """The list, for ``@on`` with a selector."""
+            return self.row_list
+
+    @dataclass
+    class HeadingClicked(Message):
+        """The user clicked the heading of a column."""
+
+        row_list: RowList
+        column: str
+
+        @property
+        def control(self) -> RowList:
+            """The list, for ``@on`` with a selector."""
             return self.row_list
 
     def __init__(
@@ -176,185 +167,305 @@ class RowList(ScrollView, can_focus=True):
         columns: Sequence[Column],
         *,
         id: str | None = None,  # noqa: A002
+        classes: str | None = None,
     ) -> None:
-        super().__init__(id=id)
+        """Make an empty list.
+
+        Args:
+            columns: from left to right; a row has a cell for each.
+            id: of the widget.
+            classes: of the widget.
+        """
+        super().__init__(id=id, classes=classes)
+        self.auto_links = False
         self._columns = tuple(columns)
-        self._rows: tuple[Row, ...] = ()
-        self._index: dict[str, int] = {}
-        self._widths: tuple[tuple[int, int], ...] = ()
-        self._width = -1
-        self._sorted_by: tuple[str, bool] | None = None
-        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(512)
+        self._placed: tuple[Placed, ...] = ()
+        self._rows: Sequence[Row] = ()
+        self._cursor = 0
+        self._top = 0
+        self._told: str | None = None
+        self._sorted: tuple[str, bool] | None = None
+        self._drawn: list[_DrawnLine] = []
+        self._strips: LRUCache[tuple[_DrawnLine, bool], Strip] = LRUCache(512)
+        self._styles_of: dict[tuple[str, bool, bool], RichStyle] = {}
+
+    # What others may know and ask for.
 
     @property
-    def rows(self) -> tuple[Row, ...]:
-        """The rows shown."""
+    def rows(self) -> Sequence[Row]:
+        """The rows as they were set."""
         return self._rows
 
     @property
-    def cursor_key(self) -> str | None:
-        """Key of the row under the cursor, or None when there are no rows."""
-        return self._rows[self.cursor].key if self.cursor < len(self._rows) else None
-
-    def set_rows(self, rows: tuple[Row, ...]) -> None:
-        """Show ``rows``; the cursor stays on its row when that is still there.
-
-        Repaints only the lines that differ.
-        """
-        if rows == self._rows:
-            return
-        before, key = self._rows, self.cursor_key
-        self._rows = rows
-        self._index = {row.key: index for index, row in enumerate(rows)}
-        at = self._index.get(key or "", min(self.cursor, max(0, len(rows) - 1)))
-        self.virtual_size = Size(self._body_width, len(rows))
-        self.set_reactive(RowList.cursor, at)
-        top = self.scroll_offset.y
-        self._follow_cursor()
-        if self.scroll_offset.y == top:
-            self._repaint(self._changed(before, rows, top))
-        if self.cursor_key != key:
-            self.post_message(self.Highlighted(self, self.cursor_key))
-
-    def _changed(self, before: Sequence[Row], after: Sequence[Row], top: int) -> Iterator[int]:
-        last = top + max(0, self.size.height - 1)
-        pairs = zip_longest(before[top:last], after[top:last])
-        return (top + i for i, (old, new) in enumerate(pairs) if old != new)
-
-    def move_to(self, key: str) -> None:
-        """Put the cursor on a row by its key; an unknown key changes nothing."""
-        if key in self._index:
-            self.cursor = self._index[key]
-
-    def show_sorting(self, column: str, descending: bool) -> None:
-        """Mark the column that rows are sorted by."""
-        self._sorted_by = (column, descending)
-        self._repaint_header()
+    def cursor_index(self) -> int:
+        """Index of the row under the cursor; 0 when there are no rows."""
+        return self._cursor
 
     @property
-    def _body_width(self) -> int:
-        return max(1, self.size.width - self.styles.scrollbar_size_vertical)
+    def cursor_key(self) -> str | None:
+        """Key of the row under the cursor; None when there are no rows."""
+        return self._rows[self._cursor].key if self._rows else None
 
-    def validate_cursor(self, value: int) -> int:
-        """Keep the cursor on a row."""
-        return max(0, min(value, len(self._rows) - 1))
+    @property
+    def top_index(self) -> int:
+        """Index of the row on the first line."""
+        return self._top
 
-    def watch_cursor(self, before: int, after: int) -> None:
-        """Two lines change when the cursor moves; more only when the list scrolls."""
-        if before == after:
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Show ``rows``. The cursor stays on its row or, where that has gone, on its line.
+
+        ``rows`` must not change afterwards. What looks the same is not sent again.
+        """
+        key, line = self.cursor_key, self._cursor - self._top
+        before, self._rows = self._rows, rows
+        if rows is before:
             return
-        top = self.scroll_offset.y
-        self._follow_cursor()
-        if self.scroll_offset.y == top:
-            self._repaint((before, after))
-        self.post_message(self.Highlighted(self, self.cursor_key))
+        if not (self._cursor < len(rows) and rows[self._cursor].key == key):
+            here = (index for index, row in enumerate(rows) if row.key == key)
+            self._cursor = next(here, min(self._cursor, max(0, len(rows) - 1)))
+            self._top = self._cursor - line
+        self._top = max(0, min(self._top, self._last_top))
+        self._show()
 
-    def _follow_cursor(self) -> None:
-        page = max(1, self.size.height - 1)
-        top = self.scroll_offset.y
-        if self.cursor < top:
-            target = self.cursor
-        elif self.cursor >= top + page:
-            target = self.cursor - page + 1
-        else:
-            target = min(top, max(0, len(self._rows) - page))
-        if target != top:
-            self.scroll_to(y=target, animate=False, immediate=True)
+    def move_to(self, key: str) -> bool:
+        """Put the cursor on the row called ``key``; False when there is none."""
+        for index, row in enumerate(self._rows):
+            if row.key == key:
+                self._go(index)
+                return True
+        return False
 
-    def _repaint(self, rows: Iterator[int] | Sequence[int]) -> None:
-        top = self.scroll_offset.y
-        regions = [
-            Region(0, row - top + 1, self._body_width, 1)
-            for row in rows
-            if top <= row < top + self.size.height - 1
-        ]
-        if regions:
-            self.refresh(*regions)
+    def mark_sorted(self, column: str | None, *, descending: bool = False) -> None:
+        """Mark the heading of ``column`` as the one the rows are sorted by."""
+        mark = None if column is None else (column, descending)
+        if mark != self._sorted:
+            self._sorted = mark
+            self.refresh(Region(0, 0, self.size.width, 1))
 
-    def _repaint_header(self) -> None:
-        self.refresh(Region(0, 0, self._body_width, 1))
+    # Moving.
 
-    def action_move(self, step: int) -> None:
-        """Move the cursor."""
-        self.cursor += step
+    @property
+    def _page(self) -> int:
+        return max(1, self.size.height - 1)
+
+    @property
+    def _last_top(self) -> int:
+        return max(0, len(self._rows) - self._page)
+
+    def _go(self, index: int) -> None:
+        if not self._rows:
+            return
+        self._cursor = max(0, min(index, len(self._rows) - 1))
+        self._reveal()
+        self._show()
+
+    def _reveal(self) -> None:
+        self._top = max(self._cursor - self._page + 1, min(self._top, self._cursor))
+        self._top = max(0, min(self._top, self._last_top))
+
+    def _scroll(self, rows: int) -> None:
+        self._top = max(0, min(self._top + rows, self._last_top))
+        self._show()
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor; it stops at both ends."""
+        self._go(self._cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by what is seen."""
-        self.cursor += pages * max(1, self.size.height - 2)
+        """Move the cursor and the view by whole pages."""
+        self._top = max(0, min(self._top + pages * self._page, self._last_top))
+        self._go(self._cursor + pages * self._page)
 
-    def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last row."""
-        self.cursor = 0 if direction < 0 else len(self._rows) - 1
+    def action_first(self) -> None:
+        """Go to the first row."""
+        self._go(0)
+
+    def action_last(self) -> None:
+        """Go to the last row."""
+        self._go(len(self._rows) - 1)
+
+    def action_select(self) -> None:
+        """Choose the row under the cursor."""
+        if (key := self.cursor_key) is not None:
+            self.post_message(self.Selected(self, key))
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor; on the row under the cursor it selects."""
-        row = event.y - 1 + self.scroll_offset.y
-        if event.y < 1 or row >= len(self._rows):
+        """A click moves the cursor; on the cursor it selects, on a heading it says so."""
+        offset = event.get_content_offset(self)
+        if offset is None:
             return
-        if row == self.cursor:
-            self.post_message(self.Selected(self, self._rows[row].key))
-        self.cursor = row
+        event.stop()
+        if offset.y == 0:
+            x = offset.x - _MARK_CELLS
+            for spot in self._placed:
+                if spot.x <= x < spot.x + spot.width:
+                    self.post_message(self.HeadingClicked(self, self._columns[spot.column].key))
+            return
+        index = self._top + offset.y - 1
+        if index < len(self._rows):
+            if index == self._cursor:
+                self.action_select()
+            else:
+                self._go(index)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the view and leaves the cursor."""
+        event.stop()
+        self._scroll(WHEEL_ROWS)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the view and leaves the cursor."""
+        event.stop()
+        self._scroll(-WHEEL_ROWS)
+
+    # Drawing.
 
     def on_resize(self) -> None:
-        """Another width is another set of columns."""
-        self.virtual_size = Size(self._body_width, len(self._rows))
+        """Place the columns anew and keep the cursor in view."""
+        self._placed = place(self._columns, self.size.width - _MARK_CELLS - _THUMB_CELLS)
         self._strips.clear()
-        self._follow_cursor()
+        self._reveal()
+        self._drawn = self._lines()
+        self.refresh()
 
     def notify_style_update(self) -> None:
-        """Other colours are other strips."""
-        self._strips.clear()
+        """Forget what was drawn in the old colours."""
         super().notify_style_update()
+        self._strips.clear()
+        self._styles_of.clear()
+
+    def _lines(self) -> list[_DrawnLine]:
+        height, count = self.size.height - 1, len(self._rows)
+        if height <= 0:
+            return []
+        thumb = range(0)
+        if count > height:
+            size = max(1, height * height // count)
+            start = round((height - size) * self._top / self._last_top)
+            thumb = range(start, start + size)
+        return [
+            _DrawnLine(
+                self._rows[index] if index < count else None,
+                index == self._cursor and index < count,
+                y in thumb,
+            )
+            for y, index in enumerate(range(self._top, self._top + height))
+        ]
+
+    def _show(self) -> None:
+        """Draw what changed since the last time and tell where the cursor is."""
+        before, self._drawn = self._drawn, self._lines()
+        regions = [
+            Region(start, y, end - start, 1)
+            for y, (old, new) in enumerate(zip(before, self._drawn, strict=False), 1)
+            if old != new
+            for start, end in self._changed(old, new)
+        ]
+        if len(before) != len(self._drawn):
+            self.refresh()
+        elif regions:
+            self.refresh(*regions)
+        key = self.cursor_key
+        if key != self._told:
+            self._told = key
+            self.post_message(self.Highlighted(self, key))
+
+    def _changed(self, old: _DrawnLine, new: _DrawnLine) -> Iterator[tuple[int, int]]:
+        """The run of cells that differs, from its first to past its last."""
+        width = self.size.width
+        if old.here != new.here or old.row is None or new.row is None:
+            if old.here == new.here and old.row is new.row:
+                yield width - _THUMB_CELLS, width
+            else:
+                yield 0, width
+            return
+        pairs = [
+            (spot, _cell(old.row, spot.column), _cell(new.row, spot.column))
+            for spot in self._placed
+        ]
+        spots = [spot for spot, one, other in pairs if one != other]
+        if spots:
+            end = spots[-1].x + spots[-1].width + _MARK_CELLS
+            yield spots[0].x + _MARK_CELLS, min(end, width - _THUMB_CELLS)
+        if old.thumb != new.thumb:
+            yield width - _THUMB_CELLS, width
 
     def render_line(self, y: int) -> Strip:
-        """The heading on line 0, rows below it."""
-        width = self.size.width
-        if width != self._width:
-            self._width = width
-            self._widths = column_widths(self._columns, width - 3)
+        """The heading, then the rows in view; drawn once for each look."""
         if y == 0:
-            return self._header(width)
-        index = y - 1 + self.scroll_offset.y
-        if index >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        here = index == self.cursor
-        row = self._rows[index]
-        key = (row, here, here and self.has_focus, width)
-        strip = self._strips.get(key)
+            return self._heading()
+        if y > len(self._drawn):
+            return Strip.blank(self.size.width, self.visual_style.rich_style)
+        line = self._drawn[y - 1]
+        look = (line, self.has_focus)
+        strip = self._strips.get(look)
         if strip is None:
-            strip = self._strips[key] = self._row(row, here, width)
+            strip = self._strips[look] = self._draw(line)
         return strip
 
-    def _header(self, width: int) -> Strip:
-        style = self.get_component_rich_style("row-list--header")
-        texts = []
-        for index, column_width in self._widths:
-            column = self._columns[index]
+    def _heading(self) -> Strip:
+        text = " " * _MARK_CELLS
+        for spot in self._placed:
+            column = self._columns[spot.column]
             title = column.title
-            if self._sorted_by and self._sorted_by[0] == column.key:
-                title += " ↓" if self._sorted_by[1] else " ↑"
-            texts.append(fitted(title, column_width, column.right))
-        text = fitted(" " + (" " * _GAP).join(texts), width, right=False)
-        return Strip([Segment(text, style)], width)
+            if self._sorted is not None and self._sorted[0] == column.key:
+                title += "▾" if self._sorted[1] else "▴"
+            text += fit(title, spot.width, column.align) + " " * GAP
+        style = self._style(".header", here=False)
+        return Strip([Segment(fit(text.rstrip(), self.size.width), style)], self.size.width)
 
-    def _row(self, row: Row, here: bool, width: int) -> Strip:
-        base = self.rich_style
-        if here:
-            base = base + self.get_component_rich_style("row-list--cursor", partial=True)
-        segments = [Segment(_MARK if here else " ", base)]
-        used = 1
-        for position, (index, column_width) in enumerate(self._widths):
-            cell = row.cells[index]
-            text = fitted(cell.text, column_width, self._columns[index].right)
-            if position:
-                text = " " * _GAP + text
-                used += _GAP
-            used += column_width
-            segments.append(Segment(text, base + self._tone(cell.tone)))
-        segments.append(Segment(" " * max(0, width - used), base))
-        return Strip(Segment.simplify(segments), width)
+    def _draw(self, line: _DrawnLine) -> Strip:
+        runs: list[tuple[str, RichStyle]] = []
 
-    def _tone(self, tone: Tone) -> RichStyle:
-        if not tone:
-            return RichStyle.null()
-        return self.get_component_rich_style(f"row-list--{tone}", partial=True)
+        def add(text: str, style: RichStyle) -> None:
+            if runs and (runs[-1][1] == style or text.isspace()):
+                text, style = runs[-1][0] + text, runs[-1][1]
+                runs.pop()
+            runs.append((text, style))
+
+        here = line.here
+        plain = self._style("", here=here)
+        add(_CURSOR_MARK if here else " ", plain)
+        end = 0
+        for spot in self._placed if line.row is not None else ():
+            add(" " * (spot.x - end), plain)
+            cell = _cell(line.row, spot.column)
+            text = fit(cell.text, spot.width, self._columns[spot.column].align)
+            add(text, self._style(cell.style, here=here))
+            end = spot.x + spot.width
+        room = self.size.width - _MARK_CELLS - _THUMB_CELLS - end
+        add(" " * room, plain)
+        if line.thumb:
+            add(_THUMB, self._style(".thumb", here=here))
+        else:
+            add(" ", plain)
+        return Strip([Segment(text, style) for text, style in runs if text], self.size.width)
+
+    def _style(self, name: str, *, here: bool) -> RichStyle:
+        """The style called ``name`` on a row, with or without the cursor."""
+        look = (name, here, self.has_focus)
+        style = self._styles_of.get(look)
+        if style is None:
+            base = self.visual_style
+            if here:
+                state = "cursor" if self.has_focus else "cursor-blurred"
+                base += self.get_visual_style(f"row-list--{state}", partial=True)
+            if not (here and base.reverse):
+                base += self._named(name)
+            style = self._styles_of[look] = base.rich_style
+        return style
+
+    def _named(self, name: str) -> Style:
+        if not name:
+            return Style()
+        component = f"row-list--{name.removeprefix('.')}"
+        if component in self.COMPONENT_CLASSES:
+            return self.get_visual_style(component, partial=True)
+        try:
+            return Style.parse(name)
+        except (TokenError, ValueError):
+            return Style()
+
+
+def _cell(row: Row | None, index: int) -> Cell:
+    return row.cells[index] if row is not None and index < len(row.cells) else Cell("")
