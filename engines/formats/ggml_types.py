@@ -1,9 +1,13 @@
-"""ggml's tensor types and llama.cpp's file types, by number (ggml.h, llama.h)."""
+"""ggml's tensor types and llama.cpp's file types, by number (``ggml.h``, ``llama.h``).
+
+Types that engines have dropped since (``Q4_0_4_4`` and kin) stay: their files are still about.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class GgmlType:
         return self.block_elements > 1
 
 
-GGML_TYPES = MappingProxyType(
+GGML_TYPES: Final = MappingProxyType(
     {
         0: GgmlType("F32", 1, 4),
         1: GgmlType("F16", 1, 2),
@@ -51,8 +55,14 @@ GGML_TYPES = MappingProxyType(
         28: GgmlType("F64", 1, 8),
         29: GgmlType("IQ1_M", 256, 56),
         30: GgmlType("BF16", 1, 2),
+        31: GgmlType("Q4_0_4_4", 32, 18),
+        32: GgmlType("Q4_0_4_8", 32, 18),
+        33: GgmlType("Q4_0_8_8", 32, 18),
         34: GgmlType("TQ1_0", 256, 54),
         35: GgmlType("TQ2_0", 256, 66),
+        36: GgmlType("IQ4_NL_4_4", 32, 18),
+        37: GgmlType("IQ4_NL_4_8", 32, 18),
+        38: GgmlType("IQ4_NL_8_8", 32, 18),
         39: GgmlType("MXFP4", 32, 17),
         40: GgmlType("NVFP4", 64, 36),
         41: GgmlType("Q1_0", 128, 18),
@@ -60,7 +70,7 @@ GGML_TYPES = MappingProxyType(
     }
 )
 
-FILE_TYPES = MappingProxyType(
+FILE_TYPES: Final = MappingProxyType(
     {
         0: "F32",
         1: "F16",
@@ -92,11 +102,15 @@ FILE_TYPES = MappingProxyType(
         30: "IQ4_XS",
         31: "IQ1_M",
         32: "BF16",
+        33: "Q4_0_4_4",
+        34: "Q4_0_4_8",
+        35: "Q4_0_8_8",
         36: "TQ1_0",
         37: "TQ2_0",
         38: "MXFP4",
         39: "NVFP4",
         40: "Q1_0",
+        41: "Q2_0",
     }
 )
 """``general.file_type`` to the name people know the quantisation by."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from modeldeck.engines.errors import FormatError
 from modeldeck.engines.formats.ggml_types import FILE_TYPES, GGML_TYPES
 from modeldeck.engines.formats.gguf import ArrayInfo, GgufFile, MetadataValue, TensorInfo
 from modeldeck.engines.text import clean_line
@@ -14,21 +15,36 @@ from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTab
 
 _BLOCK: Final = re.compile(r"^blk\.(\d{1,6})\.")
 _EXPERT: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\b")
-_HOST_ONLY: Final = ("per_layer_token_embd.", "position_embd.", "token_types.")
-_OUTPUT: Final = ("output.", "output_norm.", "output_scale.")
+_HOST_ONLY: Final = ("per_layer_token_embd.", "position_embd.", "token_types.", "token_embd_norm.")
+_OUTPUT: Final = ("output.", "output_norm.")
+_GUESSED: Final = 1024
 _ROW_ELEMENTS: Final = 512
 _ALIGNMENT: Final = 128
 _TEXT_LIMIT: Final = 256
 
 
 def header_of(parts: Sequence[GgufFile]) -> ModelHeader:
-    """What all files of one model say together; metadata counts from the first.
+    """What the files of one model say together, in the order of their numbers.
 
-    Never raises: a key of the wrong type is as good as a missing one.
+    A key of the wrong type is as good as a missing one. All but the tensors is taken from the
+    first file, as llama.cpp does.
+
+    Raises:
+        FormatError: the parts are not all there or not of one model, or there is no model in them.
     """
     metadata = parts[0].metadata
     tensors = [tensor for part in parts for tensor in part.tensors]
+    _check_split(parts, tensors)
     architecture = clean_line(_text(metadata, "general.architecture"), 60)
+    if not architecture:
+        raise FormatError(
+            "The file does not say which architecture its model has.",
+            "Get another conversion of the model.",
+        )
+    if not tensors:
+        raise FormatError(
+            "The file holds no weights, only a vocabulary.", "Get the file with the weights."
+        )
     vocabulary = _whole(metadata, f"{architecture}.vocab_size")
     tokens = metadata.get("tokenizer.ggml.tokens")
     if not vocabulary and isinstance(tokens, ArrayInfo):
@@ -47,6 +63,28 @@ def header_of(parts: Sequence[GgufFile]) -> ModelHeader:
     )
 
 
+def _check_split(parts: Sequence[GgufFile], tensors: Sequence[TensorInfo]) -> None:
+    """``gguf-split`` writes into each part its number, how many there are, and all tensors."""
+    for number, part in enumerate(parts):
+        count = _whole(part.metadata, "split.count") or 1
+        if count != len(parts):
+            raise FormatError(
+                f"This is 1 of {count} parts of a model, and the others are not beside it.",
+                "Put all parts into one folder, with the names they were published under.",
+            )
+        if count > 1 and _whole(part.metadata, "split.no") != number:
+            raise FormatError(
+                f"Part {number + 1} is another part of the model under a wrong name.",
+                "Download the parts again.",
+            )
+    promised = _whole(parts[0].metadata, "split.tensors.count")
+    if len(parts) > 1 and promised and promised != len(tensors):
+        raise FormatError(
+            f"The parts hold {len(tensors)} tensors of {promised}: they are not of one model.",
+            "Download the parts again.",
+        )
+
+
 def _text(metadata: Mapping[str, MetadataValue], key: str) -> str:
     value = metadata.get(key)
     return value if isinstance(value, str) else ""
@@ -54,30 +92,33 @@ def _text(metadata: Mapping[str, MetadataValue], key: str) -> str:
 
 def _whole(metadata: Mapping[str, MetadataValue], key: str) -> int:
     value = metadata.get(key)
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _quantisation(metadata: Mapping[str, MetadataValue], tensors: Sequence[TensorInfo]) -> str:
     number = metadata.get("general.file_type")
-    if isinstance(number, int) and number in FILE_TYPES:
-        return FILE_TYPES[number]
-    bytes_of: Counter[str] = Counter()
+    if isinstance(number, int) and not isinstance(number, bool):
+        name = FILE_TYPES.get(number & ~_GUESSED)
+        if name:
+            return name
+    bytes_of: Counter[int] = Counter()
     for tensor in tensors:
-        packing = GGML_TYPES.get(tensor.ggml_type)
-        bytes_of[packing.name if packing else "unknown"] += tensor.size_bytes
-    return bytes_of.most_common(1)[0][0] if bytes_of else ""
+        bytes_of[tensor.ggml_type] += tensor.size_bytes
+    most = bytes_of.most_common(1)[0][0]
+    return GGML_TYPES[most].name if most in GGML_TYPES else f"type {most}"
 
 
 def _hparams(metadata: Mapping[str, MetadataValue]) -> dict[str, HParam]:
     kept: dict[str, HParam] = {}
     for key, value in metadata.items():
-        if isinstance(value, ArrayInfo) or key.startswith("tokenizer.ggml."):
-            continue
         if isinstance(value, str):
             if len(value) <= _TEXT_LIMIT and key != "tokenizer.chat_template":
                 kept[key] = clean_line(value, _TEXT_LIMIT)
-            continue
-        kept[key] = value
+        elif isinstance(value, tuple):
+            if not key.startswith("tokenizer."):
+                kept[key] = value
+        elif not isinstance(value, ArrayInfo):
+            kept[key] = value
     return kept
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +43,7 @@ class FileSource:
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[FileSource]:
+def open_regular(path: Path) -> Generator[FileSource]:
     """Open ``path`` for reading if, and only if, it is a regular file.
 
     A FIFO or a device never blocks and is never read.
@@ -66,4 +66,6 @@ def open_regular(path: Path) -> Iterator[FileSource]:
 
 
 def _not_regular() -> FormatError:
-    return FormatError("This is not a regular file.", "Only regular files are opened.")
+    return FormatError(
+        "It is no regular file, so it is not opened.", "Name a file instead of a pipe or a device."
+    )
