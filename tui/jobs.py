@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.contract import Engine
@@ -17,7 +17,7 @@ from modeldeck.engines.errors import EngineDied, EngineMissing, ModeldeckError
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.types import ChatRequest, LoadedModel, LoadProgress, LocalModel, Plan
 from modeldeck.tui import messages
-from modeldeck.tui.reply import Keeper, run_reply
+from modeldeck.tui.reply import Keeper, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import Options
 
@@ -72,7 +72,9 @@ class Jobs:
         self._start(self._judge(tuple(models), options, card), "judge")
 
     async def _judge(self, models: tuple[LocalModel, ...], options: Options, card: Card) -> None:
-        verdicts = await asyncio.to_thread(self._services.judge, models, options, card)
+        verdicts = await asyncio.to_thread(
+            self._services.judge, models, options.context_tokens, options.kv_type, card
+        )
         self._app.post_message(messages.ModelsJudged(verdicts, card))
 
     def probe(self) -> None:
@@ -183,7 +185,7 @@ class Jobs:
     async def _write_reply(
         self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
     ) -> None:
-        def on_update(update: messages.ReplyUpdate) -> None:
+        def on_update(update: ReplyUpdate) -> None:
             self._app.post_message(messages.ReplyMoved(message_id, update))
 
         end = await run_reply(
@@ -209,10 +211,6 @@ class Jobs:
         worker.cancel()
         with contextlib.suppress(Exception):
             await worker.wait()
-
-    def later(self, job: Callable[[], None], group: str) -> None:
-        """Run a short blocking ``job`` (a file, the database) off the event loop."""
-        self._start(asyncio.to_thread(job), group, exclusive=False)
 
     def now_ns(self) -> int:
         """The monotonic clock the meters use."""

@@ -13,7 +13,14 @@ from textual.message import Message
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.hardware.types import HardwareSnapshot
-from modeldeck.engines.types import EngineInfo, LoadedModel, LoadProgress, LocalModel, Probe
+from modeldeck.engines.types import (
+    EngineInfo,
+    LoadedModel,
+    LoadProgress,
+    LocalModel,
+    Probe,
+    Sampling,
+)
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
 from modeldeck.tui.state import Options
 
@@ -45,6 +52,53 @@ class OptionsAsked(Message):
     """The user wants verdicts (and the next load) for another context or KV type."""
 
     options: Options
+
+
+@dataclass
+class DemoAsked(Message):
+    """The user wants to chat with the packaged demo model."""
+
+
+@dataclass
+class CommandAsked(Message):
+    """The user wants the command that starts this model."""
+
+    model_id: str
+
+
+@dataclass
+class SendAsked(Message):
+    """The user said something."""
+
+    text: str
+
+
+@dataclass
+class ConfigureAsked(Message):
+    """Another system prompt or sampling for what is asked from now on."""
+
+    system_prompt: str
+    sampling: Sampling
+
+
+@dataclass
+class TalkAsked(Message, bubble=False):
+    """The user's message is kept: show it."""
+
+    text: str
+
+
+@dataclass
+class TalkAnswering(Message, bubble=False):
+    """An answer begins."""
+
+    message_id: int
+    model: str
+
+
+@dataclass
+class TalkChanged(Message, bubble=False):
+    """Another branch or conversation is to be shown."""
 
 
 @dataclass
@@ -135,7 +189,7 @@ class Unloaded(Message):
 
 
 @dataclass
-class ReplyMoved(Message):
+class ReplyMoved(Message, bubble=False):
     """More of the answer being written."""
 
     message_id: int
@@ -143,7 +197,7 @@ class ReplyMoved(Message):
 
 
 @dataclass
-class ReplyEnded(Message):
+class ReplyEnded(Message, bubble=False):
     """The answer is complete, stopped or failed."""
 
     message_id: int

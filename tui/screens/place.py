@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import getters
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
@@ -65,7 +66,7 @@ class PlaceScreen(Screen[None]):
         self.watch(self, "focused", self.show_keys, init=False)
         self.show_keys()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Show as many keys as the new width takes."""
         self.show_keys()
 
@@ -99,6 +100,10 @@ class PlaceScreen(Screen[None]):
         own = [a for a in self._all_actions if a.id in names and a.place == self.PLACE]
         rest = [a for a in self._all_actions if a.id in names and a.place != self.PLACE]
         return tuple(a for a in (*own, *rest) if self.works_now(a) and self.is_valid(a))
+
+    def leave(self) -> bool:
+        """``esc``: leave what can be left. Returns whether there was anything."""
+        return False
 
     def palette_actions(self) -> tuple[Action, ...]:
         """The actions the palette offers: valid ones, whether or not a text field has the focus."""

@@ -45,7 +45,7 @@ def parameters_text(parameters: int) -> str:
 
 
 def bar_line(bill: Bill, card: Card, width: int) -> Content:
-    """The bill against the card: ``░`` in use, ``█`` weights, ``▓`` KV cache, ``▒`` rest, ``·`` free.
+    """The bill against the card: ``░`` in use, ``█`` weights, ``▓`` KV, ``▒`` rest, ``·`` free.
 
     A bill larger than the card fills the line and ends in ``!``.
     """
@@ -80,7 +80,7 @@ def verdict_line(detail: Detail) -> Content:
     if verdict is None:
         return Content.styled("… judging", ".detail--dim")
     cell = verdict_cell(Entry(model, verdict))
-    return Content.styled(f"{cell.text[0]} {verdict.reason}", f".detail--{cell.tone}")
+    return Content.styled(f"{cell.text[0]} {verdict.reason}", f".detail--{cell.style}")
 
 
 def detail_lines(detail: Detail, width: int) -> list[Content]:
@@ -188,8 +188,8 @@ class ModelDetail(LinesView):
         "detail--dim",
         "detail--muted",
         "detail--good",
-        "detail--part",
-        "detail--cpu",
+        "detail--warn",
+        "detail--accent",
         "detail--bad",
     }
     DEFAULT_CSS = """
@@ -200,8 +200,8 @@ class ModelDetail(LinesView):
         & > .detail--other { color: $warning; }
         & > .detail--dim, & > .detail--muted { color: $text-muted; }
         & > .detail--good { color: $text-success; text-style: bold; }
-        & > .detail--part { color: $text-warning; text-style: bold; }
-        & > .detail--cpu { color: $text-accent; text-style: bold; }
+        & > .detail--warn { color: $text-warning; text-style: bold; }
+        & > .detail--accent { color: $text-accent; text-style: bold; }
         & > .detail--bad { color: $text-error; text-style: bold; }
         &:ansi > .detail--dim, &:ansi > .detail--muted { text-style: dim; }
     }

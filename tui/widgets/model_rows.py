@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,47 +10,67 @@ from typing import Final
 from modeldeck.engines.fit.types import Verdict, VerdictKind
 from modeldeck.engines.types import LocalModel
 from modeldeck.engines.units import tokens_text
-from modeldeck.tui.widgets.row_list import Cell, Column, Row, Tone
+from modeldeck.tui.widgets.row_list import Cell, Column, Row
 
 COLUMNS: Final = (
-    Column("name", "MODEL", 16, flexible=True),
+    Column("name", "MODEL", 20, flexible=True),
     Column("quant", "QUANT", 8),
-    Column("size", "SIZE", 6, right=True),
-    Column("verdict", "VERDICT", 21),
-    Column("context", "MAX CTX", 7, right=True, priority=2),
-    Column("speed", "TOK/S", 6, right=True, priority=1),
+    Column("size", "SIZE", 6, align="right"),
+    Column("verdict", "VERDICT", 18),
+    Column("context", "MAX CTX", 7, align="right", priority=2),
+    Column("speed", "TOK/S", 6, align="right", priority=1),
 )
 
-_GLYPHS: Final[Mapping[VerdictKind, tuple[str, Tone]]] = {
-    VerdictKind.FITS: ("●", "good"),
-    VerdictKind.FITS_EXPERTS_ON_CPU: ("◑", "part"),
-    VerdictKind.FITS_PARTIAL: ("◐", "part"),
-    VerdictKind.CPU_ONLY: ("○", "cpu"),
-    VerdictKind.DOES_NOT_FIT: ("✕", "bad"),
-    VerdictKind.CANNOT_RUN: ("✕", "bad"),
-    VerdictKind.NOT_JUDGED: ("?", "muted"),
+NOTHING: Final = Cell("–", "muted")
+JUDGING: Final = Cell("… judging", "muted")
+UNUSABLE: Final = Cell("✕ cannot be read", "$verdict-no")
+_GLYPHS: Final[Mapping[VerdictKind, tuple[str, str]]] = {
+    VerdictKind.FITS: ("●", "$verdict-fits"),
+    VerdictKind.FITS_EXPERTS_ON_CPU: ("◑", "$verdict-experts"),
+    VerdictKind.FITS_PARTIAL: ("◐", "$verdict-partial"),
+    VerdictKind.CPU_ONLY: ("○", "$verdict-cpu"),
+    VerdictKind.DOES_NOT_FIT: ("✕", "$verdict-no"),
+    VerdictKind.CANNOT_RUN: ("✕", "$verdict-no"),
+    VerdictKind.NOT_JUDGED: ("?", "$verdict-unknown"),
 }
-_ORDER: Final = tuple(_GLYPHS)
+_RANKS: Final = {kind: rank for rank, kind in enumerate(_GLYPHS)}
+_DIGITS: Final = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one row is made from."""
+    """What one row is made from.
+
+    Attributes:
+        model: as it was found.
+        verdict: None while it is being judged.
+        loaded: an engine holds it now.
+        measured_tps: decode rate measured on this machine; None when it never was.
+    """
 
     model: LocalModel
-    verdict: Verdict | None
+    verdict: Verdict | None = None
     loaded: bool = False
+    measured_tps: float | None = None
+
+
+def short_name(model: LocalModel) -> str:
+    """The model's name without its quantisation, which has a column of its own."""
+    name = model.name
+    quantisation = model.header.quantisation if model.header else ""
+    stem = name[: -len(quantisation)] if quantisation else name
+    if len(stem) > 1 and stem[-1] in "-._" and name.upper().endswith(quantisation.upper()):
+        return stem[:-1]
+    return name
 
 
 def size_text(size_bytes: int) -> str:
-    """Decimal gigabytes, as stores and shops count: ``8.4G``; small files in ``M``."""
+    """Decimal gigabytes, as the stores count: ``8.4G``, ``246G``; small files in ``M``."""
     if size_bytes >= 99.95e9:
         return f"{size_bytes / 1e9:.0f}G"
-    if size_bytes >= 0.995e9:
+    if size_bytes >= 0.9995e9:
         return f"{size_bytes / 1e9:.1f}G"
-    return (
-        f"{max(size_bytes / 1e6, 0.1):.0f}M" if size_bytes >= 9.95e6 else f"{size_bytes / 1e6:.1f}M"
-    )
+    return f"{size_bytes / 1e6:.0f}M" if size_bytes >= 9.95e6 else f"{size_bytes / 1e6:.1f}M"
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -74,59 +95,85 @@ def verdict_words(verdict: Verdict) -> str:
 def verdict_cell(entry: Entry) -> Cell:
     """Glyph and words: colour is never the only carrier."""
     if entry.model.problem is not None:
-        return Cell("✕ cannot be used", "bad")
+        return UNUSABLE
     if entry.verdict is None:
-        return Cell("… judging", "muted")
-    glyph, tone = _GLYPHS[entry.verdict.kind]
-    return Cell(f"{glyph} {verdict_words(entry.verdict)}", tone)
+        return JUDGING
+    glyph, style = _GLYPHS[entry.verdict.kind]
+    return Cell(f"{glyph} {verdict_words(entry.verdict)}", style)
 
 
-def speed_text(verdict: Verdict | None) -> str:
-    """A predicted decode rate, marked ``~``."""
+def speed_text(verdict: Verdict | None, measured_tps: float | None = None) -> str:
+    """A decode rate in tokens/s: bare when it was measured here, ``~`` when it is predicted."""
+    if measured_tps is not None:
+        return f"{measured_tps:.0f}" if measured_tps >= 99.95 else f"{measured_tps:.1f}"
     if verdict is None or verdict.decode_tps is None:
-        return "–"
+        return ""
     middle = verdict.decode_tps[1]
-    return f"~{middle:.0f}" if middle >= 10 else f"~{middle:.1f}"
+    return f"~{middle:.0f}" if middle >= 1 else f"~{middle:.1f}"
 
 
 def model_row(entry: Entry) -> Row:
     """The row of one model."""
     model, verdict, header = entry.model, entry.verdict, entry.model.header
-    context = verdict.max_context_tokens if verdict else None
-    mark = "▶ " if entry.loaded else ""
+    name, context = short_name(model), verdict.max_context_tokens if verdict else None
+    speed = speed_text(verdict, entry.measured_tps)
     return Row(
         model.id,
         (
-            Cell(mark + model.name, "accent" if entry.loaded else ""),
-            Cell(header.quantisation if header else "", "muted"),
+            Cell(f"▶ {name}", "accent") if entry.loaded else Cell(name),
+            Cell(header.quantisation, "muted") if header else NOTHING,
             Cell(size_text(model.size_bytes)),
             verdict_cell(entry),
-            Cell(tokens_text(context) if context else "–"),
-            Cell(speed_text(verdict)),
+            Cell(tokens_text(context)) if context else NOTHING,
+            Cell(speed) if speed else NOTHING,
         ),
     )
 
 
+def _name_key(entry: Entry) -> str:
+    """Names as people order them: ``8B`` before ``14B``, whatever the case."""
+    return _DIGITS.sub(lambda digits: digits[0].zfill(6), entry.model.name.casefold())
+
+
 def _rank(entry: Entry) -> int:
     if entry.model.problem is not None:
-        return len(_ORDER) + 1
-    return _ORDER.index(entry.verdict.kind) if entry.verdict else len(_ORDER)
+        return len(_RANKS) + 1
+    return _RANKS[entry.verdict.kind] if entry.verdict else len(_RANKS)
 
 
-_KEYS: Final[Mapping[str, Callable[[Entry], tuple[float, str]]]] = {
-    "name": lambda e: (0, e.model.name.lower()),
-    "quant": lambda e: (0, e.model.header.quantisation if e.model.header else "~"),
-    "size": lambda e: (e.model.size_bytes, e.model.name.lower()),
-    "verdict": lambda e: (_rank(e), e.model.name.lower()),
-    "context": lambda e: (-((e.verdict and e.verdict.max_context_tokens) or 0), e.model.name),
-    "speed": lambda e: (
-        -(e.verdict.decode_tps[1] if e.verdict and e.verdict.decode_tps else 0),
-        e.model.name,
-    ),
+def _quantisation(entry: Entry) -> str:
+    return entry.model.header.quantisation if entry.model.header else "\U0010ffff"
+
+
+def _context(entry: Entry) -> int:
+    return -((entry.verdict and entry.verdict.max_context_tokens) or 0)
+
+
+def _speed(entry: Entry) -> float:
+    if entry.measured_tps is not None:
+        return -entry.measured_tps
+    rates = entry.verdict.decode_tps if entry.verdict else None
+    return -rates[1] if rates else 0.0
+
+
+_KEYS: Final[Mapping[str, Callable[[Entry], float | str] | None]] = {
+    "name": None,
+    "quant": _quantisation,
+    "size": lambda entry: entry.model.size_bytes,
+    "verdict": _rank,
+    "context": _context,
+    "speed": _speed,
 }
 SORTS: Final = tuple(_KEYS)
+"""The columns that rows can be sorted by."""
 
 
 def sorted_entries(entries: Sequence[Entry], by: str) -> list[Entry]:
-    """Entries by a column: the best verdict first, contexts and rates falling, the rest rising."""
-    return sorted(entries, key=_KEYS[by])
+    """``entries`` by a column, equal ones by name.
+
+    The best verdict comes first; contexts and rates fall, names, quantisations and sizes rise.
+    Raises KeyError for a column that is none.
+    """
+    key = _KEYS[by]
+    by_name = sorted(entries, key=_name_key)
+    return by_name if key is None else sorted(by_name, key=key)

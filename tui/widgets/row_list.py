@@ -67,6 +67,7 @@ class RowList(Widget, can_focus=True):
 
     The cursor stays on its row when the rows change, and the row stays on its line where that is
     possible, so that nothing jumps under the user's hand. Columns that find no room are left out.
+    ``enter`` is left to the screen, where the user may have given it another meaning.
     """
 
     ALLOW_SELECT = False
@@ -75,9 +76,8 @@ class RowList(Widget, can_focus=True):
         Binding("down", "move(1)", "the row below", show=False),
         Binding("pageup", "page(-1)", "a page up", show=False),
         Binding("pagedown", "page(1)", "a page down", show=False),
-        Binding("home", "first", "the first row", show=False),
-        Binding("end", "last", "the last row", show=False),
-        Binding("enter", "select", "select the row", show=False),
+        Binding("home", "edge(-1)", "the first row", show=False),
+        Binding("end", "edge(1)", "the last row", show=False),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "row-list--header",
@@ -140,7 +140,7 @@ class RowList(Widget, can_focus=True):
 
     @dataclass
     class Selected(Message):
-        """The user chose the row under the cursor: enter, or a click on it."""
+        """The user chose the row under the cursor: a click on it, or the ``select`` action."""
 
         row_list: RowList
         key: str
@@ -235,7 +235,7 @@ class RowList(Widget, can_focus=True):
                 return True
         return False
 
-    def mark_sorted(self, column: str | None, *, descending: bool = False) -> None:
+    def show_sorting(self, column: str | None, descending: bool = False) -> None:
         """Mark the heading of ``column`` as the one the rows are sorted by."""
         mark = None if column is None else (column, descending)
         if mark != self._sorted:
@@ -276,13 +276,9 @@ class RowList(Widget, can_focus=True):
         self._top = max(0, min(self._top + pages * self._page, self._last_top))
         self._go(self._cursor + pages * self._page)
 
-    def action_first(self) -> None:
-        """Go to the first row."""
-        self._go(0)
-
-    def action_last(self) -> None:
-        """Go to the last row."""
-        self._go(len(self._rows) - 1)
+    def action_edge(self, direction: int) -> None:
+        """Go to the first row or, with a positive ``direction``, to the last."""
+        self._go(len(self._rows) - 1 if direction > 0 else 0)
 
     def action_select(self) -> None:
         """Choose the row under the cursor."""
@@ -407,10 +403,13 @@ class RowList(Widget, can_focus=True):
         text = " " * _MARK_CELLS
         for spot in self._placed:
             column = self._columns[spot.column]
-            title = column.title
+            mark = ""
             if self._sorted is not None and self._sorted[0] == column.key:
-                title += "▾" if self._sorted[1] else "▴"
-            text += fit(title, spot.width, column.align) + " " * GAP
+                mark = "▾" if self._sorted[1] else "▴"
+            if column.align == "right":
+                text += fit(column.title, spot.width, "right") + mark.ljust(GAP)
+            else:
+                text += fit(column.title + mark, spot.width + GAP)
         style = self._style(".header", here=False)
         return Strip([Segment(fit(text.rstrip(), self.size.width), style)], self.size.width)
 

@@ -1,0 +1,391 @@
+"""The app: wiring between the jobs, the deck's state and the places. It decides nothing itself."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+from textual.content import Content
+from textual.filter import LineFilter
+
+from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.types import LocalModel, Plan, Source
+from modeldeck.themes import load_themes
+from modeldeck.tui import messages
+from modeldeck.tui.actions import ACTIONS, Place, remapped
+from modeldeck.tui.bindings import bindings_of, textual_keymap
+from modeldeck.tui.filters import ControlFilter
+from modeldeck.tui.jobs import Jobs
+from modeldeck.tui.palette import DeckCommands
+from modeldeck.tui.screens.chat import ChatScreen
+from modeldeck.tui.screens.engines import EnginesScreen
+from modeldeck.tui.screens.models import ModelsScreen
+from modeldeck.tui.screens.overlay import TextOverlay
+from modeldeck.tui.screens.place import PlaceScreen
+from modeldeck.tui.services import Services
+from modeldeck.tui.state import DeckState, EngineStatus, Loading, Notice, Options
+from modeldeck.tui.talk import Answering, Asked, Changed, ModelWanted, Talk, TalkEvent
+from modeldeck.tui.theme import textual_themes
+
+
+def _always(screen: PlaceScreen) -> Callable[[], PlaceScreen]:
+    return lambda: screen
+
+
+class DeckApp(App[int]):
+    """The deck. Everything it uses is handed in; it makes nothing global."""
+
+    TITLE = "modeldeck"
+    COMMANDS: ClassVar = {DeckCommands}
+    DEFAULT_MODE = "models"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("everywhere")
+    CSS_PATH = "app.tcss"
+    AUTO_FOCUS = ""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        settings = services.settings
+        self.services = services
+        self.jobs = Jobs(self, services)
+        self.actions = remapped(ACTIONS, settings.keymap)
+        self.state = DeckState(
+            places=services.place_names,
+            engines=tuple(EngineStatus(engine.info) for engine in services.engines),
+            options=Options(settings.context_tokens, settings.kv_type),
+        )
+        self.talk = Talk(services.conversations, self.jobs, self._tell)
+        found, theme_problems = load_themes(services.config_dir / "themes")
+        themes = textual_themes(found)
+        for theme in themes:
+            self.register_theme(theme)
+        self.theme_names = tuple(theme.name for theme in themes)
+        self.set_keymap(textual_keymap(settings.keymap))
+        if problems := (*services.problems, *theme_problems):
+            more = f"({len(problems) - 1} more)" if len(problems) > 1 else ""
+            self.state = replace(self.state, notice=Notice(problems[0], more))
+        self._chat = ChatScreen(self.actions, self.state, self.talk, services.batch_ms)
+        self._places: dict[Place, PlaceScreen] = {
+            "models": ModelsScreen(self.actions, self.state),
+            "chat": self._chat,
+            "engines": EnginesScreen(self.actions, self.state),
+        }
+        for place, screen in self._places.items():
+            self.add_mode(place, _always(screen))
+
+        self._wanted: LocalModel | None = None
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """Textual's own filters, then the one that lets no control character out."""
+        return [*super().get_line_filters(), ControlFilter()]
+
+    def on_mount(self) -> None:
+        """Choose the colours; look around once the first frame is painted."""
+        self.use_theme(self.services.settings.theme)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.jobs.watch_hardware()
+        self.jobs.scan()
+        self.jobs.probe()
+
+    def change(self, state: DeckState) -> None:
+        """Take a new state and hand it to every place."""
+        self.state = state
+        for screen in self._places.values():
+            screen.take_state(state)
+
+    def give_notice(self, notice: Notice | None) -> None:
+        """Show a notice in every place until the next one."""
+        self.change(replace(self.state, notice=notice))
+
+    def use_theme(self, name: str) -> None:
+        """Use a theme by name; an unknown one leaves the first."""
+        if name in self.theme_names:
+            self.theme = name
+        else:
+            self.theme = self.theme_names[0]
+            self.give_notice(
+                Notice(
+                    f"There is no theme called {name}.", f"Themes: {', '.join(self.theme_names)}."
+                )
+            )
+
+    # What the jobs found.
+
+    @on(messages.ModelsScanned)
+    def _models_scanned(self, message: messages.ModelsScanned) -> None:
+        self.change(
+            replace(
+                self.state,
+                models=message.models,
+                notes=message.notes,
+                scanning=not message.finished,
+            )
+        )
+        self._judge()
+
+    @on(messages.ModelsJudged)
+    def _models_judged(self, message: messages.ModelsJudged) -> None:
+        self.change(replace(self.state, verdicts=message.verdicts, card=message.card))
+
+    @on(messages.EngineProbed)
+    def _engine_probed(self, message: messages.EngineProbed) -> None:
+        engines = tuple(
+            EngineStatus(message.info, message.probe) if e.info.name == message.info.name else e
+            for e in self.state.engines
+        )
+        self.change(replace(self.state, engines=engines))
+
+    @on(messages.HardwareSampled)
+    def _hardware_sampled(self, message: messages.HardwareSampled) -> None:
+        first = self.state.hardware is None
+        card = self.services.card(message.snapshot)
+        moved = self.state.card is None or self.services.card_moved(self.state.card, card)
+        self.change(
+            replace(
+                self.state,
+                hardware=message.snapshot,
+                engine_memory_bytes=message.engine_memory_bytes,
+            )
+        )
+        if first or moved:
+            self._judge()
+
+    def _judge(self) -> None:
+        if self.state.hardware is not None and self.state.models:
+            card = self.services.card(self.state.hardware)
+            self.jobs.judge(self.state.models, self.state.options, card)
+
+    @on(messages.OptionsAsked)
+    def _options_asked(self, message: messages.OptionsAsked) -> None:
+        self.change(replace(self.state, options=message.options))
+        self._judge()
+
+    # Loading and unloading.
+
+    @on(messages.ChatAsked)
+    def _chat_asked(self, message: messages.ChatAsked) -> None:
+        model = self.state.model(message.model_id)
+        if model is None:
+            self.give_notice(Notice("That model has gone.", "Press r to look again.", failure=True))
+        elif model.problem is not None:
+            self.give_notice(Notice(f"{model.name}: {model.problem}", failure=True))
+        else:
+            self.switch_mode("chat")
+            self._load(model)
+
+    @on(messages.DemoAsked)
+    def _demo_asked(self) -> None:
+        demo = next((m for m in self.state.models if m.source is Source.DEMO), None)
+        if demo is None:
+            self.give_notice(
+                Notice("The demo model is not here.", "Wait for the list, or press r.")
+            )
+        else:
+            self.post_message(messages.ChatAsked(demo.id))
+
+    def _load(self, model: LocalModel) -> None:
+        loaded, loading = self.state.loaded, self.state.loading
+        if loading.model.id == model.id if loading else loaded and loaded.model.id == model.id:
+            return
+        self._wanted = model
+        self.jobs.load(model, self._plan(model))
+
+    def _plan(self, model: LocalModel) -> Plan:
+        options = self.state.options
+        engine = self.state.usable_engine
+        devices = engine.probe.devices if engine and engine.probe else ()
+        return self.services.plan(
+            model,
+            options.context_tokens,
+            options.kv_type,
+            self.state.hardware,
+            engine_has_gpu=any(not device.name.startswith("CPU") for device in devices),
+        )
+
+    @on(messages.CommandAsked)
+    def _command_asked(self, message: messages.CommandAsked) -> None:
+        model = self.state.model(message.model_id)
+        if model is None:
+            return
+        words = self.services.launch_command(model, self._plan(model))
+        if words is None:
+            self.give_notice(Notice("No engine here has a command for this model."))
+        else:
+            self.post_message(messages.CopyAsked(shlex.join(words), "the command"))
+
+    @on(messages.UnloadAsked)
+    def _unload_asked(self) -> None:
+        if self.state.loaded is None and self.state.loading is None:
+            self.give_notice(Notice("No model is loaded."))
+            return
+        self.jobs.unload()
+
+    @on(messages.LoadProgressed)
+    def _load_progressed(self, message: messages.LoadProgressed) -> None:
+        loading = self.state.loading
+        started_ns = (
+            loading.started_ns
+            if loading is not None and loading.model.id == message.model.id
+            else self.jobs.now_ns()
+        )
+        progress = Loading(message.model, message.progress, started_ns)
+        self.change(replace(self.state, loading=progress, loaded=None, notice=None))
+
+    @on(messages.LoadEnded)
+    def _load_ended(self, message: messages.LoadEnded) -> None:
+        loading = self.state.loading
+        if loading is not None and loading.model.id != message.model.id:
+            return
+        notice = Notice.of(message.error) if message.error else None
+        self.change(replace(self.state, loading=None, loaded=message.loaded, notice=notice))
+        if message.loaded is None:
+            self.talk.load_failed()
+        else:
+            self.talk.model_changed(message.loaded)
+        self._chat.take_state(self.state)
+
+    @on(messages.Unloaded)
+    def _unloaded(self, message: messages.Unloaded) -> None:
+        notice = (
+            Notice.of(message.error)
+            if message.error
+            else Notice(f"{message.model.name} is unloaded; its memory is free.")
+        )
+        self.change(replace(self.state, loading=None, loaded=None, notice=notice))
+        self.talk.model_changed(None)
+
+    # The conversation.
+
+    def _tell(self, event: TalkEvent) -> None:
+        match event:
+            case Asked(text=text):
+                self._chat.post_message(messages.TalkAsked(text))
+            case Answering(message_id=message_id, model=model):
+                self._chat.post_message(messages.TalkAnswering(message_id, model))
+            case Changed():
+                self._chat.post_message(messages.TalkChanged())
+            case ModelWanted():
+                self.call_later(self._bring_model)
+
+    def _bring_model(self) -> None:
+        if self.state.loading is not None or self.state.loaded is not None:
+            return
+        if self._wanted is not None:
+            self._load(self._wanted)
+            return
+        self.talk.load_failed()
+        self.give_notice(
+            Notice("No model is loaded.", "Pick one with ctrl+o, then ask again with ctrl+r.")
+        )
+        self._chat.take_state(self.state)
+
+    @on(messages.SendAsked)
+    def _send_asked(self, message: messages.SendAsked) -> None:
+        try:
+            self.give_notice(None)
+            self.talk.submit(message.text)
+        except ModeldeckError as error:
+            self._chat.put_back(message.text)
+            self.give_notice(Notice.of(error))
+
+    @on(messages.ConfigureAsked)
+    def _configure_asked(self, message: messages.ConfigureAsked) -> None:
+        try:
+            self.talk.configure(message.system_prompt, message.sampling)
+        except ModeldeckError as error:
+            self.give_notice(Notice.of(error))
+
+    @on(messages.ReplyMoved)
+    def _reply_moved(self, message: messages.ReplyMoved) -> None:
+        self._chat.post_message(messages.ReplyMoved(message.message_id, message.update))
+
+    @on(messages.ReplyEnded)
+    def _reply_ended(self, message: messages.ReplyEnded) -> None:
+        end = message.end
+        problem = self.talk.ended(message.message_id, end)
+        self._chat.post_message(messages.ReplyEnded(message.message_id, end))
+        if end.error is not None:
+            self.give_notice(Notice.of(end.error))
+        elif problem is not None:
+            self.give_notice(Notice.of(problem))
+
+    # The rest of what places ask for.
+
+    @on(messages.RescanAsked)
+    def _rescan_asked(self) -> None:
+        self.change(replace(self.state, scanning=True, notice=None))
+        self.jobs.scan()
+
+    @on(messages.ProbeAsked)
+    def _probe_asked(self) -> None:
+        self.jobs.probe()
+
+    @on(messages.NoticeGiven)
+    def _notice_given(self, message: messages.NoticeGiven) -> None:
+        self.give_notice(Notice(message.cause, message.next_step, message.failure))
+
+    @on(messages.CopyAsked)
+    def _copy_asked(self, message: messages.CopyAsked) -> None:
+        self.copy_to_clipboard(message.text)
+        self.give_notice(Notice(f"Sent {message.what} to the terminal's clipboard."))
+
+    # Actions that are the same everywhere.
+
+    def action_everywhere_models(self) -> None:
+        """Go to the list of models."""
+        self.switch_mode("models")
+
+    def action_everywhere_chat(self) -> None:
+        """Go to the chat."""
+        self.switch_mode("chat")
+
+    def action_everywhere_engines(self) -> None:
+        """Go to the engines."""
+        self.switch_mode("engines")
+
+    def action_everywhere_palette(self) -> None:
+        """Open the command palette."""
+        self.action_command_palette()
+
+    def action_everywhere_help(self) -> None:
+        """Show the keys that work now."""
+        screen = self.screen
+        if isinstance(screen, PlaceScreen):
+            title = f"Keys that work now in {screen.PLACE.capitalize()}"
+            self.push_screen(TextOverlay(title, screen.help_lines()))
+
+    def action_everywhere_leave(self) -> None:
+        """Leave what can be left; nothing to leave clears the notice."""
+        screen = self.screen
+        if isinstance(screen, PlaceScreen) and not screen.leave() and self.state.notice:
+            self.give_notice(None)
+
+    def action_everywhere_log(self) -> None:
+        """Read the engines' log."""
+        self.push_screen(TextOverlay("Engine log", self._log_lines(), at_end=True))
+
+    def _log_lines(self) -> list[Content]:
+        lines = self.services.log_lines()
+        return [Content(line) for line in lines] or [Content("No engine has run yet.")]
+
+    def action_everywhere_theme(self) -> None:
+        """Use the next theme and remember it."""
+        here = self.theme_names.index(self.theme) if self.theme in self.theme_names else -1
+        name = self.theme_names[(here + 1) % len(self.theme_names)]
+        self.use_theme(name)
+        try:
+            self.services.remember("theme", name)
+        except ModeldeckError as error:
+            self.give_notice(Notice.of(error))
+        else:
+            self.give_notice(Notice(f"Theme {name}."))
+
+    async def action_everywhere_quit(self) -> None:
+        """Leave; what was streamed is kept and engines are stopped on the way out."""
+        self.exit(0)

@@ -1,0 +1,337 @@
+"""Chat: the conversation, and beside it the speed it is written at, live."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Resize
+
+from modeldeck.engines.meter import IDLE, Reading
+from modeldeck.engines.store.conversations import Message
+from modeldeck.engines.units import tokens_text
+from modeldeck.tui import messages
+from modeldeck.tui.actions import Action, Place, key_name
+from modeldeck.tui.bindings import bindings_of
+from modeldeck.tui.screens.place import PlaceScreen
+from modeldeck.tui.state import DeckState
+from modeldeck.tui.talk import Talk
+from modeldeck.tui.widgets.chat_settings import ChatSettings
+from modeldeck.tui.widgets.line import Line
+from modeldeck.tui.widgets.model_picker import ModelPicker, PickerRow
+from modeldeck.tui.widgets.model_rows import Entry, size_text, verdict_cell
+from modeldeck.tui.widgets.prompt import Prompt
+from modeldeck.tui.widgets.throughput_lines import PanelData, tokens_per_joule
+from modeldeck.tui.widgets.throughput_panel import ThroughputPanel
+from modeldeck.tui.widgets.transcript import Transcript
+from modeldeck.tui.widgets.turn import Turn
+
+WIDE = 100
+_PROMPT_KEYS = frozenset({"chat.send", "chat.newline", "chat.stop"})
+
+
+def turn_of(message: Message) -> Turn:
+    """A kept message as the transcript shows it."""
+    notes = {"stopped": "stopped", "failed": f"failed: {message.error}"}
+    return Turn(
+        role="user" if message.role == "user" else "assistant",
+        text=message.text,
+        name=message.model,
+        reasoning=message.reasoning,
+        note=notes.get(message.state, ""),
+    )
+
+
+class ChatScreen(PlaceScreen):
+    """The conversation of ``Talk``, its prompt, and the throughput panel."""
+
+    PLACE: ClassVar[Place] = "chat"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("chat", leave_out=_PROMPT_KEYS)
+    CSS_PATH = "chat.tcss"
+
+    title_line = getters.query_one("#chat-title", Line)
+    transcript = getters.query_one(Transcript)
+    panel = getters.query_one(ThroughputPanel)
+    prompt = getters.query_one(Prompt)
+
+    def __init__(
+        self, actions: tuple[Action, ...], state: DeckState, talk: Talk, batch_ms: int
+    ) -> None:
+        super().__init__(actions, state)
+        self._talk = talk
+        self._batch_ms = batch_ms
+        self._reading: Reading = IDLE
+
+    def compose_body(self) -> ComposeResult:
+        """Title, transcript beside the panel, prompt."""
+        keys = {entry.id: entry.keys for entry in self._all_actions}
+        yield Line(id="chat-title")
+        with Horizontal(id="talk"):
+            with Vertical(id="words"):
+                yield Transcript(
+                    interval_s=self._batch_ms / 1000, growth_rows=3 if self._batch_ms > 100 else 1
+                )
+            yield ThroughputPanel(id="panel")
+        yield Vertical(id="inline")
+        with Horizontal(id="ask"):
+            yield Line(Content.styled(" › ", "bold $primary"), id="prompt-mark")
+            yield Prompt(
+                id="prompt",
+                send_keys=keys["chat.send"],
+                newline_keys=keys["chat.newline"],
+                placeholder="Ask something",
+            )
+
+    def on_mount(self) -> None:
+        """Show the conversation as it is; ready to type."""
+        super().on_mount()
+        self.prompt.focus()
+        self.post_message(messages.TalkChanged())
+
+    def on_resize(self, event: Resize) -> None:
+        """Below a hundred columns the panel folds to one line above the prompt."""
+        super().on_resize(event)
+        narrow = event.size.width < WIDE
+        if narrow != self.has_class("-narrow"):
+            self.set_class(narrow, "-narrow")
+            self.panel.set_class(narrow, "-line")
+        self.panel.draw()
+
+    # Showing.
+
+    def show_state(self, state: DeckState, before: DeckState) -> None:
+        """The title and the panel follow the model and the machine."""
+        self._show_title()
+        self._show_panel()
+        self.show_keys()
+
+    def _show_title(self) -> None:
+        state = self.state
+        loaded, loading = state.loaded, state.loading
+        if loading is not None:
+            share = loading.progress.fraction
+            percent = f" {share:.0%}" if share is not None else ""
+            text = Content.assemble(
+                (f" {loading.model.name}", "bold"), f"   loading: {loading.progress.stage}{percent}"
+            )
+        elif loaded is not None:
+            header = loaded.model.header
+            quantisation = f" {header.quantisation}" if header else ""
+            text = Content.assemble(
+                (f" {loaded.model.name}{quantisation}", "bold"),
+                (
+                    f"   {loaded.engine} on {loaded.device}   ctx "
+                    f"{tokens_text(loaded.context_tokens)} {loaded.plan.kv_type}",
+                    "$text-muted",
+                ),
+            )
+        else:
+            switch = key_name(self.key_of("chat.switch"))
+            text = Content.styled(f" no model loaded   {switch} picks one", "$text-muted")
+        self.title_line.show(text)
+
+    def _show_panel(self) -> None:
+        state = self.state
+        loaded = state.loaded
+        reading = self._reading
+        if state.loading is not None:
+            reading = Reading(phase="load", phase_fraction=state.loading.progress.fraction)
+        elif self._talk.waiting:
+            reading = Reading(phase="queue")
+        hardware = state.hardware
+        on_gpu = loaded is not None and not loaded.device.startswith("CPU")
+        gpu = hardware.gpus[0] if hardware and hardware.gpus and on_gpu else None
+        used = self._talk.context_used_tokens
+        if self._talk.writing_id is not None and reading.prompt_tokens is not None:
+            used = reading.prompt_tokens + (reading.completion_tokens or 0)
+        self.panel.show(
+            PanelData(
+                reading=reading,
+                model=loaded.model.name if loaded else "",
+                engine=loaded.engine if loaded else "",
+                context_used_tokens=used,
+                context_total_tokens=loaded.context_tokens if loaded else None,
+                gpu=gpu,
+                host=hardware.host if hardware else None,
+                engine_memory_bytes=state.engine_memory_bytes,
+                tokens_per_joule=tokens_per_joule(reading, gpu),
+            )
+        )
+
+    # What the talk and the jobs tell.
+
+    @on(messages.TalkAsked)
+    async def _asked(self, message: messages.TalkAsked) -> None:
+        await self.transcript.ask(message.text)
+        self._show_panel()
+
+    @on(messages.TalkAnswering)
+    async def _answering(self, message: messages.TalkAnswering) -> None:
+        self._reading = IDLE
+        await self.transcript.answer(message.model)
+        self.show_keys()
+
+    @on(messages.TalkChanged)
+    async def _changed(self) -> None:
+        self._reading = IDLE
+        await self.transcript.show([turn_of(kept) for kept in self._talk.messages])
+        self._show_panel()
+        self.show_keys()
+
+    @on(messages.ReplyMoved)
+    def _moved(self, message: messages.ReplyMoved) -> None:
+        answer = self.transcript.last_answer
+        update = message.update
+        if answer is not None:
+            if update.reasoning:
+                answer.append_reasoning(update.reasoning)
+            if update.text:
+                answer.append(update.text)
+        self._reading = update.reading
+        self._show_panel()
+
+    @on(messages.ReplyEnded)
+    def _ended(self, message: messages.ReplyEnded) -> None:
+        end = message.end
+        self._reading = end.reading
+        answer = self.transcript.last_answer
+        if answer is not None:
+            if end.error is not None:
+                answer.fail(end.error.cause, end.error.next_step)
+            else:
+                notes = {"cancelled": "stopped", "length": "stopped at the token limit"}
+                answer.finish(notes.get(end.reason or "", ""))
+        self._show_panel()
+        self.show_keys()
+
+    # The user.
+
+    @on(Prompt.Submitted)
+    def _submitted(self, event: Prompt.Submitted) -> None:
+        if self._talk.busy:
+            self.prompt.put(event.text)
+            self.post_message(messages.NoticeGiven("An answer is being written.", "esc stops it."))
+            return
+        self.post_message(messages.SendAsked(event.text))
+
+    def put_back(self, text: str) -> None:
+        """Give the user the message back that could not be sent."""
+        self.prompt.put(text)
+
+    @on(Prompt.ScrollAsked)
+    def _scroll(self, event: Prompt.ScrollAsked) -> None:
+        self.transcript.scroll_by(event.where)
+
+    def leave(self) -> bool:
+        """``esc``: close what is open, stop the answer, then leave the prompt."""
+        if self.query_one("#inline", Vertical).children:
+            self._close_inline()
+            return True
+        if self._talk.busy:
+            self._talk.stop()
+            self._show_panel()
+            self.show_keys()
+            return True
+        if self.in_text_field:
+            self.transcript.focus()
+            return True
+        return False
+
+    def is_valid(self, entry: Action) -> bool:
+        """Only what makes sense now."""
+        match entry.id:
+            case "chat.stop":
+                return self._talk.busy
+            case "chat.send" | "chat.newline":
+                return self.in_text_field
+            case "chat.again":
+                return self._talk.can_ask_again
+            case "chat.copy":
+                return bool(self._talk.last_answer)
+            case "chat.prompt":
+                return not self.in_text_field
+            case "chat.unload":
+                return self.state.loaded is not None
+            case "chat.reasoning":
+                answer = self.transcript.last_answer if self.is_mounted else None
+                return answer is not None and answer.has_reasoning
+            case _:
+                return True
+
+    def _close_inline(self) -> None:
+        self.query_one("#inline", Vertical).remove_children()
+        self.prompt.focus()
+
+    async def action_chat_switch(self) -> None:
+        """Pick another model; the conversation stays."""
+        if self.query(ModelPicker):
+            self._close_inline()
+            return
+        rows: list[PickerRow] = []
+        for model in self.state.models:
+            if model.problem is None:
+                hint = verdict_cell(Entry(model, self.state.verdicts.get(model.id))).text
+                rows.append(
+                    PickerRow(model.id, model.name, f"{size_text(model.size_bytes)}  {hint}")
+                )
+        loaded = self.state.loaded
+        self._close_inline()
+        picker = ModelPicker(rows, current=loaded.model.id if loaded else "")
+        await self.query_one("#inline", Vertical).mount(picker)
+        self.show_keys()
+
+    @on(ModelPicker.Picked)
+    def _picked(self, event: ModelPicker.Picked) -> None:
+        self._close_inline()
+        self.post_message(messages.ChatAsked(event.key))
+
+    @on(ModelPicker.Dismissed)
+    @on(ChatSettings.Closed)
+    def _dismissed(self) -> None:
+        self._close_inline()
+
+    async def action_chat_settings(self) -> None:
+        """System prompt and sampling."""
+        if self.query(ChatSettings):
+            self._close_inline()
+            return
+        self._close_inline()
+        settings = ChatSettings(self._talk.system_prompt, self._talk.sampling)
+        await self.query_one("#inline", Vertical).mount(settings)
+
+    @on(ChatSettings.Changed)
+    def _configured(self, event: ChatSettings.Changed) -> None:
+        self.post_message(messages.ConfigureAsked(event.system_prompt, event.sampling))
+
+    def action_chat_again(self) -> None:
+        """Ask the last question again."""
+        if self._talk.can_ask_again:
+            self._talk.again()
+
+    def action_chat_new(self) -> None:
+        """Begin a new conversation."""
+        self._talk.new()
+        self.prompt.focus()
+
+    def action_chat_reasoning(self) -> None:
+        """Fold or unfold."""
+        answer = self.transcript.last_answer
+        if answer is not None:
+            answer.toggle_reasoning()
+
+    def action_chat_copy(self) -> None:
+        """Copy the last answer."""
+        if self._talk.last_answer:
+            self.post_message(messages.CopyAsked(self._talk.last_answer, "the answer"))
+
+    def action_chat_prompt(self) -> None:
+        """Type again."""
+        self.prompt.focus()
+
+    def action_chat_unload(self) -> None:
+        """Give the memory back."""
+        self.post_message(messages.UnloadAsked())

@@ -1,0 +1,274 @@
+"""Models: every model of this machine with its verdict; the bill of the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.timer import Timer
+from textual.widgets import Input
+
+from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import Source
+from modeldeck.engines.units import gib_text, tokens_text
+from modeldeck.tui.actions import Action, Place, key_name
+from modeldeck.tui.bindings import bindings_of
+from modeldeck.tui.fuzzy import best_matches
+from modeldeck.tui.messages import (
+    ChatAsked,
+    CommandAsked,
+    DemoAsked,
+    OptionsAsked,
+    RescanAsked,
+    UnloadAsked,
+)
+from modeldeck.tui.screens.place import PlaceScreen
+from modeldeck.tui.state import DeckState
+from modeldeck.tui.widgets.line import Line
+from modeldeck.tui.widgets.model_detail import Detail, ModelDetail
+from modeldeck.tui.widgets.model_rows import (
+    COLUMNS,
+    SORTS,
+    Entry,
+    model_row,
+    size_text,
+    sorted_entries,
+)
+from modeldeck.tui.widgets.row_list import RowList
+
+WIDE = 100
+REST_S = 0.2
+_DESCENDING = frozenset({"context", "speed"})
+
+
+class ModelsScreen(PlaceScreen):
+    """The home of the deck."""
+
+    PLACE: ClassVar[Place] = "models"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("models")
+    CSS_PATH = "models.tcss"
+
+    rows = getters.query_one(RowList)
+    detail = getters.query_one(ModelDetail)
+    filter_field = getters.query_one("#filter", Input)
+    options_line = getters.query_one("#options", Line)
+    engines_line = getters.query_one("#engine-states", Line)
+
+    def __init__(self, actions: tuple[Action, ...], state: DeckState) -> None:
+        super().__init__(actions, state)
+        self._sort = SORTS[0]
+        self._query = ""
+        self._rest: Timer | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """Options above; the list beside the bill; the engines' states below."""
+        with Horizontal(id="above"):
+            yield Input(placeholder="/ filter", id="filter", compact=True, select_on_focus=False)
+            yield Line(id="options")
+        with Horizontal(id="middle"):
+            with Vertical(id="left"):
+                yield RowList(COLUMNS, id="model-list")
+                yield Line(id="engine-states")
+            yield ModelDetail(id="detail")
+
+    def on_mount(self) -> None:
+        """The list takes the keys."""
+        super().on_mount()
+        self.filter_field.cursor_blink = False
+        self.rows.show_sorting(self._sort, descending=self._sort in _DESCENDING)
+        self.rows.focus()
+
+    def on_resize(self, event: Resize) -> None:
+        """Below a hundred columns the bill folds to two lines under the list."""
+        super().on_resize(event)
+        narrow = event.size.width < WIDE
+        self.set_class(narrow, "-narrow")
+        self.detail.set_class(narrow, "-short")
+        self.detail.lines_changed()
+        self._show_options()
+
+    # Showing.
+
+    def show_state(self, state: DeckState, before: DeckState) -> None:
+        """Redraw what differs: rows are compared one by one."""
+        listed = (state.models, state.verdicts, state.loaded, state.scanning)
+        if listed != (before.models, before.verdicts, before.loaded, before.scanning) or (
+            state is before
+        ):
+            self._show_rows()
+        self._show_options()
+        self._show_engines()
+        self._show_detail()
+        self.show_keys()
+
+    def _show_rows(self) -> None:
+        state = self.state
+        loaded_id = state.loaded.model.id if state.loaded else None
+        found = best_matches(self._query, state.models, lambda model: model.name)
+        entries: Sequence[Entry] = [
+            Entry(model, state.verdicts.get(model.id), model.id == loaded_id) for model in found
+        ]
+        if not self._query:
+            entries = sorted_entries(entries, self._sort)
+        self.rows.set_rows(tuple(model_row(entry) for entry in entries))
+
+    def _show_options(self) -> None:
+        state = self.state
+        card = state.card
+        shown = "…" if card is None else f"{card.name} (what if)" if card.what_if else "this one"
+        total = sum(model.size_bytes for model in state.models)
+        count = f"{len(state.models)} model{'' if len(state.models) == 1 else 's'}"
+        if state.scanning:
+            count += ", looking …"
+        parts = [
+            f"ctx {tokens_text(state.options.context_tokens)}",
+            f"kv {state.options.kv_type}",
+            f"card {shown}" + (f", {gib_text(card.free_bytes)} free" if card else ""),
+            f"{count}  {size_text(total)}B",
+        ]
+        self.options_line.show(Content("   ".join(parts)))
+
+    def _show_engines(self) -> None:
+        state = self.state
+        parts: list[str | tuple[str, str]] = [" "]
+        for status in state.engines:
+            probe = status.probe
+            glyph, style = ("…", "$text-muted")
+            if probe is not None:
+                glyph, style = ("●", "$text-success") if probe.available else ("○", "$text-error")
+            parts += [(f"{status.info.name} ", "$text-muted"), (glyph, style), "  "]
+        if state.loading is not None:
+            loading = state.loading
+            percent = loading.progress.fraction
+            share = f" {percent:.0%}" if percent is not None else ""
+            parts.append(f"loading {loading.model.name}: {loading.progress.stage}{share}")
+        elif state.loaded is not None:
+            parts.append((f"▶ {state.loaded.model.name}", "$text-success"))
+        elif state.notes:
+            parts.append((clean_line(state.notes[0]), "$text-muted"))
+        self.engines_line.show(Content.assemble(*parts))
+
+    def _show_detail(self) -> None:
+        state = self.state
+        model = state.model(self.rows.cursor_key or "")
+        only_demo = all(found.source is Source.DEMO for found in state.models)
+        if model is None or (only_demo and not state.scanning and state.loaded is None):
+            self.detail.show(None, self._welcome())
+            return
+        loaded = state.loaded if state.loaded and state.loaded.model.id == model.id else None
+        verdict = state.verdicts.get(model.id)
+        self.detail.show(Detail(model, verdict, state.card, state.options, loaded))
+
+    def _welcome(self) -> tuple[Content, ...]:
+        if self.state.scanning:
+            return (Content.styled("Looking for models …", "$text-muted"),)
+        if self._query:
+            return (Content("Nothing matches the filter."), Content("esc clears it."))
+        demo = key_name(self.key_of("models.demo"))
+        return (
+            Content.styled("No models here yet.", "bold"),
+            Content.assemble(
+                (demo, "bold $primary"),
+                " or ",
+                ("enter", "bold $primary"),
+                " chats with the demo model",
+            ),
+            Content(),
+            Content("Folders looked in:"),
+            *(Content(f"  {clean_line(place)}") for place in self.state.places),
+            Content(),
+            Content("Add folders in the settings (model_dirs)."),
+        )
+
+    # The user.
+
+    @on(RowList.Highlighted)
+    def _highlighted(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_S, self._rested)
+
+    def _rested(self) -> None:
+        self._show_detail()
+        self.show_keys()
+
+    @on(RowList.Selected)
+    def _selected(self, event: RowList.Selected) -> None:
+        self.post_message(ChatAsked(event.key))
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        self._query = clean_line(event.value)
+        self._show_rows()
+        if self.rows.rows:
+            self.rows.action_edge(-1)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.rows.focus()
+
+    def leave(self) -> bool:
+        """``esc``: clear the filter and give the keys back to the list."""
+        if self._query or self.in_text_field:
+            self.filter_field.value = ""
+            self.rows.focus()
+            return True
+        return False
+
+    def is_valid(self, entry: Action) -> bool:
+        """Only what makes sense for the row under the cursor."""
+        state = self.state
+        match entry.id:
+            case "models.chat" | "models.copy_command":
+                model = state.model(self.rows.cursor_key or "") if self.is_mounted else None
+                return model is not None and model.problem is None
+            case "models.unload":
+                return state.loaded is not None or state.loading is not None
+            case _:
+                return True
+
+    def action_models_chat(self) -> None:
+        """Load the model under the cursor and chat with it."""
+        if self.rows.cursor_key is not None:
+            self.post_message(ChatAsked(self.rows.cursor_key))
+
+    def action_models_filter(self) -> None:
+        """Type to filter."""
+        self.filter_field.focus()
+
+    def action_models_sort(self) -> None:
+        """Sort by the next column."""
+        self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
+        self.rows.show_sorting(self._sort, descending=self._sort in _DESCENDING)
+        self._show_rows()
+
+    def action_models_context(self) -> None:
+        """Verdicts for the next context."""
+        self.post_message(OptionsAsked(self.state.options.next_context()))
+
+    def action_models_kv(self) -> None:
+        """Verdicts for the next type of KV cache."""
+        self.post_message(OptionsAsked(self.state.options.next_kv()))
+
+    def action_models_unload(self) -> None:
+        """Give the memory back."""
+        self.post_message(UnloadAsked())
+
+    def action_models_rescan(self) -> None:
+        """Look again."""
+        self.post_message(RescanAsked())
+
+    def action_models_copy_command(self) -> None:
+        """Copy the exact command."""
+        if self.rows.cursor_key is not None:
+            self.post_message(CommandAsked(self.rows.cursor_key))
+
+    def action_models_demo(self) -> None:
+        """Chat with the packaged model."""
+        self.post_message(DemoAsked())

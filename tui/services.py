@@ -1,0 +1,259 @@
+"""What the deck and the command line are built from, opened once and handed down."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modeldeck.engines import demo, registry
+from modeldeck.engines.catalog.places import Place, default_places
+from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
+from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
+from modeldeck.engines.errors import EngineMissing, ModeldeckError, SettingsError
+from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
+from modeldeck.engines.fit.plan import plan_for
+from modeldeck.engines.fit.types import Card, Verdict
+from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.hardware.host import process_memory
+from modeldeck.engines.hardware.monitor import HardwareMonitor
+from modeldeck.engines.hardware.types import HardwareSnapshot
+from modeldeck.engines.paths import data_dir
+from modeldeck.engines.store import conversations, headers
+from modeldeck.engines.store.conversations import Conversations
+from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.headers import HeaderCache
+from modeldeck.engines.types import KvType, LocalModel, Plan, Source
+from modeldeck.engines.units import parse_size
+from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
+from modeldeck.tui.terminal import batch_ms
+
+_CARD_STEP_BYTES = 64 << 20
+_SHOW_EVERY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStep:
+    """The models found so far, sorted; ``finished`` with the last step."""
+
+    models: tuple[LocalModel, ...]
+    notes: tuple[str, ...]
+    finished: bool
+
+
+class Services:
+    """Settings, stores, engines and the machine, behind plain calls.
+
+    Attributes:
+        settings: the user's settings.
+        problems: sentences about settings, engines and stores that the user should read.
+        engines: every engine that could be made.
+        conversations: the kept conversations.
+        batch_ms: how long streamed text is gathered before it is drawn.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        problems: Sequence[str],
+        config_path: Path,
+        database: Database,
+        engines: Sequence[Engine],
+        environ: Mapping[str, str],
+    ) -> None:
+        self.settings = settings
+        self.problems = tuple(problems)
+        self.engines = tuple(engines)
+        self.conversations = Conversations(database)
+        self.batch_ms = batch_ms(environ)
+        self._config_path = config_path
+        self._database = database
+        self._headers = HeaderCache(database)
+        self._monitor = HardwareMonitor()
+        self._places = (
+            *default_places(settings.model_dirs, environ, Path.home()),
+            Place(Source.DEMO, demo.model_path()),
+        )
+        self.config_dir = config_path.parent
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """The folders looked through, as people write them."""
+        home = str(Path.home())
+        shown = (str(p.path) for p in self._places if p.source is not Source.DEMO)
+        return tuple("~" + t[len(home) :] if t.startswith(home + "/") else t for t in shown)
+
+    # Models.
+
+    def scan(self, should_stop: Callable[[], bool]) -> Iterator[ScanStep]:
+        """Read the places, yielding what was found so far every now and then."""
+        notes: list[str] = []
+        found: list[LocalModel] = []
+        for model in models_of(self._places, notes, self._headers, should_stop):
+            found.append(model)
+            if len(found) % _SHOW_EVERY == 0:
+                yield ScanStep(sorted_by_name(found), (), finished=False)
+        if should_stop():
+            return
+        notes += self._save_headers()
+        yield ScanStep(sorted_by_name(found), tuple(notes), finished=True)
+
+    def scan_all(self) -> Scan:
+        """Read the places to the end."""
+        found = scan(self._places, self._headers)
+        return Scan(found.models, (*found.notes, *self._save_headers()))
+
+    def _save_headers(self) -> list[str]:
+        try:
+            self._headers.save()
+        except ModeldeckError as error:
+            return [str(error)]
+        return []
+
+    @property
+    def headers(self) -> HeaderCache:
+        """The cache of headers already read."""
+        return self._headers
+
+    # Verdicts.
+
+    def card(self, hardware: HardwareSnapshot) -> Card:
+        """The card to judge for: the one set, else the one here, else the reference.
+
+        Raises:
+            SettingsError: the card that is set is not known.
+        """
+        ram_bytes = hardware.host.memory_available_bytes or 0
+        if self.settings.gpu:
+            return card_named(self.settings.gpu, ram_bytes)
+        if self.settings.vram:
+            return card_with_vram(parse_size(self.settings.vram), ram_bytes)
+        return card_of(hardware)
+
+    @staticmethod
+    def card_moved(before: Card, after: Card) -> bool:
+        """Whether so much memory came or went that verdicts are due again."""
+        return before.name != after.name or any(
+            abs(old - new) >= _CARD_STEP_BYTES
+            for old, new in (
+                (before.free_bytes, after.free_bytes),
+                (before.ram_bytes // 8, after.ram_bytes // 8),
+            )
+        )
+
+    @staticmethod
+    def judge(
+        models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
+    ) -> dict[str, Verdict]:
+        """Verdicts by model id; a model with a problem has none."""
+        verdicts: dict[str, Verdict] = {}
+        for model in models:
+            if model.header is not None:
+                context = min(context_tokens, model.header.context_length or context_tokens)
+                plan = Plan(context_tokens=context, kv_type=kv_type)
+                verdicts[model.id] = judge(model.header, plan, card)
+        return verdicts
+
+    def plan(
+        self,
+        model: LocalModel,
+        context_tokens: int,
+        kv_type: KvType,
+        hardware: HardwareSnapshot | None,
+        *,
+        engine_has_gpu: bool,
+    ) -> Plan:
+        """How ``model`` would be loaded here and now: for the card that is really here."""
+        if model.header is None or hardware is None:
+            return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
+        has_gpu = engine_has_gpu and bool(hardware.gpus)
+        return plan_for(model.header, card_of(hardware), context_tokens, kv_type, has_gpu)
+
+    # Engines and the machine.
+
+    def engine(self, name: str) -> Engine:
+        """The engine called ``name``. Raises EngineMissing."""
+        wanted = name.replace("-", "_")
+        for engine in self.engines:
+            if engine.info.name == wanted:
+                return engine
+        known = ", ".join(engine.info.name for engine in self.engines) or "none"
+        raise EngineMissing(f"There is no engine called {name}.", f"Engines: {known}.")
+
+    def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...] | None:
+        """The command a person would type for this load, from the first engine that has one."""
+        for engine in self.engines:
+            if model.format in engine.info.formats and isinstance(engine, LaunchCommand):
+                return engine.launch_command(model, plan)
+        return None
+
+    def log_lines(self) -> tuple[str, ...]:
+        """What the engines' processes wrote."""
+        return tuple(
+            line for engine in self.engines if isinstance(engine, KeepsLog) for line in engine.log()
+        )
+
+    def sample(self, pid: int | None) -> tuple[HardwareSnapshot, int | None]:
+        """The machine now, and the resident memory of process ``pid``."""
+        return self._monitor.sample(), process_memory(pid) if pid is not None else None
+
+    async def close_engines(self) -> None:
+        """Unload everything and reap every child; one engine's failure does not keep the others."""
+        for engine in self.engines:
+            with contextlib.suppress(Exception):
+                await engine.close()
+
+    def remember(self, key: str, value: str) -> None:
+        """Set one setting in the user's file. Raises SettingsError."""
+        save_setting(self._config_path, key, value)
+
+    def close(self) -> None:
+        """Close the driver session and the database."""
+        self._monitor.close()
+        self._database.close()
+
+
+@contextlib.contextmanager
+def open_services(options: argparse.Namespace) -> Iterator[Services]:
+    """Open everything for one run of the program and close it afterwards.
+
+    What is wrong with the settings or with one engine is a problem to show, not an error.
+
+    Raises:
+        ModeldeckError: the database cannot be opened, or ``--gpu`` or ``--vram`` makes no sense.
+    """
+    config_path = Path(options.config) if options.config else settings_path()
+    settings, found = load_settings(Path(options.config) if options.config else None)
+    problems = list(found)
+    settings = _with_options(settings, options)
+    database = Database.open(data_dir() / "modeldeck.db", (headers.SCHEMA, conversations.SCHEMA))
+    if database.note:
+        problems.append(database.note)
+    engines, failures = registry.create_all()
+    problems += [str(failure) for failure in failures]
+    for engine in engines:
+        try:
+            engine.configure(settings.engines.get(engine.info.name, {}))
+        except SettingsError as error:
+            problems.append(str(error))
+    services = Services(settings, problems, config_path, database, engines, os.environ)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def _with_options(settings: Settings, options: argparse.Namespace) -> Settings:
+    """The settings with what the command line says in place of the file. Raises SettingsError."""
+    if options.gpu:
+        card_named(options.gpu, 0)
+        settings = replace(settings, gpu=options.gpu, vram=None)
+    if options.vram:
+        parse_size(options.vram)
+        settings = replace(settings, vram=options.vram, gpu=None)
+    if options.theme:
+        settings = replace(settings, theme=options.theme)
+    return settings
