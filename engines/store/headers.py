@@ -1,21 +1,25 @@
-"""Headers already read, kept by path, size and time of change."""
+"""Headers already read, kept by path, size, time of change and inode."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from modeldeck.engines.store.database import Database, Schema
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
 
-READER_VERSION = 1
+READER_VERSION: Final = 2
 """Raised whenever the reader finds more or other things in the same file."""
 
-SCHEMA = Schema(
+_DAY_SECONDS: Final = 86_400
+_STILL_SEEN_SECONDS: Final = 7 * _DAY_SECONDS
+_FORGOTTEN_SECONDS: Final = 180 * _DAY_SECONDS
+
+SCHEMA: Final = Schema(
     "headers",
     (
         """
@@ -53,63 +57,105 @@ class CachedHeader:
 
 def encode(header: ModelHeader) -> str:
     """A header as compact JSON."""
-    record = asdict(header)
-    record["weights"]["blocks"] = [
-        [b.index, b.dense_bytes, b.expert_bytes, b.cuda_padding_bytes]
-        for b in header.weights.blocks
-    ]
+    weights = header.weights
+    record = {
+        "header": {
+            "architecture": header.architecture,
+            "name": header.name,
+            "parameters": header.parameters,
+            "quantisation": header.quantisation,
+            "context_length": header.context_length,
+            "vocabulary_size": header.vocabulary_size,
+            "has_chat_template": header.has_chat_template,
+            "tensor_count": header.tensor_count,
+        },
+        "hparams": dict(header.hparams),
+        "weights": {
+            "token_embedding_bytes": weights.token_embedding_bytes,
+            "host_only_bytes": weights.host_only_bytes,
+            "output_bytes": weights.output_bytes,
+            "output_tied": weights.output_tied,
+            "other_bytes": weights.other_bytes,
+        },
+        "blocks": [
+            (block.index, block.dense_bytes, block.expert_bytes, block.cuda_padding_bytes)
+            for block in weights.blocks
+        ],
+    }
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
 
 
 def decode(text: str) -> ModelHeader:
     """The header that ``encode`` made ``text`` of. Raises ValueError, KeyError, TypeError."""
-    record: dict[str, Any] = json.loads(text)
-    weights = record.pop("weights")
-    blocks = tuple(BlockWeights(*row) for row in weights.pop("blocks"))
-    hparams: Mapping[str, HParam] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in record.pop("hparams").items()
+    record: Any = json.loads(text)
+    blocks = tuple(BlockWeights(*row) for row in record["blocks"])
+    hparams: dict[str, HParam] = {
+        key: tuple(cast("list[int]", value)) if isinstance(value, list) else value
+        for key, value in record["hparams"].items()
     }
-    return ModelHeader(**record, hparams=hparams, weights=WeightTable(blocks=blocks, **weights))
+    weights = WeightTable(blocks=blocks, **record["weights"])
+    return ModelHeader(**record["header"], hparams=hparams, weights=weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    stamp: str
+    header: str | None
+    problem: str | None
+    seen: int
 
 
 class HeaderCache:
-    """All cached headers, read with one query when made; what is new is written in one go."""
+    """All cached headers, read with one query when made; what is new is written in one go.
+
+    For one thread at a time. A file that no scan has met for half a year is forgotten.
+    """
 
     def __init__(self, database: Database) -> None:
+        """Raises StoreError."""
         self._database = database
-        self._rows = {
-            row["path"]: (row["stamp"], row["header"], row["problem"])
-            for row in database.rows("SELECT path, stamp, header, problem FROM headers")
-        }
-        self._new: dict[str, tuple[str, str | None, str | None]] = {}
+        query = "SELECT path, stamp, header, problem, seen FROM headers"
+        self._rows = {path: _Row(*row) for path, *row in database.rows(query)}
+        self._unsaved: set[str] = set()
 
     def get(self, path: Path, stamp: Stamp) -> CachedHeader | None:
         """What was found in ``path`` when it had this stamp, or None."""
         row = self._rows.get(str(path))
-        if row is None or row[0] != stamp.text:
+        if row is None or row.stamp != stamp.text:
             return None
         try:
-            return CachedHeader(decode(row[1]) if row[1] else None, row[2])
+            header = None if row.header is None else decode(row.header)
         except (ValueError, KeyError, TypeError):
             return None
+        if time.time() - row.seen > _STILL_SEEN_SECONDS:
+            self._keep(path, row.stamp, row.header, row.problem)
+        return CachedHeader(header, row.problem)
 
     def put(self, path: Path, stamp: Stamp, found: CachedHeader) -> None:
         """Remember what was found; kept for good by ``save``."""
-        row = (stamp.text, encode(found.header) if found.header else None, found.problem)
-        self._rows[str(path)] = self._new[str(path)] = row
+        header = None if found.header is None else encode(found.header)
+        self._keep(path, stamp.text, header, found.problem)
 
     def save(self) -> None:
         """Write what is new. Raises StoreError."""
-        if not self._new:
+        if not self._unsaved:
             return
-        new, self._new = self._new, {}
-        now = int(time.time())
+        rows = [
+            (path, row.stamp, row.header, row.problem, row.seen)
+            for path, row in ((path, self._rows[path]) for path in self._unsaved)
+        ]
         with self._database.transaction() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?)",
-                [(path, *row, now) for path, row in new.items() if _is_text(path)],
+            connection.executemany("INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?)", rows)
+            connection.execute(
+                "DELETE FROM headers WHERE seen < ?", (int(time.time()) - _FORGOTTEN_SECONDS,)
             )
+        self._unsaved.clear()
+
+    def _keep(self, path: Path, stamp: str, header: str | None, problem: str | None) -> None:
+        name = str(path)
+        self._rows[name] = _Row(stamp, header, problem, int(time.time()))
+        if _is_text(name):
+            self._unsaved.add(name)
 
 
 def _is_text(path: str) -> bool:
