@@ -1,4 +1,4 @@
-"""Conversations, kept as they are written: a killed deck loses at most the last 250 ms of text.
+"""Conversations, kept as they are written.
 
 A conversation is a tree: every message knows its parent, and the conversation knows the leaf that
 is being followed.
@@ -6,21 +6,21 @@ is being followed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from sqlite3 import Connection, Row
-from typing import Final, Literal
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field, fields, replace
+from sqlite3 import Connection, IntegrityError, Row
+from typing import Any, Final, Literal
 
-from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.store.database import Database, Schema, StoreError
+from modeldeck.engines.store.writers import is_writing, writer_mark
+from modeldeck.engines.text import clean, clean_line
 from modeldeck.engines.types import Role, Sampling, Usage
 
-FLUSH_NS: Final = 200_000_000
+_TITLE: Final = 80
 State = Literal["writing", "done", "stopped", "failed"]
 
 SCHEMA = Schema(
@@ -39,7 +39,7 @@ SCHEMA = Schema(
         CREATE TABLE messages (
             id INTEGER PRIMARY KEY,
             conversation INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
-            parent INTEGER REFERENCES messages(id) ON DELETE CASCADE,
+            parent INTEGER REFERENCES messages(id),
             role TEXT NOT NULL,
             text TEXT NOT NULL,
             reasoning TEXT NOT NULL,
@@ -51,10 +51,12 @@ SCHEMA = Schema(
             started INTEGER NOT NULL,
             ended INTEGER,
             prompt_tokens INTEGER,
+            cached_tokens INTEGER,
             completion_tokens INTEGER,
             first_token_ns INTEGER,
             prefill_tokens INTEGER,
             prefill_ns INTEGER,
+            decoded_tokens INTEGER,
             decode_ns INTEGER,
             timing_source TEXT
         ) STRICT;
@@ -65,6 +67,8 @@ SCHEMA = Schema(
             reasoning TEXT NOT NULL
         ) STRICT;
         CREATE INDEX messages_of_conversation ON messages(conversation);
+        CREATE INDEX messages_of_parent ON messages(parent);
+        CREATE INDEX messages_open ON messages(state) WHERE state = 'writing';
         CREATE INDEX chunks_of_message ON chunks(message)
         """,
     ),
@@ -116,15 +120,15 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         """Answers that a deck left unfinished when it was killed are marked as stopped."""
         self._database = database
-        self._writer = _process_mark(os.getpid())
+        self._writer = writer_mark(os.getpid())
         self._end_orphans()
 
     def _end_orphans(self) -> None:
         open_rows = self._database.rows("SELECT id, writer FROM messages WHERE state = 'writing'")
-        orphans = [row["id"] for row in open_rows if not _is_alive(row["writer"])]
+        orphans = [row["id"] for row in open_rows if not is_writing(row["writer"])]
         if not orphans:
             return
-        with self._database.transaction() as connection:
+        with contextlib.suppress(StoreError), self._transaction() as connection:
             for message_id in orphans:
                 _fold(connection, message_id)
                 connection.execute(
@@ -132,18 +136,26 @@ class Conversations:
                     ("The deck was closed while this was written.", message_id),
                 )
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[Connection]:
+        try:
+            with self._database.transaction() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise _gone() from error
+
     def create(self, system_prompt: str = "", sampling: Sampling | None = None) -> Conversation:
         """Begin a conversation."""
         now = int(time.time())
-        settings = json.dumps(asdict(sampling or Sampling()))
-        with self._database.transaction() as connection:
+        prompt, sampling = clean(system_prompt), sampling or Sampling()
+        with self._transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO conversations (title, created, updated, system_prompt, sampling)"
                 " VALUES ('', ?, ?, ?, ?)",
-                (now, now, system_prompt, settings),
+                (now, now, prompt, json.dumps(asdict(sampling))),
             )
             identity = cursor.lastrowid or 0
-        return Conversation(identity, "", now, system_prompt, sampling or Sampling())
+        return Conversation(identity, "", now, prompt, sampling)
 
     def recent(self, limit: int = 50) -> tuple[Conversation, ...]:
         """The conversations changed last, newest first."""
@@ -156,7 +168,7 @@ class Conversations:
         """One conversation. Raises StoreError when there is none."""
         rows = self._database.rows("SELECT * FROM conversations WHERE id = ?", (conversation_id,))
         if not rows:
-            raise StoreError("That conversation has gone.", "Begin a new one.")
+            raise _gone()
         return _conversation(rows[0])
 
     def configure(self, conversation: Conversation) -> None:
@@ -165,7 +177,7 @@ class Conversations:
             connection.execute(
                 "UPDATE conversations SET system_prompt = ?, sampling = ? WHERE id = ?",
                 (
-                    conversation.system_prompt,
+                    clean(conversation.system_prompt),
                     json.dumps(asdict(conversation.sampling)),
                     conversation.id,
                 ),
@@ -184,7 +196,7 @@ class Conversations:
                 SELECT id, 0 FROM messages WHERE id = ?
                 UNION ALL
                 SELECT messages.parent, depth + 1 FROM messages JOIN branch USING (id)
-                WHERE messages.parent IS NOT NULL
+                WHERE messages.parent < messages.id
             )
             SELECT messages.*,
                 text || coalesce((SELECT group_concat(text, '') FROM
@@ -201,8 +213,8 @@ class Conversations:
 
     def say(self, conversation_id: int, parent: int | None, text: str) -> Message:
         """Keep what the user said, below ``parent``."""
-        message = Message(0, conversation_id, parent, "user", text)
-        return self._add(message, title=" ".join(text.split())[:80])
+        message = Message(0, conversation_id, parent, "user", clean(text))
+        return self._add(message, title=clean_line(text, _TITLE))
 
     def begin_answer(
         self, conversation_id: int, parent: int | None, model: str, engine: str
@@ -215,7 +227,7 @@ class Conversations:
 
     def _add(self, message: Message, title: str = "") -> Message:
         now = int(time.time())
-        with self._database.transaction() as connection:
+        with self._transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO messages (conversation, parent, role, text, reasoning, model, engine,"
                 " state, error, writer, started) VALUES (?, ?, ?, ?, '', ?, ?, ?, '', ?, ?)",
@@ -240,11 +252,11 @@ class Conversations:
         return replace(message, id=identity)
 
     def append(self, message_id: int, text: str, reasoning: str) -> None:
-        """Keep the next piece of an answer."""
-        with self._database.transaction() as connection:
+        """Keep the next piece of an answer. Costs the same however long the answer is."""
+        with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO chunks (message, text, reasoning) VALUES (?, ?, ?)",
-                (message_id, text, reasoning),
+                (message_id, clean(text), clean(reasoning)),
             )
 
     def finish(self, message_id: int, outcome: Outcome) -> None:
@@ -255,17 +267,20 @@ class Conversations:
             _fold(connection, message_id)
             connection.execute(
                 "UPDATE messages SET state = ?, error = ?, ended = ?, prompt_tokens = ?,"
-                " completion_tokens = ?, first_token_ns = ?, prefill_tokens = ?, prefill_ns = ?,"
-                " decode_ns = ?, timing_source = ? WHERE id = ?",
+                " cached_tokens = ?, completion_tokens = ?, first_token_ns = ?, prefill_tokens = ?,"
+                " prefill_ns = ?, decoded_tokens = ?, decode_ns = ?, timing_source = ?"
+                " WHERE id = ?",
                 (
                     outcome.state,
-                    outcome.error,
+                    clean_line(outcome.error),
                     int(time.time()),
                     usage.prompt_tokens if usage else None,
+                    usage.cached_tokens if usage else None,
                     usage.completion_tokens if usage else None,
                     outcome.first_token_ns,
                     timings.prompt_tokens if timings else None,
                     timings.prefill_ns if timings else None,
+                    timings.decoded_tokens if timings else None,
                     timings.decode_ns if timings else None,
                     timings.source if timings else None,
                     message_id,
@@ -280,66 +295,8 @@ class Conversations:
             )
 
 
-class StreamWriter:
-    """Gathers the pieces of one answer and keeps them at most 200 ms late, from its own thread.
-
-    A failure to keep is remembered in ``problem`` and does not stop the answer.
-    """
-
-    def __init__(
-        self,
-        conversations: Conversations,
-        message_id: int,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
-        self._conversations = conversations
-        self._message_id = message_id
-        self._clock_ns = clock_ns
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._wake = threading.Condition()
-        self._closed = False
-        self.problem: ModeldeckError | None = None
-        self._thread = threading.Thread(target=self._run, name="stream-writer", daemon=True)
-        self._thread.start()
-
-    def write(self, text: str, reasoning: str) -> None:
-        """Take the next piece."""
-        with self._wake:
-            if text:
-                self._text.append(text)
-            if reasoning:
-                self._reasoning.append(reasoning)
-            self._wake.notify()
-
-    def close(self) -> None:
-        """Keep what is left and end."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._text or self._reasoning)
-                due_ns = self._clock_ns() + FLUSH_NS
-                while not self._closed and (left_ns := due_ns - self._clock_ns()) > 0:
-                    self._wake.wait(left_ns / 1e9)
-                text, reasoning = "".join(self._text), "".join(self._reasoning)
-                self._text.clear()
-                self._reasoning.clear()
-                closed = self._closed
-            if text or reasoning:
-                self._keep(text, reasoning)
-            if closed:
-                return
-
-    def _keep(self, text: str, reasoning: str) -> None:
-        try:
-            self._conversations.append(self._message_id, text, reasoning)
-        except ModeldeckError as error:
-            self.problem = error
+def _gone() -> StoreError:
+    return StoreError("That conversation has gone.", "Begin a new one.")
 
 
 def _fold(connection: Connection, message_id: int) -> None:
@@ -357,13 +314,24 @@ def _fold(connection: Connection, message_id: int) -> None:
     connection.execute("DELETE FROM chunks WHERE message = ?", (message_id,))
 
 
-def _conversation(row: Row) -> Conversation:
+def _sampling(text: str) -> Sampling:
+    """Sampling as it was kept; what this version does not know is left out."""
+    known = {entry.name for entry in fields(Sampling)}
     try:
-        sampling = Sampling(**json.loads(row["sampling"]))
-    except (ValueError, TypeError):
-        sampling = Sampling()
+        kept: dict[str, Any] = json.loads(text)
+        return Sampling(**{name: value for name, value in kept.items() if name in known})
+    except (ValueError, AttributeError):
+        return Sampling()
+
+
+def _conversation(row: Row) -> Conversation:
     return Conversation(
-        row["id"], row["title"], row["updated"], row["system_prompt"], sampling, row["leaf"]
+        id=row["id"],
+        title=row["title"],
+        updated=row["updated"],
+        system_prompt=row["system_prompt"],
+        sampling=_sampling(row["sampling"]),
+        leaf=row["leaf"],
     )
 
 
@@ -381,27 +349,3 @@ def _message(row: Row) -> Message:
         error=row["error"],
         completion_tokens=row["completion_tokens"],
     )
-
-
-def _process_mark(pid: int) -> str:
-    """A process, told apart from a later one with the same number by when it started."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return str(pid)
-    return f"{pid}:{fields.rpartition(')')[2].split()[19]}"
-
-
-def _is_alive(mark: str) -> bool:
-    pid_text, _, started = mark.partition(":")
-    if not pid_text.isdigit():
-        return False
-    if started:
-        return _process_mark(int(pid_text)) == mark
-    try:
-        os.kill(int(pid_text), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
