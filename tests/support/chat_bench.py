@@ -19,6 +19,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import Resize
 from textual.message import Message
 
 from modeldeck.engines.hardware.types import GpuSnapshot, HostSnapshot
@@ -30,7 +31,7 @@ from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_picker import ModelPicker, PickerRow
 from modeldeck.tui.widgets.prompt import Prompt
 from modeldeck.tui.widgets.throughput_lines import PanelData, tokens_per_joule
-from modeldeck.tui.widgets.throughput_panel import ThroughputLine, ThroughputPanel
+from modeldeck.tui.widgets.throughput_panel import ThroughputPanel
 from modeldeck.tui.widgets.transcript import Transcript
 
 QUESTION = "為什麼 4-bit 的 30B 放不進 12 GB?  [/] [red]hostile[/red] [@click=app.quit]x"
@@ -92,9 +93,7 @@ class ChatBench(App[None]):
     #hint { width: auto; color: $text-muted; }
     #mark { width: 3; color: $primary; }
     #field { height: auto; border-top: solid $surface-lighten-2; }
-    ThroughputLine { display: none; }
-    Screen.-narrow #panel { display: none; }
-    Screen.-narrow ThroughputLine { display: block; }
+    Screen.-narrow #talk { layout: vertical; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False
@@ -130,12 +129,11 @@ class ChatBench(App[None]):
 
     def compose(self) -> ComposeResult:
         """Transcript and panel, the line for narrow screens, the prompt."""
-        with Horizontal():
+        with Horizontal(id="talk"):
             yield Transcript(
                 interval_s=self._batch_s, growth_rows=self._growth_rows, mounted=self._mounted
             )
             yield ThroughputPanel(id="panel", clock=self._clock)
-        yield ThroughputLine(id="line", clock=self._clock)
         with Horizontal(id="field"):
             yield Line(Content(" › "), id="mark")
             yield Prompt(placeholder="ask")
@@ -146,10 +144,13 @@ class ChatBench(App[None]):
         self.query_one("#hint").styles.width = 48
         self.prompt.focus()
 
+    def on_resize(self, event: Resize) -> None:
+        """The panel folds to one line on a narrow screen."""
+        self.query_one(ThroughputPanel).set_class(event.size.width < 100, "-line")
+
     def show(self, data: PanelData) -> None:
         """Hand ``data`` to the panel in both its forms."""
         self.query_one(ThroughputPanel).show(data)
-        self.query_one(ThroughputLine).show(data)
 
     def action_switch(self) -> None:
         rows = [

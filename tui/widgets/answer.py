@@ -57,8 +57,6 @@ class Answer(LinesView):
         & > .markdown--number { color: $text-warning; }
         & > .markdown--comment { color: $text-muted; }
         &:nocolor > .markdown--code { text-style: bold; }
-        &:ansi > .answer--name, &:ansi > .answer--reasoning, &:ansi > .answer--note,
-        &:ansi > .markdown--mark, &:ansi > .markdown--comment { text-style: dim; }
     }
     """
 

@@ -12,11 +12,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.fuzzy import Matcher
 from textual.message import Message
 from textual.widgets import Input
 
 from modeldeck.engines.text import clean_line
+from modeldeck.tui.fuzzy import best_matches
 from modeldeck.tui.widgets.lines_view import LinesView
 
 ROWS = 10
@@ -37,16 +37,6 @@ class PickerRow:
     hint: str = ""
 
 
-def matching(rows: Sequence[PickerRow], query: str) -> list[PickerRow]:
-    """The rows whose label has the letters of ``query`` in order, best first; all for none."""
-    query = query.strip()
-    if not query:
-        return list(rows)
-    matcher = Matcher(query)
-    scored = [(matcher.match(row.label), row) for row in rows]
-    return [row for score, row in sorted(scored, key=lambda pair: -pair[0]) if score > 0]
-
-
 def window(count: int, cursor: int, rows: int) -> int:
     """Index of the first row shown so that the cursor is among ``rows`` rows."""
     return max(0, min(cursor - rows // 2, count - rows))
@@ -59,7 +49,6 @@ class PickerList(LinesView):
     DEFAULT_CSS = """
     PickerList {
         & > .picker--hint { color: $text-muted; }
-        &:ansi > .picker--hint { text-style: dim; }
     }
     """
 
@@ -178,7 +167,7 @@ class ModelPicker(Vertical):
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
         event.stop()
-        rows = matching(self._rows, event.value)
+        rows = best_matches(event.value, self._rows, lambda row: row.label)
         self.list.show(rows, 0 if event.value.strip() else self._start)
 
     @on(Input.Submitted)

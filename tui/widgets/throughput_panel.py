@@ -1,9 +1,8 @@
-"""The live speed beside the chat: a panel for wide screens, one line for narrow ones."""
+"""The live speed beside the chat: a panel on a wide screen, one line on a narrow one."""
 
 from __future__ import annotations
 
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -41,7 +40,6 @@ class PanelLines(LinesView):
         &:nocolor > .panel--value, &:nocolor > .panel--meter, &:nocolor > .panel--history {
             color: $foreground;
         }
-        &:ansi > .panel--dim { text-style: dim; }
     }
     """
 
@@ -61,8 +59,24 @@ class PanelLines(LinesView):
         return self._given
 
 
-class SpeedView(Vertical):
-    """Shows ``PanelData`` at most four times a second; a new phase is shown at once."""
+class ThroughputPanel(Vertical):
+    """Shows ``PanelData`` at most four times a second; a new phase is shown at once.
+
+    The numbers are a column of their own: Textual sends a changed line from the left edge of its
+    widget on, and so the labels stay out of it. With the class ``-line`` the panel is one line,
+    for a narrow screen.
+    """
+
+    DEFAULT_CSS = """
+    ThroughputPanel {
+        width: 33;
+        height: 1fr;
+        border-left: solid $surface-lighten-2;
+    }
+    ThroughputPanel Horizontal { height: auto; }
+    ThroughputPanel.-line { width: 1fr; height: 1; border-left: none; }
+    ThroughputPanel.-line Horizontal { display: none; }
+    """
 
     def __init__(
         self,
@@ -71,7 +85,7 @@ class SpeedView(Vertical):
         tick_s: float = TICK_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make an empty view.
+        """Make an empty panel.
 
         Args:
             id: of the widget.
@@ -85,6 +99,14 @@ class SpeedView(Vertical):
         self._drawn_at = float("-inf")
         self._drawn_phase = NOTHING.reading.phase
         self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """The top lines, and three columns below."""
+        yield PanelLines()
+        with Horizontal():
+            yield PanelLines(cells=NUMBERS_START)
+            yield PanelLines(cells=NUMBERS_END - NUMBERS_START)
+            yield PanelLines()
 
     @property
     def data(self) -> PanelData:
@@ -102,71 +124,26 @@ class SpeedView(Vertical):
         elif self._timer is None and self.is_mounted:
             self._timer = self.set_timer(wait, self.draw)
 
+    def on_resize(self) -> None:
+        """Fill the new width."""
+        self.draw()
+
     def draw(self) -> None:
         """Repaint the cells that differ from what is on the screen."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        if not self.is_mounted or not self.size.width:
+        width = self.size.width
+        if not self.is_mounted or not width:
             return
         self._drawn_at = self._clock()
         self._drawn_phase = self._data.reading.phase
-        self.put(self._data, self.size.width)
-
-    def on_resize(self) -> None:
-        """Fill the new width."""
-        self.draw()
-
-    @abstractmethod
-    def put(self, data: PanelData, width: int) -> None:
-        """Hand ``data`` to the widgets that show it, ``width`` cells together."""
-
-
-class ThroughputPanel(SpeedView):
-    """Everything about the reply being written, one value per line.
-
-    The numbers are a column of their own: Textual sends a changed line from the left edge of its
-    widget on, and so the labels stay out of it.
-    """
-
-    DEFAULT_CSS = """
-    ThroughputPanel {
-        width: 33;
-        height: 1fr;
-        border-left: solid $foreground 25%;
-    }
-    ThroughputPanel Horizontal { height: auto; }
-    """
-
-    def compose(self) -> ComposeResult:
-        """The top lines, and three columns below."""
-        yield PanelLines()
-        with Horizontal():
-            yield PanelLines(cells=NUMBERS_START)
-            yield PanelLines(cells=NUMBERS_END - NUMBERS_START)
-            yield PanelLines()
-
-    def put(self, data: PanelData, width: int) -> None:
-        """Cut the lines into the columns."""
         top, labels, numbers, rest = self.query(PanelLines)
-        lines = panel_lines(data, width)
+        if self.has_class("-line"):
+            top.put([one_line(self._data, width)])
+            return
+        lines = panel_lines(self._data, width)
         top.put(lines[:TOP_LINES])
         labels.put([line[:NUMBERS_START] for line in lines[TOP_LINES:]])
         numbers.put([line[NUMBERS_START:NUMBERS_END] for line in lines[TOP_LINES:]])
         rest.put([line[NUMBERS_END:] for line in lines[TOP_LINES:]])
-
-
-class ThroughputLine(SpeedView):
-    """The most important numbers in one line."""
-
-    DEFAULT_CSS = """
-    ThroughputLine { height: 1; width: 1fr; }
-    """
-
-    def compose(self) -> ComposeResult:
-        """The line."""
-        yield PanelLines()
-
-    def put(self, data: PanelData, width: int) -> None:
-        """Show as much as ``width`` takes."""
-        self.query_one(PanelLines).put([one_line(data, width)])

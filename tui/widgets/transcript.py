@@ -36,7 +36,6 @@ class Question(LinesView):
         margin: 0 0 1 0;
         color: $foreground;
         & > .question--name { color: $text-muted; }
-        &:ansi > .question--name { text-style: dim; }
     }
     """
 

@@ -34,13 +34,13 @@ async def stream(app: ChatBench, monkeypatch: pytest.MonkeyPatch, before: list[T
 
 async def test_an_answer_on_a_fresh_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     per_token = await stream(ChatBench(), monkeypatch, [])
-    assert per_token < 600
+    assert per_token < 350
 
 
 async def test_an_answer_at_the_end_of_a_long_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     past = [Turn("user", QUESTION), Turn("assistant", ANSWER, "m")] * 3
     per_token = await stream(ChatBench(), monkeypatch, past)
-    assert per_token < 1000
+    assert per_token < 650
 
 
 async def test_steps_of_growth_make_it_cheap_on_a_slow_line(
@@ -48,7 +48,7 @@ async def test_steps_of_growth_make_it_cheap_on_a_slow_line(
 ) -> None:
     past = [Turn("user", QUESTION), Turn("assistant", ANSWER, "m")] * 3
     per_token = await stream(ChatBench(growth_rows=4), monkeypatch, past)
-    assert per_token < 500
+    assert per_token < 280
 
 
 async def test_tokens_that_fit_the_line_repaint_only_that_line(
