@@ -135,13 +135,13 @@ def test_commands_start_without_textual(words: list[str]) -> None:
     loaded = set(json.loads(last_line(python(RUN, *words))))
 
     assert "modeldeck" in loaded
-    assert not {"textual", "rich", "numpy", "xllamacpp", "huggingface_hub"} & loaded
+    assert not {"textual", "numpy", "xllamacpp", "huggingface_hub"} & loaded
 
 
 def test_saying_the_version_loads_next_to_nothing() -> None:
     loaded = set(json.loads(last_line(python(RUN, "--version"))))
 
-    assert not {"httpx", "asyncio", "sqlite3", "pydantic"} & loaded
+    assert not {"asyncio", "httpx", "pydantic", "rich", "sqlite3"} & loaded
 
 
 @pytest.mark.parametrize("room", ["engines", "tui", "themes"])
