@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +19,32 @@ class Place:
 
 
 def default_places(
-    model_dirs: Iterable[Path], environ: Mapping[str, str], home: Path
+    model_dirs: Iterable[Path],
+    environ: Mapping[str, str],
+    home: Path,
+    platform: str = sys.platform,
 ) -> tuple[Place, ...]:
-    """The user's folders, then the Hugging Face cache and llama.cpp's.
+    """The user's folders, then the Hugging Face cache and llama.cpp's. Reads nothing.
 
-    Follows the variables of those stores: ``HF_HUB_CACHE``, ``HF_HOME``, ``LLAMA_CACHE``,
+    Follows the variables of those stores: ``HF_HUB_CACHE`` (once ``HUGGINGFACE_HUB_CACHE``) and
+    ``HF_HOME`` (``huggingface_hub/constants.py``), ``LLAMA_CACHE`` (llama.cpp's ``common.cpp``),
     ``XDG_CACHE_HOME``.
     """
-    cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
-    hub = environ.get("HF_HUB_CACHE")
-    hugging_face = (
-        Path(hub) if hub else Path(environ.get("HF_HOME") or cache / "huggingface") / "hub"
-    )
-    llama_cpp = Path(environ.get("LLAMA_CACHE") or cache / "llama.cpp")
+
+    def named(*variables: str) -> Path | None:
+        for value in filter(None, map(environ.get, variables)):
+            return _expanded(Path(value), home)
+        return None
+
+    cache = named("XDG_CACHE_HOME") or home / ".cache"
+    hub = named("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
+    caches = home / "Library" / "Caches" if platform == "darwin" else cache
     return (
-        *(Place(Source.FOLDER, folder) for folder in model_dirs),
-        Place(Source.HUGGING_FACE, hugging_face.expanduser()),
-        Place(Source.LLAMA_CPP, llama_cpp.expanduser()),
+        *(Place(Source.FOLDER, _expanded(folder, home)) for folder in model_dirs),
+        Place(Source.HUGGING_FACE, hub or (named("HF_HOME") or cache / "huggingface") / "hub"),
+        Place(Source.LLAMA_CPP, named("LLAMA_CACHE") or caches / "llama.cpp"),
     )
+
+
+def _expanded(path: Path, home: Path) -> Path:
+    return home.joinpath(*path.parts[1:]) if path.parts[:1] == ("~",) else path

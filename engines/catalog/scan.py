@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from modeldeck.engines.catalog.places import Place
-from modeldeck.engines.catalog.walk import SUFFIX, Found, WalkCounts, walk
-from modeldeck.engines.errors import FormatError
+from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
+from modeldeck.engines.catalog.walk import MAX_ENTRIES, Found, Walk, found
+from modeldeck.engines.errors import FormatError, ModelNotFound
 from modeldeck.engines.formats.gguf import GgufFile, read_gguf
 from modeldeck.engines.formats.header import header_of
 from modeldeck.engines.formats.source import open_regular
 from modeldeck.engines.store.headers import CachedHeader, HeaderCache, Stamp
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import LocalModel, ModelFormat, ModelHeader, Source
+from modeldeck.engines.types import LocalModel, ModelFormat, Source
 
-_PART: Final = re.compile(r"^(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})$", re.DOTALL)
 _PROJECTOR: Final = re.compile(r"(^|[-_.])mmproj", re.IGNORECASE)
-_MAX_PARTS: Final = 999
+_COMPANIONS: Final = frozenset({"adapter", "imatrix", "mmproj", "clip", "controlvector"})
+_NO_MODEL: Final = CachedHeader(None, None)
 
 
 def never() -> bool:
@@ -34,14 +35,6 @@ class Scan:
 
     models: tuple[LocalModel, ...]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    name: str
-    source: Source
-    files: tuple[Found, ...]
-    missing: int
 
 
 def scan(
@@ -69,112 +62,119 @@ def models_of(
     """Yield each model as its header is read; sentences about the rest go to ``notes``.
 
     One physical file is one model, in whichever place it was found first. A file with a problem is
-    a model with a problem. A file that goes away meanwhile is left out.
+    a model with a problem. A file that goes away meanwhile is left out, and so is what only
+    accompanies models (vision projectors, adapters).
     """
-    counts = WalkCounts()
-    projectors = 0
+    walk = Walk(should_stop)
     seen: set[tuple[int, int]] = set()
+    companions = 0
     for place in places:
-        found: list[Found] = []
-        for file in walk(place.path, counts, should_stop):
-            if (file.device, file.inode) in seen:
-                continue
-            seen.add((file.device, file.inode))
-            if _PROJECTOR.search(file.path.name):
-                projectors += 1
-                continue
-            found.append(file)
-        for group in _groups(found, place.source):
+        for files in file_sets(walk.files(place.path)):
             if should_stop():
                 return
-            model = _read(group, cache)
-            if model is not None:
-                yield model
-    notes.extend(_notes(counts, projectors))
+            if files.identity <= seen:
+                continue
+            seen |= files.identity
+            read = _NO_MODEL if _PROJECTOR.search(files.stem) else _read(files, cache)
+            if read == _NO_MODEL:
+                companions += 1
+            elif read is not None:
+                yield _model(files, place.source, read)
+    folders = {place.path for place in places if place.source is Source.FOLDER}
+    notes.extend(_notes(walk, [path for path in walk.absent if path in folders], companions))
 
 
-def _notes(counts: WalkCounts, projectors: int) -> Iterator[str]:
-    if counts.unreadable:
-        yield f"{counts.unreadable} folders or files could not be read and were passed over."
-    if counts.not_regular:
-        yield f"{counts.not_regular} entries named like models are no regular files."
-    if counts.too_deep:
-        yield f"{counts.too_deep} folders lie too deep and were not entered."
-    if counts.stopped_early:
-        yield "There are too many files; the rest was not looked at."
-    if projectors:
-        yield f"{projectors} vision projectors (mmproj) belong to models and are not listed."
+def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
+    """The model that the file at ``path`` is, or is a part of, wherever it lies.
 
-
-def _groups(found: Sequence[Found], source: Source) -> Iterator[_Group]:
-    """Single files as they are; the parts of a split model as one, named without numbers."""
-    split: dict[tuple[Path, str, int], dict[int, Found]] = {}
-    for file in found:
-        stem = _stem(file.path)
-        part = _PART.match(stem)
-        count = int(part["count"]) if part else 0
-        if part is None or not 1 <= int(part["number"]) <= count <= _MAX_PARTS:
-            yield _Group(_shown(stem), source, (file,), 0)
-            continue
-        parts = split.setdefault((file.path.parent, part["stem"], count), {})
-        parts[int(part["number"])] = file
-    for (_, stem, count), parts in split.items():
-        files = tuple(parts[number] for number in sorted(parts))
-        yield _Group(_shown(stem), source, files, count - len(parts))
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
-
-
-def _shown(stem: str) -> str:
-    return clean_line(stem, 200) or "(no name)"
-
-
-def _read(group: _Group, cache: HeaderCache | None) -> LocalModel | None:
-    first = group.files[0].path
-    stamp = Stamp.of((file.size_bytes, file.mtime_ns, file.inode) for file in group.files)
-    cached = cache.get(first, stamp) if cache else None
-    if cached is None:
+    Raises:
+        ModelNotFound: there is no file, or no model in it.
+    """
+    files: list[Found] = []
+    for part in parts_beside(path):
         try:
-            cached = CachedHeader(_header(group), None)
-        except FormatError as error:
-            cached = CachedHeader(None, f"{error.cause} {error.next_step}")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            reason = clean_line(error.strerror or str(error))
-            return _model(group, None, f"The file cannot be read ({reason}).")
-        if cache:
-            cache.put(first, stamp, cached)
-    return _model(group, cached.header, cached.problem)
-
-
-def _header(group: _Group) -> ModelHeader:
-    if group.missing:
-        plural = "s are" if group.missing > 1 else " is"
-        raise FormatError(
-            f"{group.missing} part{plural} missing of a model in"
-            f" {group.missing + len(group.files)} parts.",
-            "Download the missing files.",
+            files.append(found(part, part.stat()))
+        except OSError:
+            continue
+    sets = file_sets(files)
+    read = _read(sets[0], cache) if sets else None
+    if read is None or read == _NO_MODEL:
+        what = "holds no model to chat with" if sets else "is no file that can be read"
+        raise ModelNotFound(
+            f"{clean_line(str(path))} {what}.", "Name a .gguf file, or see: modeldeck ls."
         )
-    parts: list[GgufFile] = []
-    for file in group.files:
-        with open_regular(file.path) as source:
-            parts.append(read_gguf(source))
-    return header_of(parts)
+    return _model(sets[0], Source.FOLDER, read)
 
 
-def _model(group: _Group, header: ModelHeader | None, problem: str | None) -> LocalModel:
-    files = tuple(file.path for file in group.files)
+def _notes(walk: Walk, absent: Sequence[Path], companions: int) -> Iterator[str]:
+    for path in absent:
+        yield f"The folder {clean_line(str(path))} is not there."
+    if walk.unreadable:
+        yield f"Passed over because they cannot be read: {_count(walk.unreadable, 'folder')}."
+    if walk.too_deep:
+        yield f"Not entered because they lie too deep: {_count(walk.too_deep, 'folder')}."
+    if walk.stopped_early:
+        yield f"There are more than {MAX_ENTRIES:,} files; the rest was not looked at."
+    if companions:
+        kinds = "projectors, adapters"
+        yield f"Not listed because they go with models: {_count(companions, 'file')} ({kinds})."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _read(files: FileSet, cache: HeaderCache | None) -> CachedHeader | None:
+    """What the files hold, a problem included; None when they have gone away."""
+    if files.problem:
+        return CachedHeader(None, files.problem)
+    first = files.files[0].path
+    stamp = Stamp.of((file.size_bytes, file.mtime_ns, file.inode) for file in files.files)
+    cached = cache.get(first, stamp) if cache else None
+    if cached is not None:
+        return cached
+    try:
+        parts = [_opened(file.path) for file in files.files]
+        read = _NO_MODEL if _is_companion(parts[0]) else CachedHeader(header_of(parts), None)
+    except FormatError as error:
+        read = CachedHeader(None, error.cause)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = clean_line(error.strerror or str(error))
+        return CachedHeader(None, f"The file cannot be read ({reason}).")
+    if cache and all(_unchanged(file) for file in files.files):
+        cache.put(first, stamp, read)
+    return read
+
+
+def _opened(path: Path) -> GgufFile:
+    with open_regular(path) as source:
+        return read_gguf(source)
+
+
+def _unchanged(file: Found) -> bool:
+    try:
+        return found(file.path, file.path.stat()) == file
+    except OSError:
+        return False
+
+
+def _is_companion(part: GgufFile) -> bool:
+    return bool(
+        {part.metadata.get("general.type"), part.metadata.get("general.architecture")} & _COMPANIONS
+    )
+
+
+def _model(files: FileSet, source: Source, read: CachedHeader) -> LocalModel:
+    paths = tuple(file.path for file in files.files)
     return LocalModel(
-        name=group.name,
-        path=files[0],
-        files=files,
-        source=group.source,
+        name=clean_line(files.stem, 200) or "(no name)",
+        path=paths[0],
+        files=paths,
+        source=source,
         format=ModelFormat.GGUF,
-        size_bytes=sum(file.size_bytes for file in group.files),
-        header=header,
-        problem=problem,
+        size_bytes=sum(file.size_bytes for file in files.files),
+        header=read.header,
+        problem=read.problem,
     )

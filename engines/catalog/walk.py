@@ -1,7 +1,8 @@
-"""Finds the files of a folder that may be models: bounded, loop-proof, never opening any."""
+"""Finds the files that may be models: bounded, loop-proof, never opening any."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -13,83 +14,137 @@ MAX_DEPTH: Final = 12
 MAX_ENTRIES: Final = 500_000
 SUFFIX: Final = ".gguf"
 
-
-@dataclass(slots=True)
-class WalkCounts:
-    """What a walk passed over."""
-
-    unreadable: int = 0
-    not_regular: int = 0
-    too_deep: int = 0
-    stopped_early: bool = False
+_ASK_EVERY: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A regular file and its state when it was found."""
+    """A file and its state when it was found.
+
+    Attributes:
+        path: as found; links are not resolved.
+        problem: why it cannot be opened, a sentence; None for a regular file.
+    """
 
     path: Path
     size_bytes: int
     mtime_ns: int
     device: int
     inode: int
+    problem: str | None = None
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The physical file: the same for every link to it."""
+        return self.device, self.inode
 
 
-def walk(root: Path, counts: WalkCounts, should_stop: Callable[[], bool]) -> Iterator[Found]:
-    """Yield the regular ``.gguf`` files at or below ``root``, folder by folder, names sorted.
+class Walk:
+    """One walk through several folders.
 
-    Links are followed; a folder is entered once however many ways lead to it. What cannot be
-    read, and what only looks like a model (a FIFO, a device), is counted.
+    Links are followed; a folder is entered once however many ways lead to it.
+
+    Attributes:
+        absent: folders to start from that are not there.
+        unreadable: folders and links that the user may not read.
+        too_deep: folders that were not entered, because of ``MAX_DEPTH``.
+        stopped_early: there were more than ``MAX_ENTRIES``.
     """
-    seen: set[tuple[int, int]] = set()
-    stack: list[tuple[Path, int]] = [(root, 0)]
-    entries = 0
-    while stack:
-        folder, depth = stack.pop()
-        if should_stop():
+
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._should_stop = should_stop
+        self._seen: set[tuple[int, int]] = set()
+        self._entries = 0
+        self.absent: list[Path] = []
+        self.unreadable = 0
+        self.too_deep = 0
+        self.stopped_early = False
+
+    def files(self, root: Path) -> Iterator[Found]:
+        """Yield what is called ``.gguf`` below ``root``, or ``root`` itself when it is a file."""
+        try:
+            status = root.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self.absent.append(root)
             return
+        except OSError:
+            self.unreadable += 1
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            yield found(root, status)
+            return
+        stack = [(root, 0)]
+        while stack:
+            folder, depth = stack.pop()
+            below: list[Path] = []
+            for entry in self._entries_of(folder):
+                self._entries += 1
+                if self._entries > MAX_ENTRIES:
+                    self.stopped_early = True
+                    return
+                if not self._entries % _ASK_EVERY and self._should_stop():
+                    return
+                file = self._looked_at(entry, below)
+                if file is not None:
+                    yield file
+            if depth < MAX_DEPTH:
+                stack.extend((path, depth + 1) for path in reversed(below))
+            else:
+                self.too_deep += len(below)
+
+    def _entries_of(self, folder: Path) -> list[os.DirEntry[str]]:
+        """The entries in the order of their names; none for a folder entered before."""
+        if self._should_stop():
+            return []
         try:
             status = folder.stat()
-            if stat.S_ISREG(status.st_mode) and depth == 0:
-                yield _found(folder, status)
-                continue
-            if not stat.S_ISDIR(status.st_mode) or (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as listing:
-                names = sorted(listing, key=lambda entry: entry.name)
+            if (status.st_dev, status.st_ino) in self._seen:
+                return []
+            self._seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
         except FileNotFoundError:
-            continue
+            return []
         except OSError:
-            counts.unreadable += 1
-            continue
-        below: list[tuple[Path, int]] = []
-        for entry in names:
-            entries += 1
-            if entries > MAX_ENTRIES:
-                counts.stopped_early = True
-                return
-            try:
-                if entry.is_dir():
-                    if depth + 1 <= MAX_DEPTH:
-                        below.append((Path(entry.path), depth + 1))
-                    else:
-                        counts.too_deep += 1
-                    continue
-                if not entry.name.lower().endswith(SUFFIX):
-                    continue
-                status = entry.stat()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                counts.unreadable += 1
-                continue
-            if stat.S_ISREG(status.st_mode):
-                yield _found(Path(entry.path), status)
-            else:
-                counts.not_regular += 1
-        stack.extend(reversed(below))
+            self.unreadable += 1
+            return []
+
+    def _looked_at(self, entry: os.DirEntry[str], below: list[Path]) -> Found | None:
+        """The file of an entry, if it may be a model; a folder goes to ``below``."""
+        # macOS leaves a "._name" beside each file it copies to a foreign disk.
+        named_so = entry.name.lower().endswith(SUFFIX) and not entry.name.startswith("._")
+        try:
+            if entry.is_dir():
+                below.append(Path(entry.path))
+                return None
+            return found(Path(entry.path), entry.stat()) if named_so else None
+        except FileNotFoundError:
+            return _dangling(entry, "It is a link to a file that is not there.")
+        except OSError as error:
+            if not named_so:
+                return None
+            if error.errno == errno.ELOOP:
+                return _dangling(entry, "It is a link that leads back to itself.")
+            self.unreadable += 1
+            return None
 
 
-def _found(path: Path, status: os.stat_result) -> Found:
-    return Found(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+def found(path: Path, status: os.stat_result) -> Found:
+    """A file in the state it has now."""
+    problem = None
+    if not stat.S_ISREG(status.st_mode):
+        problem = "It is no regular file, so it is not opened."
+    size_bytes = 0 if problem else status.st_size
+    return Found(path, size_bytes, status.st_mtime_ns, status.st_dev, status.st_ino, problem)
+
+
+def _dangling(entry: os.DirEntry[str], problem: str) -> Found | None:
+    """A link that leads nowhere; None for what has gone away meanwhile."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    if not stat.S_ISLNK(status.st_mode):
+        return None
+    times = status.st_mtime_ns, status.st_dev, status.st_ino
+    return Found(Path(entry.path), 0, *times, problem)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from modeldeck.engines.store.database import Database, Schema
+from modeldeck.engines.store.database import Database, Schema, StoreError
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
 
 READER_VERSION: Final = 2
@@ -49,7 +49,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class CachedHeader:
-    """A header, or the problem that reading it met."""
+    """A header, or the problem that reading it met; neither where there is no model to list."""
 
     header: ModelHeader | None
     problem: str | None
@@ -108,7 +108,8 @@ class _Row:
 class HeaderCache:
     """All cached headers, read with one query when made; what is new is written in one go.
 
-    For one thread at a time. A file that no scan has met for half a year is forgotten.
+    Two scans may overlap in two threads: each step is one operation on a dict or a set. A file that
+    no scan has met for half a year is forgotten.
     """
 
     def __init__(self, database: Database) -> None:
@@ -138,18 +139,23 @@ class HeaderCache:
 
     def save(self) -> None:
         """Write what is new. Raises StoreError."""
-        if not self._unsaved:
+        unsaved, self._unsaved = self._unsaved, set()
+        if not unsaved:
             return
         rows = [
             (path, row.stamp, row.header, row.problem, row.seen)
-            for path, row in ((path, self._rows[path]) for path in self._unsaved)
+            for path in unsaved
+            for row in (self._rows[path],)
         ]
-        with self._database.transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?)", rows)
-            connection.execute(
-                "DELETE FROM headers WHERE seen < ?", (int(time.time()) - _FORGOTTEN_SECONDS,)
-            )
-        self._unsaved.clear()
+        try:
+            with self._database.transaction() as connection:
+                insert = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?)"
+                connection.executemany(insert, rows)
+                forgotten = int(time.time()) - _FORGOTTEN_SECONDS
+                connection.execute("DELETE FROM headers WHERE seen < ?", (forgotten,))
+        except StoreError:
+            self._unsaved |= unsaved
+            raise
 
     def _keep(self, path: Path, stamp: str, header: str | None, problem: str | None) -> None:
         name = str(path)

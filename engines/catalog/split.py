@@ -1,0 +1,99 @@
+"""Which files are one model: ``gguf-split`` cuts it into ``NAME-00001-of-00003.gguf`` and so on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from modeldeck.engines.catalog.walk import SUFFIX, Found
+
+_PART: Final = re.compile(
+    r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)",
+    re.DOTALL | re.IGNORECASE,
+)
+_MAX_PARTS: Final = 999
+_NAMED: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """The files of one model.
+
+    Attributes:
+        stem: the name without the numbers and the suffix.
+        files: in the order of their numbers, never empty.
+        missing: numbers of the parts that are not there.
+        count: how many parts there should be.
+    """
+
+    stem: str
+    files: tuple[Found, ...]
+    missing: tuple[int, ...] = ()
+    count: int = 1
+
+    @property
+    def identity(self) -> frozenset[tuple[int, int]]:
+        """The physical files."""
+        return frozenset(file.identity for file in self.files)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the files cannot be read as a model, a sentence; None when they may be."""
+        for file in self.files:
+            if file.problem:
+                return file.problem
+        if not self.missing:
+            return None
+        numbers = [str(number) for number in self.missing[:_NAMED]]
+        if len(self.missing) > _NAMED:
+            numbers.append(f"{len(self.missing) - _NAMED} more")
+        if len(numbers) == 1:
+            return f"Part {numbers[0]} of {self.count} is missing."
+        return f"Parts {', '.join(numbers[:-1])} and {numbers[-1]} of {self.count} are missing."
+
+
+def file_sets(files: Iterable[Found]) -> list[FileSet]:
+    """Files of one walk as models, in the order found, those with missing parts last."""
+    split: dict[tuple[Path, str, int], dict[int, Found]] = {}
+    whole: list[FileSet] = []
+    for file in files:
+        part = _part(file.path)
+        if part is None:
+            whole.append(FileSet(_stem(file.path), (file,)))
+        else:
+            stem, number, count = part
+            split.setdefault((file.path.parent, stem, count), {})[number] = file
+    for (_, stem, count), parts in split.items():
+        present = tuple(parts[number] for number in sorted(parts))
+        missing = tuple(number for number in range(1, count + 1) if number not in parts)
+        whole.append(FileSet(stem, present, missing, count))
+    return sorted(whole, key=lambda one: bool(one.missing))
+
+
+def parts_beside(path: Path) -> list[Path]:
+    """The paths that the parts of the model of ``path`` would have; itself when it is no part."""
+    part = _part(path)
+    if part is None:
+        return [path]
+    stem, _, count = part
+    suffix = path.name[-len(SUFFIX) :]
+    return [
+        path.with_name(f"{stem}-{number:05}-of-{count:05}{suffix}")
+        for number in range(1, count + 1)
+    ]
+
+
+def _part(path: Path) -> tuple[str, int, int] | None:
+    match = _PART.fullmatch(path.name)
+    if match is None:
+        return None
+    number, count = int(match["number"]), int(match["count"])
+    return (match["stem"], number, count) if 1 <= number <= count <= _MAX_PARTS else None
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
