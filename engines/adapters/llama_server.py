@@ -74,7 +74,7 @@ class LlamaServerEngine:
         found = shutil.which(Path(binary).expanduser()) if isinstance(binary, str) else None
         if found is None:
             raise SettingsError(
-                f"[engines.{ENGINE}] binary names nothing that can be run: {clean_line(str(binary))}.",
+                f"[engines.{ENGINE}] binary cannot be run: {clean_line(str(binary))}.",
                 "Give the path of a llama-server, or take the line out.",
             )
         self._binary = found
@@ -97,10 +97,11 @@ class LlamaServerEngine:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 return await (_probe_binary(binary) if binary else _probe_wheel())
         except (OSError, TimeoutError, ValueError, KeyError) as error:
+            reason = clean_line(str(error) or "time-out", 120)
             return Probe(
                 False,
                 where=binary or "xllamacpp",
-                problem=f"The llama.cpp server does not answer ({clean_line(str(error) or 'time-out', 120)}).",
+                problem=f"The llama.cpp server does not answer ({reason}).",
                 next_step="Run it by hand to see why: "
                 + (f"{binary} --version" if binary else "python -c 'import xllamacpp'"),
             )

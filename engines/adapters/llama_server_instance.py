@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldeck.engines.adapters.json_values import table, text
 from modeldeck.engines.adapters.llama_server_launch import (
     Address,
     server_words,
@@ -222,8 +223,7 @@ class ServerInstance:
 
     async def _describe(self, load_ns: int) -> LoadedModel:
         props = await self._get("/props")
-        generation = props.get("default_generation_settings") or {}
-        context = generation.get("n_ctx")
+        context = table(props.get("default_generation_settings")).get("n_ctx")
         child = self._child
         return LoadedModel(
             instance=self.id,
@@ -309,11 +309,11 @@ class ServerInstance:
 
     def _refused(self, body: str) -> RequestRefused:
         try:
-            error = json.loads(body)["error"]
-            message, kind = str(error.get("message", "")), error.get("type", "")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            error, message, kind = {}, body, ""
-        if kind == "exceed_context_size_error":
+            error = table(table(json.loads(body)).get("error"))
+        except ValueError:
+            error = table(None)
+        message = text(error.get("message")) or body
+        if error.get("type") == "exceed_context_size_error":
             return RequestRefused(
                 f"The conversation is {error.get('n_prompt_tokens')} tokens long and the context "
                 f"holds {error.get('n_ctx')}.",

@@ -70,7 +70,7 @@ def server_words(binary: str, model: Path, plan: Plan, address: Address | None) 
 
 
 def wheel_settings(model: Path, plan: Plan, address: Address, api_key: str) -> Mapping[str, object]:
-    """The same plan as attributes of ``xllamacpp.CommonParams``, for the worker's standard input."""
+    """The same plan as attributes of ``xllamacpp.CommonParams``, for the worker's input."""
     threads = threads_for(plan)
     kv_type = {"enum": "ggml_type", "name": f"GGML_TYPE_{plan.kv_type.upper()}"}
     flash = "ENABLED" if plan.flash_attention else "DISABLED"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.text import clean
 from modeldeck.engines.types import (
     ChatEvent,
@@ -74,18 +74,14 @@ def _ns(milliseconds: object) -> int:
     return round(milliseconds * 1e6) if isinstance(milliseconds, int | float) else 0
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def timings_of(raw: Mapping[str, Any]) -> Timings:
+def timings_of(raw: Mapping[str, object]) -> Timings:
     """``timings`` of a chunk: milliseconds as floats there, nanoseconds here."""
     return Timings(
         source="engine",
-        prompt_tokens=_count(raw.get("prompt_n")),
-        cached_tokens=_count(raw.get("cache_n")),
+        prompt_tokens=count(raw.get("prompt_n")),
+        cached_tokens=count(raw.get("cache_n")),
         prefill_ns=_ns(raw.get("prompt_ms")),
-        decoded_tokens=_count(raw.get("predicted_n")),
+        decoded_tokens=count(raw.get("predicted_n")),
         decode_ns=_ns(raw.get("predicted_ms")),
     )
 
@@ -98,8 +94,8 @@ class ReplyReader:
     """Turns the JSON of each event into ours and keeps what belongs at the end."""
 
     def __init__(self) -> None:
-        self._finish: str | None = None
-        self._usage: Mapping[str, Any] | None = None
+        self._finish = ""
+        self._usage: Mapping[str, object] = {}
         self._timings: Timings | None = None
 
     def read(self, data: bytes) -> Iterator[ChatEvent]:
@@ -111,41 +107,39 @@ class ReplyReader:
         """
         if data == b"[DONE]":
             return
-        message = json.loads(data)
+        message = table(json.loads(data))
         if "error" in message:
             raise StreamFailed(message["error"])
-        raw_timings = message.get("timings")
-        timings = timings_of(raw_timings) if isinstance(raw_timings, dict) else None
+        raw_timings = table(message.get("timings"))
+        timings = timings_of(raw_timings) if raw_timings else None
         self._timings = timings or self._timings
-        self._usage = message.get("usage") or self._usage
-        progress = message.get("prompt_progress")
-        if isinstance(progress, dict):
+        self._usage = table(message.get("usage")) or self._usage
+        if progress := table(message.get("prompt_progress")):
             yield PrefillProgress(
-                processed=_count(progress.get("processed")),
-                total=_count(progress.get("total")),
-                cached=_count(progress.get("cache")),
+                processed=count(progress.get("processed")),
+                total=count(progress.get("total")),
+                cached=count(progress.get("cache")),
                 elapsed_ns=_ns(progress.get("time_ms")),
             )
-        for choice in message.get("choices") or ():
-            delta = choice.get("delta") or {}
-            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-            if reasoning:
-                yield ReasoningDelta(clean(reasoning), timings)
-            if text := delta.get("content"):
-                yield TextDelta(clean(text), timings)
-            self._finish = choice.get("finish_reason") or self._finish
+        for choice in map(table, items(message.get("choices"))):
+            delta = table(choice.get("delta"))
+            if thought := text(delta.get("reasoning_content")) or text(delta.get("reasoning")):
+                yield ReasoningDelta(clean(thought), timings)
+            if said := text(delta.get("content")):
+                yield TextDelta(clean(said), timings)
+            self._finish = text(choice.get("finish_reason")) or self._finish
 
     def end(self) -> Iterator[ChatEvent]:
         """The last events of a stream that ended well: counts, then why it ended."""
-        usage = self._usage or {}
+        usage = self._usage
         timings = self._timings
-        details = usage.get("prompt_tokens_details") or {}
-        cached = _count(details.get("cached_tokens")) or (timings.cached_tokens if timings else 0)
+        details = table(usage.get("prompt_tokens_details"))
+        cached = count(details.get("cached_tokens")) or (timings.cached_tokens if timings else 0)
         computed = timings.prompt_tokens + timings.cached_tokens if timings else 0
         decoded = timings.decoded_tokens if timings else 0
         yield Usage(
-            prompt_tokens=_count(usage.get("prompt_tokens")) or computed,
-            completion_tokens=_count(usage.get("completion_tokens")) or decoded,
+            prompt_tokens=count(usage.get("prompt_tokens")) or computed,
+            completion_tokens=count(usage.get("completion_tokens")) or decoded,
             cached_tokens=cached,
             timings=timings,
         )

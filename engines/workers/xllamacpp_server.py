@@ -7,9 +7,12 @@ standard input closes. With ``--devices`` it prints build and devices as one lin
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 READY = "modeldeck: listening on "
@@ -23,18 +26,21 @@ def _set(target: Any, path: str, value: object) -> None:
     setattr(target, name, value)
 
 
-def _value(module: Any, value: object) -> object:
-    if isinstance(value, dict):
+def _value(module: ModuleType, value: str | float | Mapping[str, str]) -> object:
+    if isinstance(value, Mapping):
         return getattr(getattr(module, value["enum"]), value["name"])
     return value
 
 
+def _library() -> Any:
+    return importlib.import_module("xllamacpp")  # no types; 50 ms, maps 60 MB of llama.cpp
+
+
 def serve() -> int:
     """Serve one model until our parent closes standard input."""
-    import xllamacpp  # 50 ms; maps 60 MB of llama.cpp
-
-    settings: dict[str, object] = json.loads(sys.stdin.readline())
-    params: Any = xllamacpp.CommonParams()
+    xllamacpp = _library()
+    settings: Mapping[str, str | float | Mapping[str, str]] = json.loads(sys.stdin.readline())
+    params = xllamacpp.CommonParams()
     for path, value in settings.items():
         _set(params, path, _value(xllamacpp, value))
     try:
@@ -50,8 +56,7 @@ def serve() -> int:
 
 def devices() -> int:
     """Print the wheel's build and the devices it can use."""
-    import xllamacpp
-
+    xllamacpp = _library()
     found = [
         {
             "name": device["name"],
