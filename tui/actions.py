@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from modeldeck.tui.keys import key_name as key_name
+
 Place = Literal["everywhere", "models", "chat", "engines"]
 
 
@@ -88,25 +90,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo", "chat with the built-in demo model"),
     Command("keys", "print every key of the deck"),
 )
-
-_KEY_NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "escape": "esc",
-    "enter": "enter",
-    "space": "space",
-}
-
-
-def key_name(key: str) -> str:
-    """How a key is written for people: ``question_mark`` is ``?``, ``escape`` is ``esc``."""
-    return _KEY_NAMES.get(key, key)
-
-
-def key_code(name: str) -> str:
-    """The key that a person means: ``?`` is ``question_mark``, ``esc`` is ``escape``."""
-    codes = {written: key for key, written in _KEY_NAMES.items()}
-    return codes.get(name, name)
 
 
 def actions_of(place: Place) -> tuple[Action, ...]:

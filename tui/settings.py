@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import difflib
-import os
-import re
-import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, Final, cast, get_args
 
 from modeldeck.engines.errors import SettingsError
-from modeldeck.engines.paths import config_dir, private_dir
+from modeldeck.engines.paths import config_dir
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import KvType
-from modeldeck.tui.actions import ACTIONS, key_code
+from modeldeck.engines.units import parse_size
+from modeldeck.tui.keymap import Keymap, keymap_of
+from modeldeck.tui.settings_file import save_setting as save_setting
 
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
+LEAST_CONTEXT_TOKENS: Final = 256
+
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+_EXPECTED: Final = {
+    "model_dirs": 'a list of folders, like ["~/models"]',
+    "gpu": 'the name of a card, like "RTX 3060 12GB"',
+    "vram": 'a size, like "12GiB"',
+    "theme": "the name of a theme, in quotes",
+    "context_tokens": f"a whole number of tokens, {LEAST_CONTEXT_TOKENS} or more",
+    "kv_type": f"one of {', '.join(get_args(KvType))}, in quotes",
+    "keys": "a table of actions and their keys",
+    "engines": "a table for each engine, like [engines.llama_server]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +38,14 @@ class Settings:
     """What the user can set.
 
     Attributes:
-        model_dirs: folders to look for models in.
+        model_dirs: folders to look for models in; absolute.
         gpu: name of a card to judge for instead of the one here; None judges for what is here.
         vram: size of a card to judge for, as text (``12GiB``).
         theme: name of a colour theme.
         context_tokens: context that verdicts and loads are for.
         kv_type: type of the KV cache for the same.
         keymap: action id to its keys, only where the user changed them.
-        engines: each engine's own table.
+        engines: each engine's own table, by the engine's name.
     """
 
     model_dirs: tuple[Path, ...] = ()
@@ -43,7 +54,7 @@ class Settings:
     theme: str = "deck-dark"
     context_tokens: int = 8192
     kv_type: KvType = "f16"
-    keymap: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _EMPTY)
+    keymap: Keymap = field(default_factory=lambda: _EMPTY)
     engines: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: _EMPTY)
 
 
@@ -53,132 +64,115 @@ def settings_path() -> Path:
 
 
 def load_settings(path: Path | None = None) -> tuple[Settings, tuple[str, ...]]:
-    """Read the settings and the problems met, each as a sentence with what to do.
+    """Read the settings and the problems met, each a sentence or two with what to do. Never raises.
 
     A missing file is no problem unless it was named. A file that is no TOML gives the defaults and
-    one problem.
+    one problem, which says where in the file.
     """
     file = path or settings_path()
+    shown = clean_line(str(file))
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        named = (f"There is no settings file {file}; the defaults are used.",) if path else ()
+        named = (f"There is no settings file {shown}; the defaults are used.",) if path else ()
         return Settings(), named
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = clean_line(str(error))
-        return Settings(), (f"{file} cannot be read ({reason}); the defaults are used.",)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        problem = f"The settings in {shown} cannot be read ({clean_line(reason or '')})"
+        return Settings(), (f"{problem}; the defaults are used until that is mended.",)
     return settings_of(table)
 
 
 def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
-    """Settings out of a parsed file, and the problems. Pure."""
+    """Settings out of a parsed file, and the problems. What cannot be used keeps its default."""
     problems: list[str] = []
     settings = Settings()
-    known = ("model_dirs", "gpu", "vram", "theme", "context_tokens", "kv_type", "keys", "engines")
     for key, value in table.items():
         match key, value:
-            case "model_dirs", list() if all(isinstance(item, str) for item in value):
-                folders = tuple(Path(item).expanduser() for item in value)
-                settings = replace(settings, model_dirs=folders)
-            case "gpu", str():
+            case "model_dirs", str() | list():
+                settings = replace(settings, model_dirs=_folders(cast("object", value), problems))
+            case "gpu", str() if _is_card(value):
                 settings = replace(settings, gpu=value)
-            case "vram", str():
+            case "vram", str() if _is_size(value):
                 settings = replace(settings, vram=value)
-            case "theme", str():
-                settings = replace(settings, theme=value)
-            case "context_tokens", int() if not isinstance(value, bool) and value >= 256:
+            case "theme", str() if value:
+                settings = replace(settings, theme=clean_line(value, 60))
+            case "context_tokens", int() if value >= LEAST_CONTEXT_TOKENS:
                 settings = replace(settings, context_tokens=value)
-            case "kv_type", str() if value in get_args(KvType):
-                settings = replace(settings, kv_type=_kv_type(value))
+            case "kv_type", str() if kinds := [k for k in get_args(KvType) if k == value.lower()]:
+                settings = replace(settings, kv_type=kinds[0])
             case "keys", dict():
-                settings = replace(settings, keymap=_keymap(value, problems))
+                keymap, found = keymap_of(cast("dict[str, Any]", value))
+                settings = replace(settings, keymap=keymap)
+                problems += found
             case "engines", dict():
-                tables = {name: t for name, t in value.items() if isinstance(t, dict)}
+                tables = _engine_tables(cast("dict[str, object]", value), problems)
                 settings = replace(settings, engines=tables)
             case _:
-                problems.append(_complaint(key, known))
+                problems.append(_complaint(key))
     return settings, tuple(problems)
 
 
-def _kv_type(value: str) -> KvType:
-    return next(kind for kind in get_args(KvType) if kind == value)
+def _complaint(key: str) -> str:
+    if key in _EXPECTED:
+        return f"The setting {key} must be {_EXPECTED[key]}; its default is used."
+    near = difflib.get_close_matches(key, _EXPECTED, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(_EXPECTED)}."
+    return f"There is no setting called {clean_line(key, 60)}; {hint}"
 
 
-def _complaint(key: str, known: tuple[str, ...]) -> str:
-    name = clean_line(key, 60)
-    if key in known:
-        return f"The setting {name} has a value that cannot be used; see the README."
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "take it out."
-    return f"There is no setting called {name}; {hint}"
-
-
-def _keymap(table: Mapping[str, Any], problems: list[str]) -> Mapping[str, tuple[str, ...]]:
-    keymap: dict[str, tuple[str, ...]] = {}
-    ids = [entry.id for entry in ACTIONS]
-    for action_id, value in table.items():
-        words = [value] if isinstance(value, str) else value
-        if action_id not in ids:
-            near = difflib.get_close_matches(action_id, ids, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see: modeldeck keys."
-            problems.append(f"[keys] has no action {clean_line(action_id, 60)}; {hint}")
-        elif not isinstance(words, list) or not all(isinstance(w, str) and w for w in words):
-            problems.append(f"[keys] {action_id} is no key and no list of keys.")
+def _folders(value: object, problems: list[str]) -> tuple[Path, ...]:
+    folders: list[Path] = []
+    for item in cast("list[object]", value) if isinstance(value, list) else [value]:
+        folder = _folder(item)
+        if folder is None:
+            shown = clean_line(str(item), 60)
+            problems.append(
+                f"In model_dirs, “{shown}” is no folder; write the whole path, or begin with ~/."
+            )
         else:
-            keymap[action_id] = tuple(key_code(word) for word in words)
-    for action_id in list(_clashes(keymap)):
-        problems.append(f"[keys] {action_id} takes a key that another action has; it is left out.")
-        del keymap[action_id]
-    return keymap
+            folders.append(folder)
+    return tuple(dict.fromkeys(folders))
 
 
-def _clashes(keymap: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """The remapped actions whose key another action of the same place already has."""
-    for entry in ACTIONS:
-        if entry.id not in keymap:
-            continue
-        for other in ACTIONS:
-            together = entry.place == other.place or "everywhere" in (entry.place, other.place)
-            if other.id == entry.id or not together:
-                continue
-            taken = keymap.get(other.id, other.keys)
-            was_shared = set(entry.keys) & set(other.keys)
-            if set(keymap[entry.id]) & set(taken) - was_shared:
-                yield entry.id
-                break
-
-
-def save_setting(path: Path, key: str, value: str) -> None:
-    """Set one top-level text setting and leave every other line of the file as it is.
-
-    Raises:
-        SettingsError: the file cannot be written.
-    """
-    line = f"{key} = {_toml_text(value)}"
+def _folder(item: object) -> Path | None:
+    """The absolute path that is meant; whether it is there is for those who look into it."""
+    if not isinstance(item, str) or "\0" in item:
+        return None
     try:
-        private_dir(path.parent)
-        old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        top = next((i for i, text in enumerate(old) if text.lstrip().startswith("[")), len(old))
-        assignment = re.compile(rf"^\s*{re.escape(key)}\s*=")
-        at = next((i for i in range(top) if assignment.match(old[i])), None)
-        new = [*old]
-        if at is None:
-            new.insert(0, line)
+        folder = Path(item).expanduser()
+    except RuntimeError:  # ~nobody
+        return None
+    return folder if folder.is_absolute() else None
+
+
+def _is_card(name: str) -> bool:
+    from modeldeck.engines.fit.cards import card_named  # reads the table of cards: about 10 ms
+
+    try:
+        card_named(name, 0)
+    except SettingsError:
+        return False
+    return True
+
+
+def _is_size(text: str) -> bool:
+    try:
+        return parse_size(text) > 0
+    except SettingsError:
+        return False
+
+
+def _engine_tables(
+    value: Mapping[str, object], problems: list[str]
+) -> Mapping[str, Mapping[str, object]]:
+    tables: dict[str, Mapping[str, object]] = {}
+    for name, table in value.items():
+        if isinstance(table, dict):
+            tables[name.replace("-", "_")] = cast("dict[str, object]", table)
         else:
-            new[at] = line
-        text = "\n".join(new) + "\n"
-        tomllib.loads(text)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".config-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(
-            f"The setting {key} could not be kept in {path} ({clean_line(str(error))}).",
-            f"Write it there yourself: {line}",
-        ) from error
-
-
-def _toml_text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+            shown = clean_line(name, 60)
+            problems.append(
+                f"In [engines], {shown} belongs to no engine; put it below [engines.NAME]."
+            )
+    return tables
