@@ -66,8 +66,9 @@ class DeckApp(App[int]):
         self.theme_names = tuple(theme.name for theme in themes)
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
-            more = f"({len(problems) - 1} more)" if len(problems) > 1 else ""
-            self.state = replace(self.state, notice=Notice(problems[0], more))
+            first, *rest = problems
+            more = f"({len(rest)} more)" if rest else ""
+            self.state = replace(self.state, notice=Notice(first, more))
         self._chat = ChatScreen(self.actions, self.state, self.talk, services.batch_ms)
         self._places: dict[Place, PlaceScreen] = {
             "models": ModelsScreen(self.actions, self.state),
@@ -75,7 +76,7 @@ class DeckApp(App[int]):
             "engines": EnginesScreen(self.actions, self.state),
         }
         for place, screen in self._places.items():
-            self.add_mode(place, _always(screen))
+            self.add_mode(place, _always(screen))  # pyright: ignore[reportUnknownMemberType]
 
         self._wanted: LocalModel | None = None
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.resolve import resolve
@@ -162,7 +162,7 @@ class _Progress:
 
 
 @contextlib.contextmanager
-def _progress(options: argparse.Namespace) -> Iterator[_Progress]:
+def _progress(options: argparse.Namespace) -> Generator[_Progress]:
     shown = sys.stderr.isatty() and not options.json
     try:
         yield _Progress(shown=shown)

@@ -45,7 +45,7 @@ def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
     flush_right = frozenset(right)
 
     def line(row: Sequence[str]) -> str:
-        cells = []
+        cells: list[str] = []
         for i, text in enumerate(row):
             pad = " " * (widths[i] - cell_len(text))
             cells.append(pad + text if i in flush_right else text + pad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -217,7 +217,7 @@ class Services:
 
 
 @contextlib.contextmanager
-def open_services(options: argparse.Namespace) -> Iterator[Services]:
+def open_services(options: argparse.Namespace) -> Generator[Services]:
     """Open everything for one run of the program and close it afterwards.
 
     What is wrong with the settings or with one engine is a problem to show, not an error.
