@@ -17,7 +17,7 @@ MAX_HEADER_BYTES: Final = 128 << 20
 """Several times the largest real one (a vocabulary of 260k tokens with its merges: 20 MB)."""
 
 _FIRST_READ: Final = 64 << 10
-_LARGEST_READ: Final = 1 << 20
+_LARGEST_READ: Final = 256 << 10
 _UNBELIEVABLE: Final = 1 << 40
 _LENGTH: Final = struct.Struct("<Q")
 

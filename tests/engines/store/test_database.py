@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import stat
 import subprocess
@@ -247,6 +249,20 @@ def test_another_program_that_holds_it_is_named_as_the_cause(path: Path) -> None
     add(database, "x")
     assert texts(database) == ["x"]
     database.close()
+
+
+def test_a_deck_that_is_still_opening_it_is_waited_for(path: Path) -> None:
+    path.parent.mkdir()
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    with pytest.raises(StoreError, match="in use"):
+        Database.open(path, [NOTES], busy_seconds=0.05)
+
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(Database.open, path, [NOTES], busy_seconds=60)
+        os.close(descriptor)
+        opening.result(timeout=60).close()
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
