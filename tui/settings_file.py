@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +116,8 @@ def _read(path: Path) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
+    import tempfile  # about 5 ms, and settings change rarely
+
     data = text.encode("utf-8")
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
