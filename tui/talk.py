@@ -17,8 +17,8 @@ from modeldeck.engines.store.conversations import (
     Message,
     Outcome,
     State,
-    StreamWriter,
 )
+from modeldeck.engines.store.stream_writer import StreamWriter
 from modeldeck.engines.types import ChatMessage, ChatRequest, LoadedModel, Sampling
 from modeldeck.tui.reply import Keeper, ReplyEnd
 

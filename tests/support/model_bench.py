@@ -184,7 +184,7 @@ class ModelBench(App[None]):
 
     CSS = """
     RowList { width: 1fr; }
-    ModelDetail { width: 40; height: 1fr; border-left: solid $border; }
+    ModelDetail { width: 40; height: 1fr; border-left: solid $rule; }
     Screen.-narrow Horizontal { layout: vertical; }
     Screen.-narrow ModelDetail { width: 1fr; border-left: none; }
     """

@@ -86,6 +86,9 @@ class Terminal:
         """Take in what the program writes for a while; False when it has closed its terminal."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
+            if self._fd < 0:
+                time.sleep(min(left, 0.05))
+                continue
             if not select.select([self._fd], [], [], min(left, 0.05))[0]:
                 continue
             try:
@@ -139,7 +142,8 @@ class Terminal:
         for key in keys:
             sequence = chr(ord(key[1].upper()) - 64) if re.fullmatch(r"\^.", key) else key
             os.write(self._fd, KEYS.get(sequence, sequence).encode())
-            self.pump(0.08)
+            # Whatever follows an escape at once is one key with it (alt and a letter, say).
+            self.pump(0.25 if key == "ESC" else 0.08)
 
     def type(self, text: str) -> None:
         """Type text as a person would paste it into one line."""

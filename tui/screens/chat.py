@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual import getters, on
@@ -51,7 +52,7 @@ class ChatScreen(PlaceScreen):
 
     PLACE: ClassVar[Place] = "chat"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("chat", leave_out=_PROMPT_KEYS)
-    CSS_PATH = "chat.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["place.tcss", "chat.tcss"]
 
     title_line = getters.query_one("#chat-title", Line)
     transcript = getters.query_one(Transcript)

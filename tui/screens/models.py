@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual import getters, on
@@ -52,7 +53,7 @@ class ModelsScreen(PlaceScreen):
 
     PLACE: ClassVar[Place] = "models"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("models")
-    CSS_PATH = "models.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["place.tcss", "models.tcss"]
 
     rows = getters.query_one(RowList)
     detail = getters.query_one(ModelDetail)

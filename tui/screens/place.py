@@ -27,7 +27,6 @@ class PlaceScreen(Screen[None]):
 
     PLACE: ClassVar[Place]
     AUTO_FOCUS = ""
-    CSS_PATH = "place.tcss"
 
     top_bar = getters.query_one(TopBar)
     notice = getters.query_one("#notice", Line)

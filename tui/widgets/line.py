@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 
 class Line(Static):
-    """Text of fixed size: ``show`` never asks for a new layout and never repaints the same text."""
+    """Text never repainted when it is the same; of fixed size unless its style says auto."""
 
     DEFAULT_CSS = """
     Line { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -23,4 +23,4 @@ class Line(Static):
         if text.plain == self._shown.plain and text.spans == self._shown_spans:
             return
         self._shown, self._shown_spans = text, text.spans
-        self.update(text, layout=False)
+        self.update(text, layout=self.styles.is_auto_height)

@@ -1,0 +1,109 @@
+"""Llama-architecture GGUFs with random weights: real models to any engine, made in seconds.
+
+They say nothing sensible and practically never stop by themselves, which is what tests of
+streaming, stopping and killing need.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Size:
+    """Dimensions of a random model."""
+
+    width: int
+    blocks: int
+    feed_forward: int
+    vocabulary: int
+
+
+TINY = Size(width=128, blocks=2, feed_forward=256, vocabulary=1024)
+"""0.6 MB: loads at once, thousands of tokens per second."""
+
+SLOW = Size(width=1024, blocks=10, feed_forward=3072, vocabulary=2048)
+"""138 MB: some 70 tokens per second on one core."""
+
+_TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+_HEADS, _KV_HEADS = 8, 4
+
+
+def _byte_tokens() -> list[str]:
+    """The 256 printable stand-ins for bytes of GPT-2's byte-level vocabulary."""
+    codes = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    stand_ins = list(codes)
+    for byte in range(256):
+        if byte not in codes:
+            stand_ins.append(256 + len(codes) - 188)
+            codes.append(byte)
+    return [chr(code) for _, code in sorted(zip(codes, stand_ins, strict=True))]
+
+
+def make_random_model(path: Path, size: Size = TINY, *, context_length: int = 4096) -> Path:
+    """Write a model to ``path`` (whole or not at all) and return it."""
+    rng = np.random.default_rng(0)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    writer = gguf.GGUFWriter(temporary, "llama")
+    writer.add_name("random")
+    writer.add_context_length(context_length)
+    writer.add_embedding_length(size.width)
+    writer.add_block_count(size.blocks)
+    writer.add_feed_forward_length(size.feed_forward)
+    writer.add_head_count(_HEADS)
+    writer.add_head_count_kv(_KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(size.width // _HEADS)
+    writer.add_vocab_size(size.vocabulary)
+    writer.add_file_type(7)
+    writer.add_quantization_version(2)
+    tokens = ["<|end|>", *_byte_tokens()]
+    tokens += [f"Ġw{i}" for i in range(size.vocabulary - len(tokens))]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3] + [1] * (len(tokens) - 1))
+    writer.add_token_merges(["Ġ w"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(_TEMPLATE)
+
+    def matrix(name: str, rows: int, columns: int, scale: float = 0.02) -> None:
+        values = rng.standard_normal((rows, columns), dtype=np.float32) * scale
+        if name == "output.weight":
+            # A logit of 0 for the end token is never among the forty best of so many.
+            values[0] = 0
+        kind = gguf.GGMLQuantizationType.Q8_0
+        writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+
+    def norm(name: str) -> None:
+        writer.add_tensor(name, np.ones(size.width, np.float32))
+
+    width, kv_width = size.width, size.width * _KV_HEADS // _HEADS
+    matrix("token_embd.weight", size.vocabulary, width, 1.0)
+    matrix("output.weight", size.vocabulary, width, 0.05)
+    norm("output_norm.weight")
+    for block in range(size.blocks):
+        prefix = f"blk.{block}."
+        norm(prefix + "attn_norm.weight")
+        matrix(prefix + "attn_q.weight", width, width)
+        matrix(prefix + "attn_k.weight", kv_width, width)
+        matrix(prefix + "attn_v.weight", kv_width, width)
+        matrix(prefix + "attn_output.weight", width, width)
+        norm(prefix + "ffn_norm.weight")
+        matrix(prefix + "ffn_gate.weight", size.feed_forward, width)
+        matrix(prefix + "ffn_up.weight", size.feed_forward, width)
+        matrix(prefix + "ffn_down.weight", width, size.feed_forward)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    temporary.rename(path)
+    return path
