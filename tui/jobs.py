@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.contract import Engine
-from modeldeck.engines.errors import EngineDied, EngineMissing, ModeldeckError
+from modeldeck.engines.errors import EngineDied, EngineError, EngineMissing, ModeldeckError
 from modeldeck.engines.fit.types import Card
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import ChatRequest, LoadedModel, LoadProgress, LocalModel, Plan
 from modeldeck.tui import messages
 from modeldeck.tui.reply import Keeper, ReplyUpdate, run_reply
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
 
 IDLE_SAMPLE_S = 2.0
 BUSY_SAMPLE_S = 0.5
+
+
+def _unforeseen(job: str, error: Exception) -> tuple[str, str]:
+    """Cause and next step of an error that nobody expected."""
+    return (
+        f"The {job} failed in a way that was not foreseen: {clean_line(repr(error), 200)}.",
+        "Try again; if it comes back, report it with the log.",
+    )
 
 
 class Jobs:
@@ -42,16 +51,22 @@ class Jobs:
         self._loaded: LoadedModel | None = None
         self._engine_lock = asyncio.Lock()
 
-    def _start(
-        self, job: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True
-    ) -> Worker[None]:
+    def _start(self, group: str, job: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
+        """Run ``job``, in place of an older one of its group. Nothing it raises is lost."""
+
+        async def guarded() -> None:
+            try:
+                await job()
+            except Exception as error:
+                self._app.post_message(messages.NoticeGiven(*_unforeseen(group, error), True))
+
         return self._app.run_worker(
-            job, name=group, group=group, exclusive=exclusive, exit_on_error=False
+            guarded, name=group, group=group, exclusive=True, exit_on_error=False
         )
 
     def scan(self) -> None:
         """Read the model folders; a scan under way is replaced."""
-        self._start(self._scan(), "scan")
+        self._start("scan", self._scan)
 
     async def _scan(self) -> None:
         stopped = False
@@ -69,7 +84,8 @@ class Jobs:
 
     def judge(self, models: Iterable[LocalModel], options: Options, card: Card) -> None:
         """Work out every verdict for ``options`` on ``card``; an older run is replaced."""
-        self._start(self._judge(tuple(models), options, card), "judge")
+        listed = tuple(models)
+        self._start("judge", lambda: self._judge(listed, options, card))
 
     async def _judge(self, models: tuple[LocalModel, ...], options: Options, card: Card) -> None:
         verdicts = await asyncio.to_thread(
@@ -79,7 +95,7 @@ class Jobs:
 
     def probe(self) -> None:
         """Ask every engine whether it can be used here."""
-        self._start(self._probe(), "probe")
+        self._start("probe", self._probe)
 
     async def _probe(self) -> None:
         async def ask(engine: Engine) -> None:
@@ -90,7 +106,7 @@ class Jobs:
 
     def watch_hardware(self) -> None:
         """Sample GPU and host for as long as the deck is open."""
-        self._start(self._watch_hardware(), "hardware")
+        self._start("hardware", self._watch_hardware)
 
     async def _watch_hardware(self) -> None:
         while True:
@@ -119,7 +135,7 @@ class Jobs:
 
     def load(self, model: LocalModel, plan: Plan) -> None:
         """Load ``model``, after unloading what is loaded; a load under way is called off."""
-        self._start(self._load(model, plan), "load")
+        self._start("load", lambda: self._load(model, plan))
 
     async def _load(self, model: LocalModel, plan: Plan) -> None:
         def on_progress(progress: LoadProgress) -> None:
@@ -136,6 +152,8 @@ class Jobs:
                 self._loaded = loaded
         except ModeldeckError as caught:
             error = caught
+        except Exception as caught:
+            error = EngineError(*_unforeseen("load", caught))
         finally:
             self._app.post_message(messages.LoadEnded(model, loaded, error))
 
@@ -155,7 +173,7 @@ class Jobs:
 
     def unload(self) -> None:
         """Give the loaded model's memory back; a load under way is called off."""
-        self._start(self._unload(), "load")
+        self._start("load", self._unload)
 
     async def _unload(self) -> None:
         loaded = self._loaded
@@ -179,7 +197,7 @@ class Jobs:
     ) -> None:
         """Have one answer written; updates and its end come as messages about ``message_id``."""
         self._reply = self._start(
-            self._write_reply(message_id, engine_name, request, keeper), "reply"
+            "reply", lambda: self._write_reply(message_id, engine_name, request, keeper)
         )
 
     async def _write_reply(

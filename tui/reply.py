@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from modeldeck.engines.contract import Engine
-from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.errors import EngineError, ModeldeckError
 from modeldeck.engines.meter import Meter, Reading
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
     ChatRequest,
     Done,
@@ -142,6 +143,12 @@ async def run_reply(
         meter.stopped(clock_ns())
     except ModeldeckError as caught:
         error = caught
+        meter.failed(clock_ns())
+    except Exception as caught:
+        error = EngineError(
+            f"The engine failed in a way that was not foreseen: {clean_line(repr(caught), 200)}.",
+            "Ask again; if it comes back, report it with the log.",
+        )
         meter.failed(clock_ns())
     finally:
         ticker.cancel()
