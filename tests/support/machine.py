@@ -33,7 +33,9 @@ class Machine:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a login here."""
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "PYTHONPATH")}
+        kept = {
+            key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "PYTHONPATH")
+        }
         return {
             **kept,
             "HOME": str(self.home),
