@@ -50,7 +50,7 @@ def test_open_pick_load_ask_watch_switch_unload_quit(machine: Machine, slow_mode
         deck.type("Tell me a long story")
         deck.press("ENTER")
         deck.wait_for(r"Tell me a long story")
-        rates = set()
+        rates: set[str] = set()
         for _ in range(12):
             rates.add(deck.wait_for(r"([0-9]+\.[0-9]+) tok/s")[1])
             deck.pump(0.3)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import ClassVar
 
 from textual import getters, on
+from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -52,7 +52,7 @@ class ChatScreen(PlaceScreen):
 
     PLACE: ClassVar[Place] = "chat"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("chat", leave_out=_PROMPT_KEYS)
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["place.tcss", "chat.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["place.tcss", "chat.tcss"]
 
     title_line = getters.query_one("#chat-title", Line)
     transcript = getters.query_one(Transcript)

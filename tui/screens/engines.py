@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import ClassVar
 
 from textual import getters, on
+from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
@@ -79,7 +79,7 @@ class EnginesScreen(PlaceScreen):
 
     PLACE: ClassVar[Place] = "engines"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("engines")
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["place.tcss", "engines.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["place.tcss", "engines.tcss"]
 
     rows = getters.query_one(RowList)
     detail = getters.query_one("#engine-detail", Static)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import ClassVar
 
 from textual import getters, on
+from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -53,7 +53,7 @@ class ModelsScreen(PlaceScreen):
 
     PLACE: ClassVar[Place] = "models"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("models")
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["place.tcss", "models.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["place.tcss", "models.tcss"]
 
     rows = getters.query_one(RowList)
     detail = getters.query_one(ModelDetail)
