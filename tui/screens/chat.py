@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import getters, on
-from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
+from textual.types import CSSPathType
 
 from modeldeck.engines.meter import IDLE, Reading
 from modeldeck.engines.store.conversations import Message

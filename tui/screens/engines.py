@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import getters, on
-from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
+from textual.types import CSSPathType
 from textual.widgets import Static
 
 from modeldeck.tui.actions import Action, Place

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import getters, on
-from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
+from textual.types import CSSPathType
 from textual.widgets import Input
 
 from modeldeck.engines.text import clean_line
