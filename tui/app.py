@@ -240,9 +240,8 @@ class DeckApp(App[int]):
 
     @on(messages.LoadEnded)
     def _load_ended(self, message: messages.LoadEnded) -> None:
-        loading = self.state.loading
-        if loading is not None and loading.model.id != message.model.id:
-            return
+        if message.loaded is None and self._wanted is not message.model:
+            return  # called off because another model is wanted by now
         notice = Notice.of(message.error) if message.error else None
         self.change(replace(self.state, loading=None, loaded=message.loaded, notice=notice))
         if message.loaded is None:
