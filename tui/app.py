@@ -173,7 +173,9 @@ class DeckApp(App[int]):
     def _chat_asked(self, message: messages.ChatAsked) -> None:
         model = self.state.model(message.model_id)
         if model is None:
-            self.give_notice(Notice("That model has gone.", "Press r to look again.", failure=True))
+            self.give_notice(
+                Notice("That model has gone.", "Look through the folders again.", failure=True)
+            )
         elif model.problem is not None:
             self.give_notice(Notice(f"{model.name}: {model.problem}", failure=True))
         else:
@@ -184,9 +186,7 @@ class DeckApp(App[int]):
     def _demo_asked(self) -> None:
         demo = next((m for m in self.state.models if m.source is Source.DEMO), None)
         if demo is None:
-            self.give_notice(
-                Notice("The demo model is not here.", "Wait for the list, or press r.")
-            )
+            self.give_notice(Notice("The demo model is not here yet.", "Wait for the list."))
         else:
             self.post_message(messages.ChatAsked(demo.id))
 
@@ -195,7 +195,7 @@ class DeckApp(App[int]):
         if loading.model.id == model.id if loading else loaded and loaded.model.id == model.id:
             return
         self._wanted = model
-        self.jobs.load(model, self._plan(model))
+        self.jobs.load(model, self.state.options)
 
     def _plan(self, model: LocalModel) -> Plan:
         options = self.state.options
@@ -206,7 +206,7 @@ class DeckApp(App[int]):
             options.context_tokens,
             options.kv_type,
             self.state.hardware,
-            engine_has_gpu=any(not device.name.startswith("CPU") for device in devices),
+            devices,
         )
 
     @on(messages.CommandAsked)

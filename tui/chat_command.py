@@ -141,7 +141,7 @@ async def _load(
             options.ctx or settings.context_tokens,
             settings.kv_type,
             hardware,
-            engine_has_gpu=any(not device.name.startswith("CPU") for device in found.devices),
+            found.devices,
         )
         with _progress(options) as show:
             return engine, await engine.load(model, plan, lambda step: show(step.stage))

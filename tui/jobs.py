@@ -16,7 +16,7 @@ from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import EngineDied, EngineError, EngineMissing, ModeldeckError
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import ChatRequest, LoadedModel, LoadProgress, LocalModel, Plan
+from modeldeck.engines.types import ChatRequest, Device, LoadedModel, LoadProgress, LocalModel
 from modeldeck.tui import messages
 from modeldeck.tui.reply import Keeper, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services
@@ -129,15 +129,18 @@ class Jobs:
         self._loaded = None
         error = EngineDied(
             f"{engine.info.title} stopped while it held {loaded.model.name}.",
-            "Press enter on the model to load it again.",
+            "Ask again, or load it from Models.",
         )
         self._app.post_message(messages.Unloaded(loaded.model, error))
 
-    def load(self, model: LocalModel, plan: Plan) -> None:
-        """Load ``model``, after unloading what is loaded; a load under way is called off."""
-        self._start("load", lambda: self._load(model, plan))
+    def load(self, model: LocalModel, options: Options) -> None:
+        """Load ``model``, after unloading what is loaded; a load under way is called off.
 
-    async def _load(self, model: LocalModel, plan: Plan) -> None:
+        How much goes to the GPU is planned once the other model's memory is free again.
+        """
+        self._start("load", lambda: self._load(model, options))
+
+    async def _load(self, model: LocalModel, options: Options) -> None:
         def on_progress(progress: LoadProgress) -> None:
             self._app.post_message(messages.LoadProgressed(model, progress))
 
@@ -147,7 +150,11 @@ class Jobs:
             async with self._engine_lock:
                 await self._end_reply()
                 await self._unload_now()
-                engine = await self._engine_for(model)
+                engine, devices = await self._engine_for(model)
+                hardware, _ = await asyncio.to_thread(self._services.sample, None)
+                plan = self._services.plan(
+                    model, options.context_tokens, options.kv_type, hardware, devices
+                )
                 loaded = await engine.load(model, plan, on_progress)
                 self._loaded = loaded
         except ModeldeckError as caught:
@@ -157,18 +164,18 @@ class Jobs:
         finally:
             self._app.post_message(messages.LoadEnded(model, loaded, error))
 
-    async def _engine_for(self, model: LocalModel) -> Engine:
+    async def _engine_for(self, model: LocalModel) -> tuple[Engine, tuple[Device, ...]]:
         problems: list[str] = []
         for engine in self._services.engines:
             if model.format not in engine.info.formats:
                 continue
             found = await engine.probe()
             if found.available:
-                return engine
+                return engine, found.devices
             problems.append(f"{found.problem} {found.next_step}".strip())
         raise EngineMissing(
             f"No engine here can run {model.format.value.upper()} models.",
-            problems[0] if problems else "Press 6 to see the engines and how to install one.",
+            problems[0] if problems else "See Engines for how to install one.",
         )
 
     def unload(self) -> None:

@@ -26,7 +26,7 @@ from modeldeck.engines.store import conversations, headers
 from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.headers import HeaderCache
-from modeldeck.engines.types import KvType, LocalModel, Plan, Source
+from modeldeck.engines.types import Device, KvType, LocalModel, Plan, Source
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
 from modeldeck.tui.terminal import batch_ms
@@ -163,12 +163,12 @@ class Services:
         context_tokens: int,
         kv_type: KvType,
         hardware: HardwareSnapshot | None,
-        *,
-        engine_has_gpu: bool,
+        devices: Sequence[Device],
     ) -> Plan:
-        """How ``model`` would be loaded here and now: for the card that is really here."""
+        """How ``model`` would be loaded now: for the card that is here and the engine's devices."""
         if model.header is None or hardware is None:
             return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
+        engine_has_gpu = any(not device.name.startswith("CPU") for device in devices)
         has_gpu = engine_has_gpu and bool(hardware.gpus)
         return plan_for(model.header, card_of(hardware), context_tokens, kv_type, has_gpu)
 
