@@ -159,7 +159,9 @@ class DeckApp(App[int]):
 
     def _judge(self) -> None:
         if self.state.hardware is not None and self.state.models:
-            card = self.services.card(self.state.hardware)
+            before, card = self.state.card, self.services.card(self.state.hardware)
+            if before is not None and not self.services.card_moved(before, card):
+                card = before
             self.jobs.judge(self.state.models, self.state.options, card)
 
     @on(messages.OptionsAsked)

@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import EngineDied, EngineError, EngineMissing, ModeldeckError
-from modeldeck.engines.fit.types import Card
+from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import ChatRequest, Device, LoadedModel, LoadProgress, LocalModel
+from modeldeck.engines.types import (
+    ChatRequest,
+    Device,
+    LoadedModel,
+    LoadProgress,
+    LocalModel,
+    ModelHeader,
+)
 from modeldeck.tui import messages
 from modeldeck.tui.reply import Keeper, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services
@@ -50,6 +57,8 @@ class Jobs:
         self._reply: Worker[None] | None = None
         self._loaded: LoadedModel | None = None
         self._engine_lock = asyncio.Lock()
+        self._judged_for: tuple[Options, Card] | None = None
+        self._judged: dict[str, tuple[ModelHeader | None, Verdict]] = {}
 
     def _start(self, group: str, job: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
         """Run ``job``, in place of an older one of its group. Nothing it raises is lost."""
@@ -88,10 +97,16 @@ class Jobs:
         self._start("judge", lambda: self._judge(listed, options, card))
 
     async def _judge(self, models: tuple[LocalModel, ...], options: Options, card: Card) -> None:
+        if self._judged_for != (options, card):
+            self._judged_for, self._judged = (options, card), {}
+        known = self._judged
+        new = [m for m in models if m.id not in known or known[m.id][0] is not m.header]
         verdicts = await asyncio.to_thread(
-            self._services.judge, models, options.context_tokens, options.kv_type, card
+            self._services.judge, new, options.context_tokens, options.kv_type, card
         )
-        self._app.post_message(messages.ModelsJudged(verdicts, card))
+        known.update((m.id, (m.header, verdicts[m.id])) for m in new if m.id in verdicts)
+        shown = {m.id: known[m.id][1] for m in models if m.id in known and m.header is not None}
+        self._app.post_message(messages.ModelsJudged(shown, card))
 
     def probe(self) -> None:
         """Ask every engine whether it can be used here."""

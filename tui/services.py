@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from modeldeck.tui.settings import Settings, load_settings, save_setting, settin
 from modeldeck.tui.terminal import batch_ms
 
 _CARD_STEP_BYTES = 64 << 20
-_SHOW_EVERY = 200
+_SHOW_EVERY_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,11 @@ class Services:
         """Read the places, yielding what was found so far every now and then."""
         notes: list[str] = []
         found: list[LocalModel] = []
+        shown = time.monotonic()
         for model in models_of(self._places, notes, self._headers, should_stop):
             found.append(model)
-            if len(found) % _SHOW_EVERY == 0:
+            if time.monotonic() - shown >= _SHOW_EVERY_S:
+                shown = time.monotonic()
                 yield ScanStep(sorted_by_name(found), (), finished=False)
         if should_stop():
             return
