@@ -176,7 +176,11 @@ class ServerInstance:
         uds = str(self._address.socket) if self._address.socket else None
         base = "http://localhost" if uds else f"http://127.0.0.1:{self._address.port}"
         self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=uds),
+            transport=httpx.AsyncHTTPTransport(
+                uds=uds,
+                # A kept connection may be closed by the server just as we send.
+                limits=httpx.Limits(max_keepalive_connections=0),
+            ),
             base_url=base,
             headers={"Authorization": f"Bearer {self._api_key}"},
             timeout=httpx.Timeout(10.0, read=None),
