@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from modeldeck.engines.fit.types import Verdict
-from modeldeck.engines.types import LocalModel, Probe
+from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import Device, LocalModel, Probe, Source
+from modeldeck.engines.units import tokens_text
 from modeldeck.tui.actions import ACTIONS, help_digest, help_text, key_name, remapped
+from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
 from modeldeck.tui.services import Services, open_services
 
 _GIB = 1024**3
@@ -20,38 +21,11 @@ def run_command(name: str, options: argparse.Namespace) -> int:
     """Run one printing command. Returns the exit code. Raises ModeldeckError."""
     if name == "keys":
         return _keys(options)
-    with open_services(options) as services:
+    with open_services(options, with_engines=name == "engines") as services:
         for problem in services.problems:
-            print(f"modeldeck: {problem}", file=sys.stderr)  # noqa: T201
+            complain(problem)
         run = {"ls": _ls, "engines": _engines, "gpu": _gpu}[name]
         return run(services, options)
-
-
-def _emit(value: object) -> int:
-    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
-    return 0
-
-
-def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
-    """Rows of text as aligned columns; the first row is the heading.
-
-    Args:
-        rows: equally long rows.
-        right: numbers of the columns that are aligned to the right.
-    """
-    from rich.cells import cell_len  # wide characters take two cells; about 10 ms
-
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    flush_right = frozenset(right)
-
-    def line(row: Sequence[str]) -> str:
-        cells: list[str] = []
-        for i, text in enumerate(row):
-            pad = " " * (widths[i] - cell_len(text))
-            cells.append(pad + text if i in flush_right else text + pad)
-        return "  ".join(cells).rstrip()
-
-    return "\n".join(line(row) for row in rows)
 
 
 def model_record(model: LocalModel, verdict: Verdict | None) -> dict[str, object]:
@@ -76,37 +50,59 @@ def _ls(services: Services, options: argparse.Namespace) -> int:
     found = services.scan_all()
     snapshot, _ = services.sample(None)
     settings = services.settings
-    verdicts = services.judge(
-        found.models, settings.context_tokens, settings.kv_type, services.card(snapshot)
-    )
+    card = services.card(snapshot)
+    verdicts = services.judge(found.models, settings.context_tokens, settings.kv_type, card)
     if options.json:
-        return _emit([model_record(m, verdicts.get(m.id)) for m in found.models])
-    rows = [("NAME", "QUANT", "SIZE", "CONTEXT", "VERDICT")]
-    for model in found.models:
+        emit([model_record(m, verdicts.get(m.id)) for m in found.models])
+    elif found.models:
+        say(model_table(found.models, verdicts, columns=output_columns()))
+        if card.what_if and verdicts:
+            note(f"judged for: {card.name}{'' if snapshot.gpus else ' (there is no GPU here)'}")
+    if all(model.source is Source.DEMO for model in found.models):
+        complain("There are no models of yours in the folders looked in:")
+        for place in services.place_names:
+            note(place)
+        note("next: put GGUF files there, name more folders in the settings, or: modeldeck demo")
+    for remark in found.notes:
+        complain(remark)
+    return 0
+
+
+def model_table(
+    models: Sequence[LocalModel], verdicts: Mapping[str, Verdict], *, columns: int | None
+) -> str:
+    """The models as people read them, one a row.
+
+    Models with the same name are shown by their paths, which is what tells them apart.
+    """
+    names = Counter(model.name for model in models)
+    rows = [("NAME", "QUANT", "SIZE", "CTX", "VERDICT")]
+    for model in models:
         header = model.header
         verdict = verdicts.get(model.id)
         rows.append(
             (
-                model.name,
+                model.name if names[model.name] == 1 else clean_line(str(model.path)),
                 header.quantisation if header else "",
-                f"{model.size_bytes / 1e9:.1f} GB",
-                str(header.context_length) if header else "",
+                file_size(model.size_bytes),
+                tokens_text(header.context_length) if header and header.context_length else "",
                 model.problem or (verdict.reason if verdict else ""),
             )
         )
-    if len(rows) > 1:
-        print(table(rows, right=(2, 3)))  # noqa: T201
-    else:
-        print("No models found. Folders looked in:", file=sys.stderr)  # noqa: T201
-        for place in services.place_names:
-            print(f"  {place}", file=sys.stderr)  # noqa: T201
-        print("Try the built-in one: modeldeck demo", file=sys.stderr)  # noqa: T201
-    for note in found.notes:
-        print(f"modeldeck: {note}", file=sys.stderr)  # noqa: T201
-    return 0
+    return table(rows, right=(2, 3), columns=columns)
+
+
+def file_size(size_bytes: int) -> str:
+    """Decimal, as the stores count: ``8.4 GB``, ``246 GB``, ``3.6 MB``, ``12 KB``."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size_bytes >= 0.9995 * unit:
+            return f"{size_bytes / unit:.{1 if size_bytes < 99.95 * unit else 0}f} {name}"
+    return f"{-(-size_bytes // 1000)} KB"
 
 
 def _engines(services: Services, options: argparse.Namespace) -> int:
+    import asyncio  # 40 ms
+
     async def ask() -> list[Probe]:
         try:
             return list(await asyncio.gather(*(e.probe() for e in services.engines)))
@@ -116,7 +112,7 @@ def _engines(services: Services, options: argparse.Namespace) -> int:
     probes = asyncio.run(ask())
     pairs = list(zip(services.engines, probes, strict=True))
     if options.json:
-        return _emit(
+        return emit(
             [
                 {
                     "name": engine.info.name,
@@ -142,13 +138,18 @@ def _engines(services: Services, options: argparse.Namespace) -> int:
     rows = [("ENGINE", "STATE", "BUILD", "WHERE", "DEVICES")]
     for engine, probe in pairs:
         state = "ready" if probe.available else "not usable"
-        devices = ", ".join(device.name for device in probe.devices)
+        devices = ", ".join(map(_device, probe.devices))
         rows.append((engine.info.name, state, probe.build, probe.where, devices))
-    print(table(rows))  # noqa: T201
+    say(table(rows, columns=output_columns()))
     for engine, probe in pairs:
         if not probe.available:
-            print(f"{engine.info.name}: {probe.problem} {probe.next_step}", file=sys.stderr)  # noqa: T201
+            complain(f"{engine.info.name}: {probe.problem}")
+            note(f"next: {probe.next_step}")
     return 0
+
+
+def _device(device: Device) -> str:
+    return f"{device.name} ({device.description})" if device.description else device.name
 
 
 def _gpu(services: Services, options: argparse.Namespace) -> int:
@@ -156,14 +157,14 @@ def _gpu(services: Services, options: argparse.Namespace) -> int:
     if options.json:
         from dataclasses import asdict
 
-        return _emit(asdict(snapshot))
+        return emit(asdict(snapshot))
     host = snapshot.host
-    print(f"{host.name}: {host.cpu_name}, {host.cpu_cores} cores")  # noqa: T201
+    say(f"{host.name}: {host.cpu_name}, {host.cpu_cores} cores")
     if host.memory_total_bytes is not None and host.memory_available_bytes is not None:
         available, total = host.memory_available_bytes / _GIB, host.memory_total_bytes / _GIB
-        print(f"  memory {available:.1f} of {total:.1f} GiB available")  # noqa: T201
+        say(f"  memory {available:.1f} of {total:.1f} GiB available")
     if not snapshot.gpus:
-        print(f"No GPU: {snapshot.gpu_note}")  # noqa: T201
+        say(f"No GPU: {snapshot.gpu_note}")
         return 0
     rows = [("GPU", "NAME", "MEMORY USED", "TOTAL", "USE", "TEMP", "POWER", "DRIVER")]
     rows += [
@@ -179,7 +180,7 @@ def _gpu(services: Services, options: argparse.Namespace) -> int:
         )
         for gpu in snapshot.gpus
     ]
-    print(table(rows, right=(2, 3, 4, 5, 6)))  # noqa: T201
+    say(table(rows, right=(2, 3, 4, 5, 6), columns=output_columns()))
     return 0
 
 
@@ -189,7 +190,7 @@ def _gib(size_bytes: int | None) -> str:
 
 def _keys(options: argparse.Namespace) -> int:
     if options.json:
-        return _emit({**help_text(), "digest": help_digest()})
+        return emit({**help_text(), "digest": help_digest()})
     from pathlib import Path
 
     from modeldeck.tui.settings import load_settings
@@ -200,5 +201,5 @@ def _keys(options: argparse.Namespace) -> int:
         (entry.place, " ".join(key_name(k) for k in entry.keys), entry.description, entry.id)
         for entry in remapped(ACTIONS, settings.keymap)
     ]
-    print(table(rows))  # noqa: T201
+    say(table(rows, columns=output_columns()))
     return 0

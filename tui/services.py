@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeldeck.engines import demo, registry
+from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
 from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
@@ -220,10 +220,11 @@ class Services:
 
 
 @contextlib.contextmanager
-def open_services(options: argparse.Namespace) -> Generator[Services]:
+def open_services(options: argparse.Namespace, *, with_engines: bool = True) -> Generator[Services]:
     """Open everything for one run of the program and close it afterwards.
 
-    What is wrong with the settings or with one engine is a problem to show, not an error.
+    What is wrong with the settings or with one engine is a problem to show, not an error. Without
+    engines there are none: importing them takes longer than listing the models.
 
     Raises:
         ModeldeckError: the database cannot be opened, or ``--gpu`` or ``--vram`` makes no sense.
@@ -235,8 +236,12 @@ def open_services(options: argparse.Namespace) -> Generator[Services]:
     database = Database.open(data_dir() / "modeldeck.db", (headers.SCHEMA, conversations.SCHEMA))
     if database.note:
         problems.append(database.note)
-    engines, failures = registry.create_all()
-    problems += [str(failure) for failure in failures]
+    engines: Sequence[Engine] = ()
+    if with_engines:
+        from modeldeck.engines import registry  # with the engines it makes: about 0.1 s
+
+        engines, failures = registry.create_all()
+        problems += [str(failure) for failure in failures]
     for engine in engines:
         try:
             engine.configure(settings.engines.get(engine.info.name, {}))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -42,6 +41,8 @@ def ending_signals(end: Callable[[int], None]) -> Generator[None]:
     Textual installs no handler for either, so that without this the terminal would be left in
     the alternate screen with the mouse on (Textualize/textual 5140).
     """
+    import asyncio  # 25 ms that commands without an engine do not need
+
     loop = asyncio.get_running_loop()
     caught = (signal.SIGTERM, signal.SIGHUP)
     for number in caught:

@@ -1,0 +1,123 @@
+"""What the commands print: tables, JSON and complaints, harmless to a terminal and to a pipe."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+from modeldeck.engines.text import UNSAFE, clean_line
+
+_GAP = 2
+_NARROWEST = 22
+_LONGEST_COMPLAINT = 1000
+
+
+def say(text: str) -> None:
+    """One line, or several, on standard output."""
+    print(text)  # noqa: T201
+
+
+def complain(text: str) -> None:
+    """One line on standard error that names the program."""
+    print(f"modeldeck: {clean_line(text, _LONGEST_COMPLAINT)}", file=sys.stderr)  # noqa: T201
+
+
+def note(text: str) -> None:
+    """One line on standard error, set in, that goes on with what was said before."""
+    print(f"  {clean_line(text, _LONGEST_COMPLAINT)}", file=sys.stderr)  # noqa: T201
+
+
+def json_text(value: object) -> str:
+    """``value`` as readable JSON in which everything a terminal could obey is escaped.
+
+    A lone surrogate, which stands for a byte of a file name that is no UTF-8, is escaped too, so
+    that the text can be encoded and the name be had back (``os.fsencode``).
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    return UNSAFE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def emit(value: object) -> int:
+    """Print ``value`` as JSON. Returns exit code 0."""
+    text = json_text(value)
+    encoding = sys.stdout.encoding or "utf-8"
+    if not encoding.lower().replace("-", "").startswith("utf8"):
+        text = "".join(c if c.isascii() else _ascii_json(c) for c in text)
+    say(text)
+    return 0
+
+
+def _ascii_json(character: str) -> str:
+    return json.dumps(character)[1:-1]
+
+
+def output_columns() -> int | None:
+    """How wide the terminal on standard output is; None when that is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(
+    rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), columns: int | None = None
+) -> str:
+    """Rows of text as aligned columns; the first row is the heading.
+
+    Where ``columns`` are too few, the last and then the first column go on in further lines, so
+    that nothing is lost.
+
+    Args:
+        rows: equally long rows.
+        right: numbers of the columns that are aligned to the right.
+        columns: of the terminal; None for as many as it takes.
+    """
+    from rich.cells import cell_len  # wide characters take two cells; about 10 ms
+
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    if columns is not None:
+        _squeeze(widths, columns)
+    flush_right = frozenset(right)
+
+    def line(row: Sequence[str]) -> str:
+        cells: list[str] = []
+        for i, text in enumerate(row):
+            pad = " " * (widths[i] - cell_len(text))
+            cells.append(pad + text if i in flush_right else text + pad)
+        return (" " * _GAP).join(cells).rstrip()
+
+    lines: list[str] = []
+    for row in rows:
+        wrapped = [_wrap(text, width) for text, width in zip(row, widths, strict=True)]
+        lines += map(line, zip_longest(*wrapped, fillvalue=""))
+    return "\n".join(lines)
+
+
+def _squeeze(widths: list[int], columns: int) -> None:
+    """Narrow the last column, then the first, until all fit or both are as narrow as is sane."""
+    for i in (-1, 0):
+        over = sum(widths) + _GAP * (len(widths) - 1) - columns
+        if over > 0:
+            widths[i] = max(min(widths[i], _NARROWEST), widths[i] - over)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """``text`` in lines of at most ``width`` cells, broken at blanks where there are some."""
+    from rich.cells import cell_len, chop_cells
+
+    if cell_len(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            pieces = chop_cells(word, max(width, 2))
+            lines = [*(line for line in lines if line), *pieces]
+    return lines
