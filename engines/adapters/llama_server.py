@@ -16,6 +16,7 @@ import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
+from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect, dialect_of
 from modeldeck.engines.adapters.llama_server_instance import ENGINE, WHEEL_MODULE, ServerInstance
 from modeldeck.engines.adapters.llama_server_launch import server_words
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
@@ -39,7 +40,7 @@ _PROBE_TIMEOUT_S = 20.0
 _GET_IT = "Run: pip install xllamacpp, or put a llama-server on PATH."
 # "  CUDA0: NVIDIA GeForce RTX 3060 (12044 MiB, 11900 MiB free)"
 _DEVICE = re.compile(r"^\s*(\w+): (.*) \((\d+) MiB, (\d+) MiB free\)")
-_VERSION = re.compile(r"^version: (\S+)(?: \((\w+)\))?")
+_VERSION = re.compile(r"^version: (.+)")
 _MIB = 1024**2
 
 
@@ -50,6 +51,7 @@ class LlamaServerEngine:
         self._binary: str | None = None
         self._instances: dict[str, ServerInstance] = {}
         self._last_log: tuple[str, ...] = ()
+        self._dialects: dict[tuple[str, int, int], Dialect] = {}
 
     @property
     def info(self) -> EngineInfo:
@@ -71,7 +73,7 @@ class LlamaServerEngine:
         if binary is None:
             self._binary = None
             return
-        found = shutil.which(Path(binary).expanduser()) if isinstance(binary, str) else None
+        found = shutil.which(str(Path(binary).expanduser())) if isinstance(binary, str) else None
         if found is None:
             raise SettingsError(
                 f"[engines.{ENGINE}] binary cannot be run: {clean_line(str(binary))}.",
@@ -86,6 +88,20 @@ class LlamaServerEngine:
         if importlib.util.find_spec("xllamacpp") is None:
             raise EngineMissing("No llama.cpp server is installed.", _GET_IT)
         return None
+
+    async def _dialect(self, binary: str | None) -> Dialect:
+        """The flags ``binary`` knows; asked once for each build."""
+        if binary is None:
+            return MODERN
+        try:
+            build = _build_of(binary)
+            if build not in self._dialects:
+                async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                    _, lines = await _output(binary, "--help")
+                self._dialects[build] = dialect_of(lines)
+            return self._dialects[build]
+        except (OSError, TimeoutError):
+            return MODERN
 
     async def probe(self) -> Probe:
         """Which server would run, its build and its devices. Starts it only to ask."""
@@ -119,7 +135,8 @@ class LlamaServerEngine:
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
         """Start a server for ``model``. Raises EngineMissing, LoadFailed."""
-        instance = ServerInstance(model, plan, self._choose())
+        binary = self._choose()
+        instance = ServerInstance(model, plan, binary, await self._dialect(binary))
         try:
             loaded = await instance.load(on_progress)
         finally:
@@ -181,6 +198,11 @@ class LlamaServerEngine:
         await asyncio.gather(*(instance.stop() for instance in held))
 
 
+def _build_of(binary: str) -> tuple[str, int, int]:
+    status = Path(binary).stat()
+    return binary, status.st_mtime_ns, status.st_size
+
+
 async def _output(*command: str) -> tuple[int, tuple[str, ...]]:
     child = await ChildProcess.start(command)
     try:
@@ -191,7 +213,9 @@ async def _output(*command: str) -> tuple[int, tuple[str, ...]]:
 
 async def _probe_binary(binary: str) -> Probe:
     _, lines = await _output(binary, "--version")
-    build = next((_build_words(found) for line in lines if (found := _VERSION.match(line))), "")
+    build = next(
+        (clean_line(found[1], 60) for line in lines if (found := _VERSION.match(line))), ""
+    )
     code, lines = await _output(binary, "--list-devices")
     devices = tuple(
         Device(found[1], clean_line(found[2]), int(found[3]) * _MIB, int(found[4]) * _MIB)
@@ -202,10 +226,6 @@ async def _probe_binary(binary: str) -> Probe:
         raise ValueError(lines[-1] if lines else f"it ended with code {code}")
     cpu = Device("CPU", "", None, None)
     return Probe(True, build=build, where=binary, devices=(*devices, cpu))
-
-
-def _build_words(found: re.Match[str]) -> str:
-    return f"{found[1]} ({found[2]})" if found[2] else found[1]
 
 
 async def _probe_wheel() -> Probe:

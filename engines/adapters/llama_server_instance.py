@@ -9,19 +9,14 @@ import os
 import secrets
 import shutil
 import signal
-import socket
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.adapters.json_values import table, text
-from modeldeck.engines.adapters.llama_server_launch import (
-    Address,
-    server_words,
-    wheel_settings,
-)
+from modeldeck.engines.adapters.llama_server_address import new_address
+from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect
+from modeldeck.engines.adapters.llama_server_launch import server_words, wheel_settings
 from modeldeck.engines.adapters.llama_server_log import device_of, reason_of, stage_of
 from modeldeck.engines.adapters.llama_server_wire import (
     ReplyReader,
@@ -42,7 +37,7 @@ from modeldeck.engines.types import (
 )
 from modeldeck.engines.workers.process import (
     ChildProcess,
-    resident_file_bytes,
+    bytes_read,
     worker_command,
 )
 
@@ -51,65 +46,35 @@ if TYPE_CHECKING:
 
 ENGINE = "llama_server"
 WHEEL_MODULE = "modeldeck.engines.workers.xllamacpp_server"
-_SOCKET_PATH_LIMIT = 100
 _POLL_S = 0.05
 _TAIL_LINES = 40
-
-
-def sweep_stale_directories(base: Path) -> None:
-    """Remove socket directories left behind by decks that were killed."""
-    for directory in base.glob("modeldeck-*-*"):
-        pid_text = directory.name.split("-")[1]
-        if not pid_text.isdigit() or Path(f"/proc/{pid_text}").exists():
-            continue
-        with contextlib.suppress(OSError):
-            if directory.stat().st_uid == os.getuid():
-                shutil.rmtree(directory)
-
-
-def new_address() -> tuple[Address, Path | None]:
-    """A Unix socket in a fresh directory only we can enter, else a free loopback port.
-
-    Returns:
-        The address, and the directory to remove afterwards.
-    """
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
-        if not base:
-            continue
-        try:
-            sweep_stale_directories(Path(base))
-            directory = Path(tempfile.mkdtemp(prefix=f"modeldeck-{os.getpid()}-", dir=base))
-        except OSError:
-            continue
-        path = directory / "llama.sock"
-        if len(str(path)) <= _SOCKET_PATH_LIMIT:
-            return Address(path), directory
-        directory.rmdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Address(None, probe.getsockname()[1]), None
 
 
 class ServerInstance:
     """A llama.cpp server that we started for one model, from start to reaped."""
 
-    def __init__(self, model: LocalModel, plan: Plan, binary: str | None) -> None:
+    def __init__(
+        self, model: LocalModel, plan: Plan, binary: str | None, dialect: Dialect = MODERN
+    ) -> None:
         """Prepare a server; ``load`` starts it.
 
         Args:
             model: what to load.
             plan: how.
             binary: the ``llama-server`` to run; None for the server in the wheel.
+            dialect: which flags the binary knows.
         """
         self.id = secrets.token_hex(4)
         self._model = model
         self._plan = plan
         self._binary = binary
+        self._dialect = dialect
         self._api_key = secrets.token_urlsafe(24)
         self._address, self._directory = new_address()
         self._child: ChildProcess | None = None
         self._client: httpx.AsyncClient | None = None
-        self._stage = ("starting", 0.0)
+        self._stages = [("starting", 0.0)]
+        self._read_before_bytes: int | None = None
         self.loaded: LoadedModel | None = None
 
     @property
@@ -142,8 +107,14 @@ class ServerInstance:
 
     async def _start(self) -> None:
         if self._binary is not None:
-            command = server_words(self._binary, self._model.path, self._plan, self._address)
-            environ = {"LLAMA_API_KEY": self._api_key}
+            command = server_words(
+                self._binary, self._model.path, self._plan, self._address, self._dialect
+            )
+            # Settings from the user's shell would rewrite the plan.
+            environ: dict[str, str | None] = {
+                name: None for name in os.environ if name.startswith("LLAMA_ARG_")
+            }
+            environ["LLAMA_API_KEY"] = self._api_key
             stdin = b""
         else:
             command = worker_command(WHEEL_MODULE)
@@ -165,7 +136,10 @@ class ServerInstance:
             ) from error
 
     def _read_line(self, line: str) -> None:
-        self._stage = stage_of(line) or self._stage
+        if stage := stage_of(line):
+            self._stages.append(stage)
+            if self._read_before_bytes is None and self._child is not None:
+                self._read_before_bytes = bytes_read(self._child.pid)
 
     async def _until_ready(self, on_progress: OnProgress) -> None:
         import httpx  # 60 ms
@@ -186,28 +160,36 @@ class ServerInstance:
             timeout=httpx.Timeout(10.0, read=None),
             trust_env=False,
         )
-        shown = LoadProgress("", None)
-        best = 0.0
-        while True:
+        shown = LoadProgress("starting", 0.0)
+        best, reported = 0.0, 0
+        ready = False
+        while not ready:
             if not child.running:
                 await child.wait()
                 raise self._load_failed(child)
             with contextlib.suppress(httpx.TransportError):
                 response = await self._client.get("/health", timeout=0.25)
-                if response.status_code == 200:
-                    return
-            stage, share = self._stage
-            best = max(best, share, self._weights_share(child))
-            progress = LoadProgress(stage, round(min(best, 0.99), 2))
-            if progress != shown:
-                on_progress(progress)
-                shown = progress
-            await asyncio.sleep(_POLL_S)
+                ready = response.status_code == 200
+            # Every stage once, also one that was over between two polls; then the one we are in.
+            for stage, share in self._stages[max(0, reported - 1) :]:
+                best = max(best, share)
+                if stage == self._stages[-1][0]:
+                    best = max(best, self._weights_share(child))
+                progress = LoadProgress(stage, round(min(best, 0.99), 2))
+                if progress != shown:
+                    on_progress(progress)
+                    shown = progress
+            reported = len(self._stages)
+            if not ready:
+                await asyncio.sleep(_POLL_S)
 
     def _weights_share(self, child: ChildProcess) -> float:
-        resident = resident_file_bytes(child.pid)
-        size = self._model.size_bytes
-        return min(1.0, resident / size) * 0.95 if resident and size > 1 << 26 else 0.0
+        """The share of a load that lies behind it by what has been read of the weights."""
+        size, before = self._model.size_bytes, self._read_before_bytes
+        now = bytes_read(child.pid)
+        if before is None or now is None or size <= 0:
+            return 0.0
+        return min(1.0, max(0, now - before) / size) * 0.95
 
     def _load_failed(self, child: ChildProcess) -> LoadFailed | EngineMissing:
         lines = child.log()

@@ -7,33 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from modeldeck.engines.adapters.llama_server_address import Address
+from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect
 from modeldeck.engines.types import Plan
 
 LOG_LEVEL = 4
 _EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps=CPU"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the server listens: a Unix socket, or a loopback port when there can be none.
-
-    Attributes:
-        socket: path of the socket, or None.
-        port: loopback port; unused with a socket.
-    """
-
-    socket: Path | None
-    port: int = 0
-
-    @property
-    def host(self) -> str:
-        """The value of ``--host``: llama.cpp takes a path that ends in ``.sock`` as a socket."""
-        return str(self.socket) if self.socket else "127.0.0.1"
 
 
 def threads_for(plan: Plan) -> int:
@@ -45,28 +28,62 @@ def threads_for(plan: Plan) -> int:
     return max(1, min(physical, usable or 1) - 1)
 
 
-def server_words(binary: str, model: Path, plan: Plan, address: Address | None) -> tuple[str, ...]:
+def server_words(
+    binary: str, model: Path, plan: Plan, address: Address | None, dialect: Dialect = MODERN
+) -> tuple[str, ...]:
     """The command for a ``llama-server``. Without an address: what a person would type."""
     words = [
         *(binary, "-m", str(model)),
-        *("-c", str(plan.context_tokens), "-np", str(plan.slots), "-kvu"),
+        *("-c", str(plan.context_tokens), "-np", str(plan.slots)),
         *("-b", str(plan.batch_tokens), "-ub", str(plan.micro_batch_tokens)),
         *("-ctk", plan.kv_type, "-ctv", plan.kv_type),
-        *("-fa", "on" if plan.flash_attention else "off"),
+        *_flash_attention(plan, dialect),
         *("-ngl", str(plan.gpu_layers)),
         *("-t", str(threads_for(plan))),
-        *("--fit", "off", "--cache-ram", "0", "--no-context-shift", "--jinja"),
     ]
+    options: list[tuple[str, ...]] = [
+        ("--kv-unified",),
+        ("--fit", "off"),
+        ("--cache-ram", "0"),
+        ("--no-context-shift",),
+        ("--jinja",),
+    ]
+    if plan.gpu_layers == 0:
+        # A CUDA build with no layer on the card still uses it for large batches.
+        options.append(("--device", "none"))
+    if address is not None:
+        options += [("--metrics",), ("--slots",), ("--no-webui",), ("--offline",)]
+    for option in options:
+        if dialect.knows(option[0]):
+            words += option
     if plan.cpu_moe_blocks:
-        words += ["--n-cpu-moe", str(plan.cpu_moe_blocks)]
+        words += _experts(plan.cpu_moe_blocks, dialect)
     if not plan.mmap:
-        words += ["--no-mmap"]
+        words += ["--load-mode", "none"] if dialect.knows("--load-mode") else ["--no-mmap"]
     if address is not None:
         words += ["--host", address.host]
         if address.socket is None:
             words += ["--port", str(address.port)]
-        words += ["--metrics", "--no-webui", "--offline", "-lv", str(LOG_LEVEL)]
+        if dialect.verbosity_has_levels:
+            words += ["-lv", str(LOG_LEVEL)]
     return tuple(words)
+
+
+def _flash_attention(plan: Plan, dialect: Dialect) -> tuple[str, ...]:
+    if dialect.flash_attention_takes_value:
+        return ("-fa", "on" if plan.flash_attention else "off")
+    return ("-fa",) if plan.flash_attention else ()
+
+
+def _experts(blocks: int, dialect: Dialect) -> tuple[str, ...]:
+    if dialect.knows("--n-cpu-moe"):
+        return ("--n-cpu-moe", str(blocks))
+    return ("--override-tensor", _experts_on_cpu(blocks))
+
+
+def _experts_on_cpu(blocks: int) -> str:
+    """What ``--n-cpu-moe`` stands for, as a tensor override."""
+    return rf"blk\.({'|'.join(str(block) for block in range(blocks))}){_EXPERTS}"
 
 
 def wheel_settings(model: Path, plan: Plan, address: Address, api_key: str) -> Mapping[str, object]:
@@ -107,7 +124,8 @@ def wheel_settings(model: Path, plan: Plan, address: Address, api_key: str) -> M
         "offline": True,
         "verbosity": LOG_LEVEL,
     }
+    if plan.gpu_layers == 0:
+        settings |= {"no_op_offload": True, "no_kv_offload": True}
     if plan.cpu_moe_blocks:
-        blocks = "|".join(str(block) for block in range(plan.cpu_moe_blocks))
-        settings["tensor_buft_overrides"] = rf"blk\.({blocks}){_EXPERTS}"
+        settings["tensor_buft_overrides"] = _experts_on_cpu(plan.cpu_moe_blocks)
     return settings

@@ -46,7 +46,7 @@ class ChildProcess:
         cls,
         command: Sequence[str],
         *,
-        environ: Mapping[str, str] | None = None,
+        environ: Mapping[str, str | None] | None = None,
         stdin: bytes = b"",
         on_line: OnLine = _ignore,
         hidden: Sequence[str] = (),
@@ -55,7 +55,7 @@ class ChildProcess:
 
         Args:
             command: program and arguments; no secrets, everybody can read a command line.
-            environ: variables to add to ours.
+            environ: variables to add to ours, or, where None, to take out.
             stdin: written to the child at once; the pipe then stays open.
             on_line: called with each line as it comes.
             hidden: secrets to strike out of what the child writes.
@@ -63,6 +63,7 @@ class ChildProcess:
         Raises:
             OSError: the program cannot be started.
         """
+        changed = {**os.environ, **(environ or {})}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
@@ -73,7 +74,7 @@ class ChildProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **(environ or {})},
+            env={name: value for name, value in changed.items() if value is not None},
             limit=_LINE_LIMIT_BYTES,
             start_new_session=True,
         )
@@ -163,16 +164,25 @@ def worker_command(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module)
 
 
-def resident_file_bytes(pid: int) -> int | None:
-    """File-backed bytes resident in a process: how much of its mapped weights has been read.
+def bytes_read(pid: int) -> int | None:
+    """How much of its files a process has in memory or has read: grows while it reads weights.
 
-    From ``/proc/PID/status`` (``RssFile``); None where there is no such file.
+    Mapped pages are not read and read bytes are not mapped, so the larger of the two counts: from
+    ``/proc/PID/status`` (``RssFile``) and ``/proc/PID/io`` (``rchar``); None where neither is.
     """
+    mapped = _proc_number(pid, "status", "RssFile:")
+    read = _proc_number(pid, "io", "rchar:")
+    if mapped is None and read is None:
+        return None
+    return max((mapped or 0) * 1024, read or 0)
+
+
+def _proc_number(pid: int, file: str, name: str) -> int | None:
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        text = Path(f"/proc/{pid}/{file}").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    for line in status.splitlines():
-        if line.startswith("RssFile:"):
-            return int(line.split()[1]) * 1024
+    for line in text.splitlines():
+        if line.startswith(name):
+            return int(line.split()[1])
     return None

@@ -1,0 +1,67 @@
+"""Where a server of ours listens: a private Unix socket, or a loopback port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_SOCKET_PATH_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens: a Unix socket, or a loopback port when there can be none.
+
+    Attributes:
+        socket: path of the socket, or None.
+        port: loopback port; unused with a socket.
+    """
+
+    socket: Path | None
+    port: int = 0
+
+    @property
+    def host(self) -> str:
+        """The value of ``--host``: llama.cpp takes a path that ends in ``.sock`` as a socket."""
+        return str(self.socket) if self.socket else "127.0.0.1"
+
+
+def sweep_stale_directories(base: Path) -> None:
+    """Remove socket directories left behind by decks that were killed."""
+    for directory in base.glob("modeldeck-*-*"):
+        pid_text = directory.name.split("-")[1]
+        if not pid_text.isdigit() or psutil.pid_exists(int(pid_text)):
+            continue
+        with contextlib.suppress(OSError):
+            if directory.stat().st_uid == os.getuid():
+                shutil.rmtree(directory)
+
+
+def new_address() -> tuple[Address, Path | None]:
+    """A Unix socket in a fresh directory only we can enter, else a free loopback port.
+
+    Returns:
+        The address, and the directory to remove afterwards.
+    """
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
+        if not base:
+            continue
+        try:
+            sweep_stale_directories(Path(base))
+            directory = Path(tempfile.mkdtemp(prefix=f"modeldeck-{os.getpid()}-", dir=base))
+        except OSError:
+            continue
+        path = directory / "llama.sock"
+        if len(str(path)) <= _SOCKET_PATH_LIMIT:
+            return Address(path), directory
+        directory.rmdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Address(None, probe.getsockname()[1]), None
