@@ -127,10 +127,13 @@ class ModelsScreen(PlaceScreen):
         count = f"{len(state.models)} model{'' if len(state.models) == 1 else 's'}"
         if state.scanning:
             count += ", looking …"
+        free = (
+            f", {gib_text(card.free_bytes)} free" if card and not self.has_class("-narrow") else ""
+        )
         parts = [
             f"ctx {tokens_text(state.options.context_tokens)}",
             f"kv {state.options.kv_type}",
-            f"card {shown}" + (f", {gib_text(card.free_bytes)} free" if card else ""),
+            f"card {shown}{free}",
             f"{count}  {size_text(total)}B",
         ]
         self.options_line.show(Content("   ".join(parts)))

@@ -57,22 +57,31 @@ def hardware_line(snapshot: HardwareSnapshot | None) -> Content:
 
 
 def keys_line(actions: Iterable[Action], width: int) -> Content:
-    """``key label`` for each action that fits into ``width`` cells; help is always last."""
+    """``key label`` for each action that fits into ``width`` cells.
+
+    The way to all others always stays: help, or the palette where help's key is a letter to type.
+    """
     entries = [entry for entry in actions if entry.shown and entry.keys]
-    helps = [entry for entry in entries if entry.id == "everywhere.help"]
-    shown: list[tuple[str, str]] = []
-    used = 1 + sum(len(key_name(e.keys[0])) + len(e.label) + 4 for e in helps)
-    for entry in [e for e in entries if e not in helps]:
-        key = key_name(entry.keys[0])
-        used += len(key) + len(entry.label) + 4
+    ways = [entry for entry in entries if entry.id in ("everywhere.palette", "everywhere.help")]
+    kept = ways[-1:]
+    used = 1 + sum(_cells(entry) for entry in kept)
+    shown: list[Action] = []
+    for entry in entries:
+        if entry in kept:
+            continue
+        used += _cells(entry)
         if used > width:
             break
-        shown.append((key, entry.label))
-    shown += [(key_name(e.keys[0]), e.label) for e in helps]
+        shown.append(entry)
     parts: list[str | tuple[str, str]] = [" "]
-    for key, label in shown:
-        parts += [(key, "bold $primary"), (f" {label}   ", "$foreground-muted")]
+    for entry in (*shown, *kept):
+        key = key_name(entry.keys[0])
+        parts += [(key, "bold $primary"), (f" {entry.label}   ", "$foreground-muted")]
     return Content.assemble(*parts)
+
+
+def _cells(entry: Action) -> int:
+    return len(key_name(entry.keys[0])) + len(entry.label) + 4
 
 
 def notice_line(notice: Notice | None, log_key: str) -> Content:
@@ -80,10 +89,10 @@ def notice_line(notice: Notice | None, log_key: str) -> Content:
     if notice is None:
         return Content("")
     if not notice.failure:
-        return Content.assemble((f" {notice.cause}", "$foreground-muted"), f" {notice.next_step}")
+        return Content.assemble((notice.cause, "$foreground-muted"), f" {notice.next_step}")
     log = f"  ({log_key} log)" if notice.log_tail else ""
     return Content.assemble(
-        (f" ✕ {notice.cause}", "bold $error"), f" {notice.next_step}", (log, "$foreground-muted")
+        (f"✕ {notice.cause}", "bold $error"), f" {notice.next_step}", (log, "$foreground-muted")
     )
 
 
