@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-_SOCKET_PATH_LIMIT = 100
+_SOCKET_PATH_LIMIT_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def new_address() -> tuple[Address, Path | None]:
         except OSError:
             continue
         path = directory / "llama.sock"
-        if len(str(path)) <= _SOCKET_PATH_LIMIT:
+        if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT_BYTES:
             return Address(path), directory
         directory.rmdir()
     with socket.socket() as probe:

@@ -62,6 +62,6 @@ def reason_of(lines: Sequence[str]) -> str:
     for pattern, words in _REASONS:
         for line in bare:
             if found := pattern.search(line):
-                groups = [(group or "").strip().rstrip(".") for group in found.groups()]
+                groups = [(group or "").strip(" .:") for group in found.groups()]
                 return words.format(*(f" {g}" if ":{" in words and g else g for g in groups))
     return ""

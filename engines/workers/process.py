@@ -167,14 +167,15 @@ def worker_command(module: str) -> tuple[str, ...]:
 def bytes_read(pid: int) -> int | None:
     """How much of its files a process has in memory or has read: grows while it reads weights.
 
-    Mapped pages are not read and read bytes are not mapped, so the larger of the two counts: from
+    Mapped pages are not read and read bytes are not mapped, so both count together: from
     ``/proc/PID/status`` (``RssFile``) and ``/proc/PID/io`` (``rchar``); None where neither is.
+    Only the growth means anything: both have begun with the program and its libraries.
     """
     mapped = _proc_number(pid, "status", "RssFile:")
     read = _proc_number(pid, "io", "rchar:")
     if mapped is None and read is None:
         return None
-    return max((mapped or 0) * 1024, read or 0)
+    return (mapped or 0) * 1024 + (read or 0)
 
 
 def _proc_number(pid: int, file: str, name: str) -> int | None:
