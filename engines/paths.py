@@ -34,3 +34,9 @@ def private_dir(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path
+
+
+def home_relative(path: Path) -> str:
+    """``path`` as people write it: below the home directory with ``~``."""
+    home, text = str(Path.home()), str(path)
+    return "~" + text[len(home) :] if text == home or text.startswith(home + "/") else text

@@ -22,7 +22,7 @@ from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.hardware.host import process_memory
 from modeldeck.engines.hardware.monitor import HardwareMonitor
 from modeldeck.engines.hardware.types import HardwareSnapshot
-from modeldeck.engines.paths import data_dir
+from modeldeck.engines.paths import data_dir, home_relative
 from modeldeck.engines.store import conversations, headers
 from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
@@ -83,9 +83,7 @@ class Services:
     @property
     def place_names(self) -> tuple[str, ...]:
         """The folders looked through, as people write them."""
-        home = str(Path.home())
-        shown = (str(p.path) for p in self._places if p.source is not Source.DEMO)
-        return tuple("~" + t[len(home) :] if t.startswith(home + "/") else t for t in shown)
+        return tuple(home_relative(p.path) for p in self._places if p.source is not Source.DEMO)
 
     # Models.
 

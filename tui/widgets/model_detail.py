@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from textual.content import Content
 
 from modeldeck.engines.fit.types import Card, Verdict
+from modeldeck.engines.paths import home_relative
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LoadedModel, LocalModel
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
@@ -90,7 +91,7 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
         lines += _loaded(detail.loaded, width)
     if lines[-1]:
         lines.append(Content())
-    lines += _wrapped(Content.styled(clean_line(str(model.path), 1000), MUTED), width)
+    lines += _wrapped(Content.styled(clean_line(home_relative(model.path), 1000), MUTED), width)
     if len(model.files) > 1:
         lines.append(Content.styled(f"and {len(model.files) - 1} more files", MUTED))
     for note in detail.notes:
