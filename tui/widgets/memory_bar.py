@@ -9,7 +9,7 @@ from typing import Final
 from textual.content import Content
 
 from modeldeck.engines.fit.types import Bill, Card
-from modeldeck.engines.units import GIB
+from modeldeck.engines.units import GIB, gib_number
 
 MUTED: Final = ".detail--muted"
 _FREE: Final = "·"
@@ -51,7 +51,7 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
             "▓",
             "$bar-kv",
             bill.kv_gpu_bytes,
-            "  ".join(filter(None, (cache_note, _in_ram(bill.kv_host_bytes)))),
+            " ".join(filter(None, (cache_note, _in_ram(bill.kv_host_bytes)))),
         ),
         Term(
             "compute",
@@ -93,21 +93,20 @@ def bar(bill: Bill, card: Card, width: int) -> Content:
 def bill_lines(bill: Bill, card: Card, cache_note: str = "") -> Iterator[Content]:
     """A line for each term and one for what is left, in GiB; always the same lines in order."""
     parts = terms(bill, card, cache_note)
-    for index, term in enumerate(parts):
-        yield _line(term, unit="GiB" if index == 0 else "   ")
+    yield from map(_line, parts)
     left = card.usable_bytes - sum(term.size_bytes for term in parts)
-    of = f"of {_gib(card.usable_bytes)}"
+    of = f"of {_gib(card.usable_bytes)} GiB"
     if left >= 0:
         yield _line(Term("free", _FREE, "$bar-free", left, of))
     else:
         yield _line(Term("short", _CARD_ENDS, "bold $verdict-no", -left, of))
 
 
-def _line(term: Term, unit: str = "   ") -> Content:
+def _line(term: Term) -> Content:
     return Content.assemble(
         (term.glyph, term.style),
-        f" {term.label:<13}{_gib(term.size_bytes):>6} ",
-        (f"{unit}  {term.note}".rstrip(), MUTED),
+        f" {term.label:<13}{_gib(term.size_bytes):>6}",
+        (f"  {term.note}" if term.note else "", MUTED),
     )
 
 
@@ -116,4 +115,4 @@ def _gib(size_bytes: int) -> str:
 
 
 def _in_ram(size_bytes: int) -> str:
-    return f"+{_gib(size_bytes)} in RAM" if size_bytes >= GIB // 200 else ""
+    return f"+{gib_number(size_bytes)} RAM" if size_bytes >= GIB // 200 else ""

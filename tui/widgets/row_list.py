@@ -118,7 +118,9 @@ class RowList(Widget, can_focus=True):
         &:ansi > .row-list--cursor-blurred {
             color: ansi_default; background: ansi_default; text-style: bold;
         }
-        &:nocolor > .row-list--cursor { text-style: bold reverse; }
+        &:nocolor > .row-list--cursor {
+            color: $foreground; background: $background; text-style: bold reverse;
+        }
     }
     """
 
@@ -448,7 +450,7 @@ class RowList(Widget, can_focus=True):
             base = self.visual_style
             if here:
                 state = "cursor" if self.has_focus else "cursor-blurred"
-                base += self.get_visual_style(f"row-list--{state}", partial=True)
+                base += Style.from_styles(self.get_component_styles(f"row-list--{state}"))
             if not (here and base.reverse):
                 base += self._named(name)
             style = self._styles_of[look] = base.rich_style
@@ -459,7 +461,7 @@ class RowList(Widget, can_focus=True):
             return Style()
         component = f"row-list--{name.removeprefix('.')}"
         if component in self.COMPONENT_CLASSES:
-            return self.get_visual_style(component, partial=True)
+            return Style.from_styles(self.get_component_styles(component))
         try:
             return Style.parse(name)
         except (TokenError, ValueError):
