@@ -13,6 +13,7 @@ from modeldeck.engines.contract import Engine
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.testing import EngineContract, EngineHarness
 from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Source
+from tests.support.llama_server import install
 
 # All that a terminal must not be sent, in words of one token each.
 HOSTILE = ("\x1b[31m", "天", "\x9b1m", "\u202e", " e\u0301", "\x07", "\r", "\ufeff", "👩", " ok")
@@ -51,6 +52,27 @@ class TestLlamaServerFromTheWheel(EngineContract):
         self, slow_model: LocalModel, broken_model: LocalModel, monkeypatch: pytest.MonkeyPatch
     ) -> EngineHarness:
         monkeypatch.setenv("PATH", "")
+
+        def kill(engine: Engine, loaded: LoadedModel) -> None:
+            assert loaded.pid is not None
+            os.kill(loaded.pid, signal.SIGKILL)
+
+        return EngineHarness(
+            make=LlamaServerEngine, model=slow_model, broken=broken_model, kill=kill
+        )
+
+
+@pytest.mark.real
+class TestLlamaServerFromABinary(EngineContract):
+    @pytest.fixture
+    def harness(
+        self,
+        slow_model: LocalModel,
+        broken_model: LocalModel,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> EngineHarness:
+        monkeypatch.setenv("PATH", str(install(tmp_path / "bin").parent))
 
         def kill(engine: Engine, loaded: LoadedModel) -> None:
             assert loaded.pid is not None
