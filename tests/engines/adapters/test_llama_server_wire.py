@@ -30,7 +30,7 @@ from modeldeck.engines.types import (
 
 def chunk(**more: object) -> bytes:
     """A chunk with the fields that llama-server puts into each."""
-    message = {
+    message: dict[str, object] = {
         "choices": [],
         "created": 1795449837,
         "id": "chatcmpl-ZsKI",
