@@ -186,7 +186,7 @@ class ModelBench(App[None]):
     RowList { width: 1fr; }
     ModelDetail { width: 40; height: 1fr; border-left: solid $rule; }
     Screen.-narrow Horizontal { layout: vertical; }
-    Screen.-narrow ModelDetail { width: 1fr; border-left: none; }
+    Screen.-narrow ModelDetail { width: 1fr; height: 2; border-left: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False

@@ -24,6 +24,8 @@ from textual.widget import Widget
 
 from modeldeck.tui.widgets.cells import fit
 from modeldeck.tui.widgets.columns import GAP, Column, Placed, place
+from modeldeck.tui.widgets.readable import reads_well
+from modeldeck.tui.widgets.rows import Cell, Row, cell_of
 
 __all__ = ["Cell", "Column", "Row", "RowList"]
 
@@ -32,26 +34,6 @@ _MARK_CELLS = 1
 _THUMB_CELLS = 1
 _CURSOR_MARK = "▌"
 _THUMB = "▐"
-
-
-class Cell(NamedTuple):
-    """One cell of a row.
-
-    Attributes:
-        text: as it is to be read; never parsed as markup.
-        style: ``muted``, ``good``, ``warn``, ``bad``, ``accent``, or a Textual style such as
-            ``$verdict-fits``; empty for plain text. An unknown one is plain text.
-    """
-
-    text: str
-    style: str = ""
-
-
-class Row(NamedTuple):
-    """One row: its stable identity and a cell for each column."""
-
-    key: str
-    cells: tuple[Cell, ...]
 
 
 class _DrawnLine(NamedTuple):
@@ -378,7 +360,7 @@ class RowList(Widget, can_focus=True):
                 yield 0, width
             return
         pairs = [
-            (spot, _cell(old.row, spot.column), _cell(new.row, spot.column))
+            (spot, cell_of(old.row, spot.column), cell_of(new.row, spot.column))
             for spot in self._placed
         ]
         spots = [spot for spot, one, other in pairs if one != other]
@@ -430,7 +412,7 @@ class RowList(Widget, can_focus=True):
         end = 0
         for spot in self._placed if line.row is not None else ():
             add(" " * (spot.x - end), plain)
-            cell = _cell(line.row, spot.column)
+            cell = cell_of(line.row, spot.column)
             text = fit(cell.text, spot.width, self._columns[spot.column].align)
             add(text, self._style(cell.style, here=here))
             end = spot.x + spot.width
@@ -451,9 +433,10 @@ class RowList(Widget, can_focus=True):
             if here:
                 state = "cursor" if self.has_focus else "cursor-blurred"
                 base += Style.from_styles(self.get_component_styles(f"row-list--{state}"))
-            if not (here and base.reverse):
-                base += self._named(name)
-            style = self._styles_of[look] = base.rich_style
+            named = base + self._named(name)
+            if here and not reads_well(named):
+                named = base
+            style = self._styles_of[look] = named.rich_style
         return style
 
     def _named(self, name: str) -> Style:
@@ -466,7 +449,3 @@ class RowList(Widget, can_focus=True):
             return Style.parse(name)
         except (TokenError, ValueError):
             return Style()
-
-
-def _cell(row: Row | None, index: int) -> Cell:
-    return row.cells[index] if row is not None and index < len(row.cells) else Cell("")
