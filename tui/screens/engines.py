@@ -16,7 +16,9 @@ from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.messages import CopyAsked, NoticeGiven, ProbeAsked
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState, EngineStatus
-from modeldeck.tui.widgets.row_list import Cell, Column, Row, RowList
+from modeldeck.tui.widgets.columns import Column
+from modeldeck.tui.widgets.row_list import RowList
+from modeldeck.tui.widgets.rows import Cell, Row
 
 COLUMNS = (
     Column("engine", "ENGINE", 20),

@@ -10,7 +10,8 @@ from typing import Final
 from modeldeck.engines.fit.types import Verdict, VerdictKind
 from modeldeck.engines.types import LocalModel
 from modeldeck.engines.units import tokens_text
-from modeldeck.tui.widgets.row_list import Cell, Column, Row
+from modeldeck.tui.widgets.columns import Column
+from modeldeck.tui.widgets.rows import Cell, Row
 
 COLUMNS: Final = (
     Column("name", "MODEL", 20, flexible=True),

@@ -25,9 +25,7 @@ from textual.widget import Widget
 from modeldeck.tui.widgets.cells import fit
 from modeldeck.tui.widgets.columns import GAP, Column, Placed, place
 from modeldeck.tui.widgets.readable import reads_well
-from modeldeck.tui.widgets.rows import Cell, Row, cell_of
-
-__all__ = ["Cell", "Column", "Row", "RowList"]
+from modeldeck.tui.widgets.rows import Row, cell_of
 
 WHEEL_ROWS = 3
 _MARK_CELLS = 1
