@@ -188,9 +188,30 @@ def _gib(size_bytes: int | None) -> str:
     return "n/a" if size_bytes is None else f"{size_bytes / _GIB:.1f} GiB"
 
 
+def keys_page() -> str:
+    """``docs/keys.md``: every default key, place by place."""
+    lines = [
+        "# Keys",
+        "",
+        "Made by `modeldeck keys --markdown`. Letters and digits act only when no text field has",
+        "the focus; `esc` leaves one. Inside the deck `?` lists the keys that work at that moment.",
+        'To change a key, name the action in the settings: `[keys]`, then `"models.unload" = "x"`.',
+    ]
+    for place in ("everywhere", "models", "chat", "engines"):
+        lines += ["", f"## {place.capitalize()}", "", "| key | does | action |", "|---|---|---|"]
+        for entry in ACTIONS:
+            if entry.place == place:
+                keys = " ".join(f"`{key_name(key)}`" for key in entry.keys)
+                lines.append(f"| {keys} | {entry.description} | `{entry.id}` |")
+    return "\n".join(lines)
+
+
 def _keys(options: argparse.Namespace) -> int:
     if options.json:
         return emit({**help_text(), "digest": help_digest()})
+    if options.markdown:
+        say(keys_page())
+        return 0
     from pathlib import Path
 
     from modeldeck.tui.settings import load_settings

@@ -1,0 +1,44 @@
+"""The pages say what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from modeldeck.tui.actions import ACTIONS, COMMANDS, key_name
+from modeldeck.tui.commands import keys_page
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cli.md")]
+
+
+def test_the_page_of_keys_is_current() -> None:
+    kept = (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+    assert kept == keys_page() + "\n", "run: modeldeck keys --markdown > docs/keys.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_readme_names_only_commands_and_keys_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmodeldeck (ls|chat|engines|gpu|demo|keys|[a-z]+)\b(?= )", readme))
+    commands = {command.name for command in COMMANDS}
+    assert {name for name in named if name in commands} >= {"ls", "chat", "engines", "gpu", "keys"}
+    table = readme.split("## Keys")[1].split("## ")[0]
+    keys = set(re.findall(r"`([^`\s]+)`", "\n".join(re.findall(r"^\|([^|]+)\|", table, re.M))))
+    known = {key_name(key) for action in ACTIONS for key in action.keys}
+    assert keys <= known
+    assert len(keys) >= 8
+
+
+def test_the_command_lines_page_has_every_command() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert f"## `modeldeck {command.name}" in page
