@@ -357,4 +357,6 @@ def _next_step(reason: str) -> str:
         return "Choose a smaller context or another KV type, or close what else uses the card."
     if "does not know" in reason:
         return "Use a newer llama-server, named in the settings, or another file of this model."
+    if " cache " in reason:
+        return "Load it with the KV type f16, or with flash attention on."
     return "Read the log, then check that the file is whole, or choose another model."

@@ -31,6 +31,7 @@ _REASONS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"terminate called after throwing.*?'(.*)'"), "llama.cpp crashed ({0})"),
     (re.compile(r"couldn't bind.*|bind.*failed.*"), "its address could not be taken"),
     (re.compile(r"error: (invalid argument.*)"), "{0}"),
+    (re.compile(r"llama_init_from_model: (.* cache .*)"), "{0}"),
     (re.compile(r"gguf_init_from\w+: (.*)"), "{0}"),
     (re.compile(r"error loading model: (?:llama_model_loader: )?(.*)"), "{0}"),
 )

@@ -110,6 +110,14 @@ def test_the_device_is_where_the_weights_went(lines: list[str], device: str) -> 
         ),
         (["gguf_init_from_file_impl: invalid magic characters: 'abcd'"], None),
         (["/src/ggml.c:1234: GGML_ASSERT(ne0 > 0) failed"], None),
+        (
+            [
+                "0.00.019.335 E llama_init_from_model: K cache type q8_0 with block size 32 does "
+                "not divide n_embd_head_k=16",
+                "0.00.019.454 E cmn  common_init_: failed to create context with model 'm.gguf'",
+            ],
+            "K cache type q8_0 with block size 32 does not divide n_embd_head_k=16",
+        ),
         (["error: invalid argument: --fit"], "invalid argument: --fit"),
     ],
 )
