@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 
+from modeldeck.tui.actions import COMMANDS
+from modeldeck.tui.printing import complain, note
 from modeldeck.tui.services import Services, open_services
 from modeldeck.tui.terminal import ending_signals, prepare_environment, terminal_is_usable
 
@@ -18,11 +19,9 @@ def open_deck(options: argparse.Namespace) -> int:
         ModeldeckError: the deck cannot be opened.
     """
     if not terminal_is_usable():
-        print(  # noqa: T201
-            "modeldeck: the deck needs a terminal on standard input and output.\n"
-            "  next: use the commands instead (modeldeck --help): ls, chat, engines, gpu.",
-            file=sys.stderr,
-        )
+        complain("The deck needs a terminal on standard input and output.")
+        names = ", ".join(command.name for command in COMMANDS)
+        note(f"next: use a command instead: {names}; see modeldeck --help")
         return 2
     prepare_environment(os.environ)
     with open_services(options) as services:
