@@ -258,7 +258,7 @@ class ChatScreen(PlaceScreen):
             case "chat.unload":
                 return self.state.loaded is not None
             case "chat.reasoning":
-                answer = self.transcript.last_answer if self.is_mounted else None
+                answer = self.transcript.last_answer if self.ready else None
                 return answer is not None and answer.has_reasoning
             case _:
                 return True

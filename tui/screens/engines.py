@@ -123,7 +123,7 @@ class EnginesScreen(PlaceScreen):
     def is_valid(self, entry: Action) -> bool:
         """The install command can be copied only when there is one."""
         if entry.id == "engines.copy_command":
-            status = self._engine(self.rows.cursor_key) if self.is_mounted else None
+            status = self._engine(self.rows.cursor_key) if self.ready else None
             return bool(status and status.probe and status.probe.next_step)
         return True
 

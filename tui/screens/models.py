@@ -230,7 +230,7 @@ class ModelsScreen(PlaceScreen):
         state = self.state
         match entry.id:
             case "models.chat" | "models.copy_command":
-                model = state.model(self.rows.cursor_key or "") if self.is_mounted else None
+                model = state.model(self.rows.cursor_key or "") if self.ready else None
                 return model is not None and model.problem is None
             case "models.unload":
                 return state.loaded is not None or state.loading is not None

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from modeldeck.tui.actions import Action, Place, action, actions_of, key_name
-from modeldeck.tui.state import DeckState, Notice
+from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.chrome import TopBar, keys_line, notice_line
 from modeldeck.tui.widgets.line import Line
 
@@ -42,7 +42,7 @@ class PlaceScreen(Screen[None]):
         super().__init__()
         self._all_actions = actions
         self.state = state
-        self._own_notice: Notice | None = None
+        self.ready = False
 
     def compose(self) -> ComposeResult:
         """The frame, with the body between its bars."""
@@ -61,6 +61,7 @@ class PlaceScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Draw the first state, then follow the focus for the key line."""
+        self.ready = True
         self.take_state(self.state)
         self.watch(self, "focused", self.show_keys, init=False)
         self.show_keys()
@@ -72,7 +73,7 @@ class PlaceScreen(Screen[None]):
     def take_state(self, state: DeckState) -> None:
         """Keep ``state`` and, when mounted, draw it."""
         before, self.state = self.state, state
-        if not self.is_mounted:
+        if not self.ready:
             return
         self.top_bar.show_hardware(state.hardware)
         self.show_notice()
@@ -121,7 +122,7 @@ class PlaceScreen(Screen[None]):
 
     def show_keys(self) -> None:
         """Redraw the key line for the focus and state of now."""
-        if self.is_mounted:
+        if self.ready:
             self.keys.show(keys_line(self.valid_actions(), self.size.width))
 
     def help_lines(self) -> Iterable[Content]:
