@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 
 _SOCKET_PATH_LIMIT_BYTES = 100
+_OWNER = re.compile(r"modeldeck-([0-9]{1,9})-")  # anybody may have named a directory in /tmp
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Address:
 def sweep_stale_directories(base: Path) -> None:
     """Remove socket directories left behind by decks that were killed."""
     for directory in base.glob("modeldeck-*-*"):
-        pid_text = directory.name.split("-")[1]
-        if not pid_text.isdigit() or psutil.pid_exists(int(pid_text)):
+        owner = _OWNER.match(directory.name)
+        if owner is None or psutil.pid_exists(int(owner[1])):
             continue
         with contextlib.suppress(OSError):
             if directory.stat().st_uid == os.getuid():

@@ -1,0 +1,70 @@
+"""Sockets lie where only their owner can go, and dead decks' are swept up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modeldeck.engines.adapters.llama_server_address import new_address, sweep_stale_directories
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    """The id of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+def test_only_what_a_dead_deck_left_is_removed(tmp_path: Path, dead_pid: int) -> None:
+    stale = tmp_path / f"modeldeck-{dead_pid}-abc"
+    # Names that a stranger may have given in a directory we share.
+    others = [
+        tmp_path / name
+        for name in (
+            f"modeldeck-{os.getpid()}-live",
+            f"modeldeck-{10**30}-x",
+            "modeldeck-²-x",
+            "modeldeck--x",
+            "modeldeck-me-x",
+            f"other-{dead_pid}-x",
+        )
+    ]
+    for folder in (stale, *others):
+        folder.mkdir()
+        (folder / "llama.sock").touch()
+
+    sweep_stale_directories(tmp_path)
+
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+def test_a_link_is_not_followed(tmp_path: Path, dead_pid: int) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    base = tmp_path / "run"
+    base.mkdir()
+    (base / f"modeldeck-{dead_pid}-x").symlink_to(precious)
+
+    sweep_stale_directories(base)
+
+    assert (precious / "file").exists()
+
+
+def test_the_directory_is_its_owners_alone(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path_factory.mktemp("r")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+
+    address, directory = new_address()
+
+    assert directory is not None
+    assert directory.parent == base
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert address.host == str(directory / "llama.sock")
