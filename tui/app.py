@@ -179,7 +179,9 @@ class DeckApp(App[int]):
                 Notice("That model has gone.", "Look through the folders again.", failure=True)
             )
         elif model.problem is not None:
-            self.give_notice(Notice(f"{model.name}: {model.problem}", failure=True))
+            self.give_notice(
+                Notice(f"{model.name}: {model.problem}", "Choose another model.", failure=True)
+            )
         else:
             self.switch_mode("chat")
             self._load(model)
