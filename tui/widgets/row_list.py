@@ -396,31 +396,28 @@ class RowList(Widget, can_focus=True):
         return Strip([Segment(fit(text.rstrip(), self.size.width), style)], self.size.width)
 
     def _draw(self, line: _DrawnLine) -> Strip:
-        runs: list[tuple[str, RichStyle]] = []
-
-        def add(text: str, style: RichStyle) -> None:
-            if runs and (runs[-1][1] == style or text.isspace()):
-                text, style = runs[-1][0] + text, runs[-1][1]
-                runs.pop()
-            runs.append((text, style))
-
-        here = line.here
-        plain = self._style("", here=here)
-        add(_CURSOR_MARK if here else " ", plain)
+        # A change of style costs about forty bytes: blanks take the style of what is before them,
+        # the mark that of what is behind it.
+        here, plain = line.here, self._style("", here=line.here)
+        pieces: list[tuple[str, RichStyle]] = []
         end = 0
         for spot in self._placed if line.row is not None else ():
-            add(" " * (spot.x - end), plain)
             cell = cell_of(line.row, spot.column)
             text = fit(cell.text, spot.width, self._columns[spot.column].align)
-            add(text, self._style(cell.style, here=here))
+            pieces += [(" " * (spot.x - end), plain), (text, self._style(cell.style, here=here))]
             end = spot.x + spot.width
         room = self.size.width - _MARK_CELLS - _THUMB_CELLS - end
-        add(" " * room, plain)
-        if line.thumb:
-            add(_THUMB, self._style(".thumb", here=here))
-        else:
-            add(" ", plain)
-        return Strip([Segment(text, style) for text, style in runs if text], self.size.width)
+        pieces.append((" " * room, plain))
+        pieces.append((_THUMB, self._style(".thumb", here=here)) if line.thumb else (" ", plain))
+        first = next((style for text, style in pieces if not text.isspace() and text), plain)
+        runs = [(_CURSOR_MARK if here else " ", first)]
+        for text, style in pieces:
+            before, same = runs[-1]
+            if text.isspace() or style == same or not text:
+                runs[-1] = (before + text, same)
+            else:
+                runs.append((text, style))
+        return Strip([Segment(text, style) for text, style in runs], self.size.width)
 
     def _style(self, name: str, *, here: bool) -> RichStyle:
         """The style called ``name`` on a row, with or without the cursor."""
