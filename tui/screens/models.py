@@ -187,7 +187,8 @@ class ModelsScreen(PlaceScreen):
             Content("Folders looked in:"),
             *(Content(f"  {clean_line(place)}") for place in self.state.places),
             Content(),
-            Content("Add folders in the settings (model_dirs)."),
+            Content("More folders: model_dirs in the"),
+            Content("settings."),
         )
 
     # The user.
