@@ -130,7 +130,20 @@ def test_every_module_of_the_engine_room_loads_without_textual_or_rich() -> None
     assert all(name.startswith("modeldeck.engines.demo.") for name in absent)
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"], ["ls", "--help"], ["keys"], ["ls"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--version"],
+        ["--help"],
+        ["ls", "--help"],
+        ["keys"],
+        ["ls"],
+        ["engines"],
+        ["gpu"],
+        ["chat", "-m", "nothing", "hi"],
+        ["demo", "-n", "2", "hi"],
+    ],
+)
 def test_commands_start_without_textual(words: list[str]) -> None:
     loaded = set(json.loads(last_line(python(RUN, *words))))
 
