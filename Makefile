@@ -71,6 +71,14 @@ format: .venv/.check  ## let ruff rewrite what it can
 bench: .venv/.test  ## run the benchmarks
 	$(BIN)/pytest -m bench tests/benchmarks $(ARGS)
 
+.PHONY: docs
+docs: .venv/.modeldeck  ## write docs/keys.md from the actions of the deck
+	$(BIN)/modeldeck keys --markdown > docs/keys.md
+
+.PHONY: pictures
+pictures: .venv/.test  ## draw the README's pictures as SVG into build/pictures
+	PYTHONPATH=.pkg $(BIN)/python -m tests.support.pictures build/pictures
+
 .PHONY: demo-model
 demo-model: .venv/.train  ## train the packaged demo model again (needs torch, 20 minutes)
 	$(BIN)/modeldeck keys --json > .venv/train/help.json

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from modeldeck.tui.actions import ACTIONS, COMMANDS, key_name
+from modeldeck.tui.cli import main
 from modeldeck.tui.commands import keys_page
 
 ROOT = Path(__file__).parent.parent
@@ -42,3 +44,23 @@ def test_the_command_lines_page_has_every_command() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     for command in COMMANDS:
         assert f"## `modeldeck {command.name}" in page
+
+
+@pytest.mark.parametrize(
+    "words", [["ls"], ["engines"], ["gpu"], ["keys"], ["demo", "-n", "3", "hi"]]
+)
+def test_the_keys_of_the_json_are_the_documented_ones(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    # What demo prints is described where chat is.
+    title = "chat -m" if words[0] == "demo" else words[0]
+    section = page.split(f"## `modeldeck {title}")[1].split("\n## ")[0]
+    first_cells = re.findall(r"^\|((?: *`\w+`,?)+) *\|", section, re.MULTILINE)
+    documented = re.findall(r"`(\w+)`", " ".join(first_cells))
+
+    assert main([*words, "--json"]) == 0
+
+    printed: list[dict[str, object]] | dict[str, object] = json.loads(capsys.readouterr().out)
+    record = printed[0] if isinstance(printed, list) else printed
+    assert documented == list(record)
