@@ -10,6 +10,7 @@ T = TypeVar("T")
 _LETTER: Final = 1
 _RUN: Final = 5
 _START: Final = 8
+_PIECE: Final = 4
 _SEPARATORS: Final = frozenset(" -_./:@")
 
 
@@ -18,7 +19,7 @@ def fuzzy(query: str, text: str) -> int | None:
 
     The words of the query are all wanted, in any order; each must be a subsequence of the text.
     Letters at the start of a word (after a separator, or where digits begin) and letters in a run
-    count for more; of equal matches the shorter text is better.
+    count for more, a word in one piece for the most; of equal matches the shorter text is better.
     """
     return _score(query.casefold().split(), text)
 
@@ -39,7 +40,7 @@ def _word(word: str, text: str) -> int | None:
     found = text.find(word)
     best: int | None = None
     while found >= 0:
-        whole = len(word) * _LETTER + (len(word) - 1) * _RUN
+        whole = len(word) * (_LETTER + _RUN + _PIECE)
         if _is_start(text, found):
             return whole + _START
         best = whole

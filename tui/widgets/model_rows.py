@@ -17,7 +17,7 @@ COLUMNS: Final = (
     Column("name", "MODEL", 20, flexible=True),
     Column("quant", "QUANT", 8),
     Column("size", "SIZE", 6, align="right"),
-    Column("verdict", "VERDICT", 18),
+    Column("verdict", "VERDICT", 19),
     Column("context", "MAX CTX", 7, align="right", priority=2),
     Column("speed", "TOK/S", 6, align="right", priority=1),
 )

@@ -16,18 +16,18 @@ def test_eighty_columns_of_a_terminal_show_everything() -> None:
 
 
 def test_what_matters_least_goes_first() -> None:
-    assert shown(74) == ["name", "quant", "size", "verdict", "speed"]
+    assert shown(75) == ["name", "quant", "size", "verdict", "speed"]
     assert shown(60) == ["name", "quant", "size", "verdict"]
 
 
 def test_the_verdict_stays_as_long_as_anything_does() -> None:
     assert shown(50) == ["name", "quant", "size", "verdict"]
-    assert place(COLUMNS, 50)[0].width == 12
+    assert place(COLUMNS, 50)[0].width == 11
 
 
 def test_the_flexible_column_takes_what_is_left() -> None:
     spots = place(COLUMNS, 100)
-    assert spots[0].width == 20 + 100 - 75
+    assert spots[0].width == 20 + 100 - 76
     assert spots[-1].x + spots[-1].width == 100
 
 
