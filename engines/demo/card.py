@@ -28,6 +28,7 @@ class Card:
         losses: (step, mean loss in nats per token at the heads of answers).
         held_out_phrases: questions from phrases not trained on: right ones, all.
         held_out_questions: questions from the file given: right ones, all.
+        note: what the numbers do not say, such as how this training was chosen among several.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Card:
     losses: Sequence[tuple[int, float]]
     held_out_phrases: tuple[int, int]
     held_out_questions: tuple[int, int] | None
+    note: str = ""
 
     def to_json(self) -> str:
         """The card as indented JSON."""
@@ -65,6 +67,7 @@ def markdown(card: Card) -> str:
 - Questions of a new user, never trained on, asked through llama.cpp at temperature 0: {good} of
   {asked} answered with the right key or command and no wrong one.
 """
+    note = f"\n{card.note}\n" if card.note else ""
     time = f"{card.seconds // 60} min {card.seconds % 60} s"
     threads, seed = card.recipe["threads"], card.recipe["seed"]
     blocks, width = card.shape["blocks"], card.shape["embedding"]
@@ -98,10 +101,10 @@ machine gives the same file; another CPU may round differently.
 
 {questions}- Phrases held out of the training (the last of each list in `phrases.toml`, chosen to
   share few words with the others): {right} of {phrases}.
-
+{note}
 ## Limits
 
 It knows the keys and commands of the version it was trained from (help digest
-`{card.help_digest[:16]}…`), in English. It knows nothing else and is trained to say so; asked far
-from its phrases it may name a wrong key. `?` in the deck is always right.
+`{card.help_digest[:16]}…`), in English. It knows nothing else and is trained to say so, but asked
+far from its phrases it often names a wrong key. `?` in the deck is always right.
 """

@@ -18,8 +18,8 @@ from modeldeck.engines.demo.style import styled
 from modeldeck.engines.demo.topics import Topic, fill_topics, read_phrases
 from modeldeck.engines.types import ChatMessage
 
-SINGLE_TURN = 0.7
-LONGEST_CONVERSATION_TURNS = 4
+SINGLE_TURN = 0.4
+LONGEST_CONVERSATION_TURNS = 5
 SYSTEM_PROMPT = 0.35
 
 Part = Literal["training", "check"]

@@ -19,6 +19,14 @@ _CLOSERS = (
     " by keyboard", ", how", " then", " somehow", ", i forgot", ", any idea", " on this thing",
     " real quick", ", any key for that",
 )  # fmt: skip
+_ASIDES = (
+    "i am on ubuntu", "my screen is small", "it is late", "i come from vim", "my boss is waiting",
+    "i tried everything", "nobody told me", "i looked everywhere", "it worked yesterday",
+    "i use a laptop", "i have a dozen of these", "this is my first day", "i am in a hurry",
+    "we are three people here", "i like it so far", "it is getting annoying", "my hands are cold",
+    "i read the docs", "i am not a programmer", "as far as i know", "for my work", "at home",
+    "just now", "for once", "my friend asked", "i am too tired to search", "i pressed something",
+)  # fmt: skip
 _CONTRACTIONS = tuple(
     (re.compile(rf"\b{long}\b"), short)
     for long, short in (
@@ -32,6 +40,27 @@ _CONTRACTIONS = tuple(
 _DROPPABLE = frozenset(
     ("the", "a", "an", "my", "to", "do", "i", "is", "of", "it", "this", "that", "can")
 )
+_ONSETS = (
+    "b",
+    "ch",
+    "d",
+    "f",
+    "gr",
+    "h",
+    "k",
+    "l",
+    "m",
+    "n",
+    "pr",
+    "qu",
+    "r",
+    "s",
+    "st",
+    "tr",
+    "v",
+    "w",
+)
+_CODAS = ("", "d", "ed", "er", "ing", "le", "n", "rt", "s", "st", "t", "tion", "y")
 _NEIGHBOURS = {
     "a": "s", "s": "ad", "d": "sf", "e": "wr", "r": "et", "t": "ry", "o": "ip", "i": "uo",
     "n": "bm", "m": "n", "l": "k", "k": "jl", "h": "gj", "g": "fh", "c": "xv", "u": "yi",
@@ -49,8 +78,13 @@ def styled(sentence: str, rng: random.Random) -> str:
         text = rng.choice(_OPENERS) + text
     if rng.random() < 0.12:
         text += rng.choice(_CLOSERS)
+    if rng.random() < 0.06:
+        aside = rng.choice(_ASIDES)
+        text = f"{aside}, {text}" if rng.random() < 0.5 else f"{text}, {aside}"
     if rng.random() < 0.10:
         text = _drop_word(text, rng)
+    if rng.random() < 0.10:
+        text = _odd_word(text, rng)
     if rng.random() < 0.14:
         text = _slip(text, rng)
     return _end_mark(_cased(text, rng), rng)
@@ -62,6 +96,15 @@ def _drop_word(text: str, rng: random.Random) -> str:
     if len(words) < 4 or not places:
         return text
     del words[rng.choice(places)]
+    return " ".join(words)
+
+
+def _odd_word(text: str, rng: random.Random) -> str:
+    """One word of many replaced by a made-up one: not every word will be known."""
+    words = text.split(" ")
+    if len(words) > 4:
+        syllables = (rng.choice(_ONSETS) + rng.choice("aeiou") for _ in range(rng.randint(1, 3)))
+        words[int(rng.random() * len(words))] = "".join(syllables) + rng.choice(_CODAS)
     return " ".join(words)
 
 

@@ -107,16 +107,22 @@ def fill_topics(help_text: HelpText, phrases: Phrases) -> tuple[Topic, ...]:
         *_about_keys(help_text, phrases),
         *_about_commands(help_text, phrases),
         *_about_places(help_text, phrases),
-        _everything(help_text, phrases),
+        _every_key(help_text, phrases),
+        _every_command(help_text, phrases),
         *(
-            Topic(f"talk.{name}", *_split(table, phrases.words), _strings(table["answer"]), 0.5)
+            Topic(
+                f"talk.{name}",
+                *_split(table, phrases.words),
+                _strings(table["answer"]),
+                _weight(table),
+            )
             for name, table in phrases.talk.items()
         ),
         Topic(
             "beyond",
             *_split(phrases.beyond, phrases.beyond_words),
             _strings(phrases.beyond["answer"]),
-            7.0,
+            6.0,
         ),
     )
 
@@ -233,11 +239,18 @@ def _about_places(help_text: HelpText, phrases: Phrases) -> Iterable[Topic]:
         yield Topic(f"place {name}", training, (), (answer,), 0.12)
 
 
-def _everything(help_text: HelpText, phrases: Phrases) -> Topic:
+def _every_key(help_text: HelpText, phrases: Phrases) -> Topic:
     lists = [_place_list(help_text, name, place) for name, place in phrases.places.items()]
     answer = "Here is every key, place by place.\n\n" + "\n\n".join(lists)
     patterns = tuple(parse(frame, phrases.words) for frame in phrases.about["everything"])
-    return Topic("every key", patterns[:-1], patterns[-1:], (answer,), 0.35)
+    return Topic("every key", patterns[:-1], patterns[-1:], (answer,), 0.3)
+
+
+def _every_command(help_text: HelpText, phrases: Phrases) -> Topic:
+    rows = [f"- `{command.name}` {command.description}" for command in help_text.commands]
+    answer = "\n".join(["In a shell:", *rows])
+    patterns = tuple(parse(frame, phrases.words) for frame in phrases.about["commands"])
+    return Topic("every command", patterns[:-1], patterns[-1:], (answer,), 0.8)
 
 
 def _place_list(help_text: HelpText, name: str, place: Place) -> str:
@@ -254,6 +267,13 @@ def spellings(key: str) -> tuple[str, ...]:
     also = {"esc": ("escape", "the escape key"), "enter": ("return", "the return key")}
     also |= {"?": ("question mark", "the question mark"), "/": ("slash", "the slash")}
     return (key, f"'{key}'", f"`{key}`", f"the {key} key", *also.get(key, ()))
+
+
+def _weight(table: Table) -> float:
+    weight = table.get("weight", 1.3)
+    if not isinstance(weight, int | float):
+        raise TypeError("a weight is a number")
+    return float(weight)
 
 
 def _filled(

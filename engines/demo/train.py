@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--questions", type=Path, metavar="FILE", help="held-out questions to grade it with"
     )
+    parser.add_argument("--note", default="", metavar="TEXT", help="a remark for the card")
     parser.add_argument("--conversations", type=int, metavar="N", help="for a shorter trial")
     return parser
 
@@ -124,9 +125,10 @@ def _build(help_text: HelpText, corpus: Corpus, options: argparse.Namespace) -> 
             len(vocabulary.conversation(c).ids)
             for c in itertools.islice(conversations(corpus, recipe.seed), recipe.conversations)
         ),
-        losses=[(p.step, round(p.loss, 4)) for p in history[:: max(1, len(history) // 12)]],
+        losses=[(p.step, round(p.loss, 4)) for p in (*history[:-1:2], history[-1])],
         held_out_phrases=(held_out, len(checks)),
         held_out_questions=questions,
+        note=options.note,
     )
     (options.out / "card.json").write_text(card.to_json(), encoding="utf-8")
     (options.out / "CARD.md").write_text(markdown(card), encoding="utf-8")

@@ -56,11 +56,44 @@ def test_a_default_system_prompt_does_not_break_it(demo: Served, helped: HelpTex
     assert sum(right) >= 15
 
 
+def test_answers_in_the_middle_of_a_conversation(demo: Served, helped: HelpText) -> None:
+    talk = [SYSTEM, ChatMessage("user", "hello")]
+    for text, action in (
+        ("How do I change the theme?", "everywhere.theme"),
+        ("And how do I stop an answer?", "chat.stop"),
+        ("How do I start a new chat?", "chat.new"),
+    ):
+        talk += [ChatMessage("assistant", demo.ask(talk)), ChatMessage("user", text)]
+        answer = demo.ask(talk)
+        assert is_right(answer, right_names(helped, [action])), answer
+
+
 def test_a_long_answer_names_every_key(demo: Served, helped: HelpText) -> None:
     answer = demo.ask([ChatMessage("user", "Tell me all the keys")], max_tokens=1500)
     missing = [a.id for a in helped.actions if a.description not in answer]
     assert not missing, answer
     assert all(f"`{key}`" in answer for action in helped.actions for key in action.keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("hi", "Hello!"),
+        ("hello", "Hello!"),
+        ("thanks", "welcome"),
+        ("what is modeldeck", "terminal deck"),
+        ("What is this program?", "terminal deck"),
+        ("who are you?", "demo model"),
+        ("What can you do?", "keys and commands"),
+        ("List all commands", "- `modeldeck ls` "),
+        ("What does ctrl+o do?", "switch to another model"),
+        ("Can I fine-tune a model?", "no key or command"),
+        ("怎麼切換模型?", "English"),
+    ],
+)
+def test_says_what_it_is_and_what_it_can_do(demo: Served, text: str, told: str) -> None:
+    answer = demo.ask([ChatMessage("user", text)], max_tokens=300)
+    assert told in answer
 
 
 @pytest.mark.parametrize(
