@@ -73,8 +73,8 @@ class PlaceScreen(Screen[None]):
     def take_state(self, state: DeckState) -> None:
         """Keep ``state`` and, when mounted, draw it."""
         before, self.state = self.state, state
-        if not self.ready:
-            return
+        if not self.ready or not self.query(TopBar):
+            return  # not yet drawn, or already being taken down
         self.top_bar.show_hardware(state.hardware)
         self.show_notice()
         self.show_state(state, before)
@@ -122,7 +122,7 @@ class PlaceScreen(Screen[None]):
 
     def show_keys(self) -> None:
         """Redraw the key line for the focus and state of now."""
-        if self.ready:
+        if self.ready and self.query(TopBar):
             self.keys.show(keys_line(self.valid_actions(), self.size.width))
 
     def help_lines(self) -> Iterable[Content]:
