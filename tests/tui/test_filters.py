@@ -141,7 +141,7 @@ WIDGETS: dict[str, Callable[[], Widget]] = {
     "OptionList": lambda: OptionList(Option(Content(HOSTILE)), markup=False),
     "Input": lambda: Input(HOSTILE, placeholder=HOSTILE),
     "TextArea": lambda: TextArea(HOSTILE),
-    "RowList": lambda: RowList([Column("name", HOSTILE, 60)]),
+    "RowList": lambda: RowList([Column("name", HOSTILE, 110)]),
     "Button": lambda: Button(Content(HOSTILE)),
     "DataTable": table,
     "Log": lambda: Log(),
