@@ -7,6 +7,7 @@ them, ``engine`` or our ``clock``; what nobody measured is ``–``.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -126,7 +127,7 @@ def bar(fraction: float | None, cells: int) -> str:
 
 def ceiling(value: float) -> float:
     """The next 1, 2 or 5 with zeros: a scale that stays while the values wander."""
-    if value <= 0:
+    if value < sys.float_info.min:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(value))
     return next((step * power for step in (1, 2, 5) if value <= step * power), 10 * power)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modeldeck.engines.meter import IDLE, Rate, Reading
@@ -177,6 +177,7 @@ def test_the_scale_of_the_history_is_a_round_number_above(value: float) -> None:
 
 
 @given(st.lists(st.floats(0, 1e5), max_size=80), st.integers(1, 40))
+@example([5e-324], 1)
 def test_the_history_fills_its_cells_with_the_newest_at_the_right(
     history: list[float], cells: int
 ) -> None:
