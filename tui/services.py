@@ -23,10 +23,10 @@ from modeldeck.engines.hardware.host import process_memory
 from modeldeck.engines.hardware.monitor import HardwareMonitor
 from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.paths import data_dir, home_relative
-from modeldeck.engines.store import conversations, headers
 from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.headers import HeaderCache
+from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import Device, KvType, LocalModel, Plan, Source
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
@@ -231,7 +231,7 @@ def open_services(options: argparse.Namespace, *, with_engines: bool = True) -> 
     settings, found = load_settings(Path(options.config) if options.config else None)
     problems = list(found)
     settings = _with_options(settings, options)
-    database = Database.open(data_dir() / "modeldeck.db", (headers.SCHEMA, conversations.SCHEMA))
+    database = Database.open(data_dir() / "modeldeck.db", SCHEMAS)
     if database.note:
         problems.append(database.note)
     engines: Sequence[Engine] = ()

@@ -104,12 +104,12 @@ def test_the_conversation_is_there_after_the_deck_is_killed(
         wait_until_gone(engine)
     words = re.findall(r"\bw\d+\b", "\n".join(line[:86] for line in shown.splitlines()))
     time.sleep(0.1)
-    from modeldeck.engines.store import conversations, headers
     from modeldeck.engines.store.conversations import Conversations
     from modeldeck.engines.store.database import Database
+    from modeldeck.engines.store.schemas import SCHEMAS
 
     path = machine.home / ".local" / "share" / "modeldeck" / "modeldeck.db"
-    database = Database.open(path, (headers.SCHEMA, conversations.SCHEMA))
+    database = Database.open(path, SCHEMAS)
     kept = Conversations(database)
     (conversation,) = kept.recent()
     asked, answered = kept.branch(conversation.leaf)

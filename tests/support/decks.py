@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, HostSnapshot
-from modeldeck.engines.store import conversations, headers
 from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.tui.app import DeckApp
 from modeldeck.tui.services import Services
 from modeldeck.tui.settings import Settings
@@ -130,7 +130,7 @@ async def open_deck(
     """Open a deck that looks for models in ``home/models`` and has one engine."""
     models = home / "models"
     models.mkdir(exist_ok=True)
-    database = Database.open(home / "deck.db", (headers.SCHEMA, conversations.SCHEMA))
+    database = Database.open(home / "deck.db", SCHEMAS)
     services = services_class(
         settings or Settings(model_dirs=(models,)),
         problems,

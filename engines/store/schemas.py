@@ -1,0 +1,10 @@
+"""Every table that is kept: what a database is opened with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from modeldeck.engines.store import conversations, headers
+
+SCHEMAS: Final = (headers.SCHEMA, conversations.SCHEMA)
+"""One entry for each module that keeps something."""
