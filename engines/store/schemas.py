@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modeldeck.engines.store import conversations, headers
+from modeldeck.engines.store import conversation_list, conversations, headers
 
-SCHEMAS: Final = (headers.SCHEMA, conversations.SCHEMA)
+SCHEMAS: Final = (headers.SCHEMA, conversations.SCHEMA, conversation_list.SCHEMA)
 """One entry for each module that keeps something."""
