@@ -58,6 +58,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("models.rescan", ("r",), "rescan", "look through the model folders again", "models", False),
     Action("models.copy_command", ("y",), "copy command", "copy the command that starts this model", "models"),
     Action("models.demo", ("d",), "demo", "chat with the small built-in demo model", "models", False),
+    Action("models.engine", ("e",), "engine", "choose the engine that runs this model", "models", False),
     Action("chat.send", ("enter",), "send", "send the message", "chat"),
     Action("chat.newline", ("ctrl+j",), "newline", "start a new line in the message", "chat"),
     Action("chat.stop", ("escape",), "stop", "stop the answer that is being written", "chat"),

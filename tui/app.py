@@ -13,11 +13,12 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.filter import LineFilter
 
+from modeldeck.engines.choice import EngineStatus
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.types import LocalModel, Plan, Source
 from modeldeck.themes import load_themes
 from modeldeck.tui import messages
-from modeldeck.tui.actions import ACTIONS, Place, remapped
+from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
 from modeldeck.tui.filters import ControlFilter
 from modeldeck.tui.jobs import Jobs
@@ -28,7 +29,7 @@ from modeldeck.tui.screens.models import ModelsScreen
 from modeldeck.tui.screens.overlay import TextOverlay
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
-from modeldeck.tui.state import DeckState, EngineStatus, Loading, Notice, Options
+from modeldeck.tui.state import DeckState, Loading, Notice, Options
 from modeldeck.tui.talk import Answering, Asked, Changed, ModelWanted, Talk, TalkEvent
 from modeldeck.tui.theme import textual_themes
 
@@ -56,6 +57,7 @@ class DeckApp(App[int]):
         self.state = DeckState(
             places=services.place_names,
             engines=tuple(EngineStatus(engine.info) for engine in services.engines),
+            engine_wishes=services.engine_wishes(),
             options=Options(settings.context_tokens, settings.kv_type),
         )
         self.talk = Talk(services.conversations, self.jobs, self._tell)
@@ -196,21 +198,35 @@ class DeckApp(App[int]):
 
     def _load(self, model: LocalModel) -> None:
         loaded, loading = self.state.loaded, self.state.loading
-        if loading.model.id == model.id if loading else loaded and loaded.model.id == model.id:
+        if loading is not None and loading.model.id == model.id:
+            return
+        stays = loaded is not None and self.state.engine_for(model).engine in (None, loaded.engine)
+        if stays and loaded is not None and loaded.model.id == model.id:
             return
         self._wanted = model
-        self.jobs.load(model, self.state.options)
+        self.jobs.load(model, self.state.options, self.state.engine_wishes.get(model.name))
 
-    def _plan(self, model: LocalModel) -> Plan:
+    @on(messages.EngineWished)
+    def _engine_wished(self, message: messages.EngineWished) -> None:
+        model = self.state.model(message.model_id)
+        if model is None:
+            return
+        try:
+            wishes = self.services.wish_engine(model, message.engine)
+        except ModeldeckError as error:
+            self.give_notice(Notice.of(error))
+            return
+        self.change(replace(self.state, engine_wishes=wishes))
+        self.give_notice(Notice(self.state.engine_for(model).reason))
+
+    def _plan(self, model: LocalModel, engine: str) -> Plan:
         options = self.state.options
-        engine = self.state.usable_engine
-        devices = engine.probe.devices if engine and engine.probe else ()
         return self.services.plan(
             model,
             options.context_tokens,
             options.kv_type,
             self.state.hardware,
-            devices,
+            self.state.devices_of(engine),
         )
 
     @on(messages.CommandAsked)
@@ -218,9 +234,18 @@ class DeckApp(App[int]):
         model = self.state.model(message.model_id)
         if model is None:
             return
-        words = self.services.launch_command(model, self._plan(model))
+        choice = self.state.engine_for(model)
+        if choice.engine is None:
+            self.give_notice(Notice(choice.reason, choice.next_step, failure=True))
+            return
+        words = self.services.launch_command(choice.engine, model, self._plan(model, choice.engine))
         if words is None:
-            self.give_notice(Notice("No engine here has a command for this model."))
+            self.give_notice(
+                Notice(
+                    f"{choice.engine} has no command that does the same.",
+                    f"It is loaded with {key_name(self._chat.key_of('models.chat'))}.",
+                )
+            )
         else:
             self.post_message(messages.CopyAsked(shlex.join(words), "the command"))
 

@@ -13,10 +13,10 @@ from types import FrameType
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.resolve import resolve
+from modeldeck.engines.choice import format_name
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import (
     EngineMissing,
-    ModeldeckError,
     RequestRefused,
     SettingsError,
 )
@@ -278,27 +278,29 @@ async def _load(
 ) -> tuple[Engine, LoadedModel]:
     hardware, _ = await asyncio.to_thread(services.sample, None)
     settings = services.settings
-    problem: ModeldeckError | None = None
-    chosen = [services.engine(options.engine)] if options.engine else services.engines
-    for engine in chosen:
+    if options.engine:
+        engine = services.engine(options.engine)
+        probe = await engine.probe()
+        if not probe.available:
+            raise EngineMissing(probe.problem, probe.next_step)
         if model.format not in engine.info.formats:
-            continue
-        found = await engine.probe()
-        if not found.available:
-            problem = problem or EngineMissing(found.problem, found.next_step)
-            continue
-        plan = services.plan(
-            model,
-            options.ctx or settings.context_tokens,
-            settings.kv_type,
-            hardware,
-            found.devices,
-        )
-        with _status(options) as status:
-            return engine, await engine.load(model, plan, lambda step: status.show(step.stage))
-    raise problem or EngineMissing(
-        f"No engine here can run {model.format.value.upper()} models.", "See: modeldeck engines."
+            raise EngineMissing(
+                f"{engine.info.title} does not run {format_name(model)}.",
+                "Leave --engine out to have one chosen.",
+            )
+        devices = probe.devices
+    else:
+        wanted = services.engine_wishes().get(model.name)
+        engine, devices = await services.engine_for(model, wanted)
+    plan = services.plan(
+        model,
+        options.ctx or settings.context_tokens,
+        settings.kv_type,
+        hardware,
+        devices,
     )
+    with _status(options) as status:
+        return engine, await engine.load(model, plan, lambda step: status.show(step.stage))
 
 
 def record(loaded: LoadedModel, text: str, reasoning: str, end: ReplyEnd) -> dict[str, object]:

@@ -13,12 +13,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.contract import Engine
-from modeldeck.engines.errors import EngineDied, EngineError, EngineMissing, ModeldeckError
+from modeldeck.engines.errors import EngineDied, EngineError, ModeldeckError
 from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
     ChatRequest,
-    Device,
     LoadedModel,
     LoadProgress,
     LocalModel,
@@ -148,14 +147,16 @@ class Jobs:
         )
         self._app.post_message(messages.Unloaded(loaded.model, error))
 
-    def load(self, model: LocalModel, options: Options) -> None:
+    def load(self, model: LocalModel, options: Options, wanted: str | None = None) -> None:
         """Load ``model``, after unloading what is loaded; a load under way is called off.
+
+        The policy chooses the engine, unless ``wanted`` names the user's own choice.
 
         How much goes to the GPU is planned once the other model's memory is free again.
         """
-        self._start("load", lambda: self._load(model, options))
+        self._start("load", lambda: self._load(model, options, wanted))
 
-    async def _load(self, model: LocalModel, options: Options) -> None:
+    async def _load(self, model: LocalModel, options: Options, wanted: str | None) -> None:
         def on_progress(progress: LoadProgress) -> None:
             self._app.post_message(messages.LoadProgressed(model, progress))
 
@@ -165,7 +166,7 @@ class Jobs:
             async with self._engine_lock:
                 await self._end_reply()
                 await self._unload_now()
-                engine, devices = await self._engine_for(model)
+                engine, devices = await self._services.engine_for(model, wanted)
                 hardware, _ = await asyncio.to_thread(self._services.sample, None)
                 plan = self._services.plan(
                     model, options.context_tokens, options.kv_type, hardware, devices
@@ -178,20 +179,6 @@ class Jobs:
             error = EngineError(*_unforeseen("load", caught))
         finally:
             self._app.post_message(messages.LoadEnded(model, loaded, error))
-
-    async def _engine_for(self, model: LocalModel) -> tuple[Engine, tuple[Device, ...]]:
-        problems: list[str] = []
-        for engine in self._services.engines:
-            if model.format not in engine.info.formats:
-                continue
-            found = await engine.probe()
-            if found.available:
-                return engine, found.devices
-            problems.append(f"{found.problem} {found.next_step}".strip())
-        raise EngineMissing(
-            f"No engine here can run {model.format.value.upper()} models.",
-            problems[0] if problems else "See Engines for how to install one.",
-        )
 
     def unload(self) -> None:
         """Give the loaded model's memory back; a load under way is called off."""

@@ -67,6 +67,14 @@ class CommandAsked(Message):
 
 
 @dataclass
+class EngineWished(Message):
+    """The user wants an engine for a model; None leaves it to the policy."""
+
+    model_id: str
+    engine: str | None
+
+
+@dataclass
 class SendAsked(Message):
     """The user said something."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import os
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
+from modeldeck.engines.choice import EngineStatus, choose
 from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
 from modeldeck.engines.errors import EngineMissing, ModeldeckError, SettingsError
 from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
@@ -25,6 +27,7 @@ from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.paths import data_dir, home_relative
 from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import Device, KvType, LocalModel, Plan, Source
@@ -73,6 +76,7 @@ class Services:
         self._config_path = config_path
         self._database = database
         self._headers = HeaderCache(database)
+        self._engine_choices = EngineChoices(database)
         self._monitor = HardwareMonitor()
         self._places = (
             *default_places(settings.model_dirs, environ, Path.home()),
@@ -184,12 +188,45 @@ class Services:
         known = ", ".join(engine.info.name for engine in self.engines) or "none"
         raise EngineMissing(f"There is no engine called {name}.", f"Engines: {known}.")
 
-    def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...] | None:
-        """The command a person would type for this load, from the first engine that has one."""
-        for engine in self.engines:
-            if model.format in engine.info.formats and isinstance(engine, LaunchCommand):
-                return engine.launch_command(model, plan)
-        return None
+    def engine_wishes(self) -> Mapping[str, str]:
+        """The engines the user chose, by model name; a database that cannot be read has none."""
+        try:
+            return self._engine_choices.all()
+        except ModeldeckError:
+            return {}
+
+    def wish_engine(self, model: LocalModel, engine: str | None) -> Mapping[str, str]:
+        """Choose ``engine`` for ``model``, None for the policy's. Raises StoreError."""
+        self._engine_choices.choose(model.name, engine)
+        return self._engine_choices.all()
+
+    async def engine_for(
+        self, model: LocalModel, wanted: str | None = None
+    ) -> tuple[Engine, tuple[Device, ...]]:
+        """The engine that the policy gives ``model`` now, and what it can run on.
+
+        Raises:
+            EngineMissing: no engine here can run it; says what would.
+        """
+        able = [engine for engine in self.engines if model.format in engine.info.formats]
+        probes = await asyncio.gather(*(engine.probe() for engine in able))
+        asked = tuple(
+            EngineStatus(engine.info, probe) for engine, probe in zip(able, probes, strict=True)
+        )
+        choice = choose(model, asked, wanted=wanted)
+        for engine, probe in zip(able, probes, strict=True):
+            if engine.info.name == choice.engine:
+                return engine, probe.devices
+        raise EngineMissing(choice.reason, choice.next_step)
+
+    def launch_command(self, engine: str, model: LocalModel, plan: Plan) -> tuple[str, ...] | None:
+        """The command a person would type for this load; None when the engine has none.
+
+        Raises:
+            EngineMissing: there is no such engine.
+        """
+        found = self.engine(engine)
+        return found.launch_command(model, plan) if isinstance(found, LaunchCommand) else None
 
     def log_lines(self) -> tuple[str, ...]:
         """What the engines' processes wrote."""

@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from modeldeck.engines.choice import Choice, EngineStatus, choose
 from modeldeck.engines.errors import EngineError, ModeldeckError
 from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.hardware.types import HardwareSnapshot
-from modeldeck.engines.types import (
-    EngineInfo,
-    KvType,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Probe,
-)
+from modeldeck.engines.types import Device, KvType, LoadedModel, LoadProgress, LocalModel
 
 CONTEXT_STEPS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
 KV_STEPS: tuple[KvType, ...] = ("f16", "q8_0", "q4_0")
 _NO_VERDICTS: Mapping[str, Verdict] = MappingProxyType({})
+_NO_CHOICES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +34,6 @@ class Options:
         """The same with the next type of KV cache."""
         here = KV_STEPS.index(self.kv_type)
         return Options(self.context_tokens, KV_STEPS[(here + 1) % len(KV_STEPS)])
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """One engine: who it is and, once asked, whether it can be used here."""
-
-    info: EngineInfo
-    probe: Probe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +72,7 @@ class DeckState:
     verdicts: Mapping[str, Verdict] = field(default_factory=lambda: _NO_VERDICTS)
     card: Card | None = None
     engines: tuple[EngineStatus, ...] = ()
+    engine_wishes: Mapping[str, str] = field(default_factory=lambda: _NO_CHOICES)
     hardware: HardwareSnapshot | None = None
     engine_memory_bytes: int | None = None
     options: Options = field(default_factory=Options)
@@ -96,7 +84,13 @@ class DeckState:
         """The model of a row, or None when it has gone."""
         return next((model for model in self.models if model.id == model_id), None)
 
-    @property
-    def usable_engine(self) -> EngineStatus | None:
-        """The first engine that can load a model here."""
-        return next((e for e in self.engines if e.probe is not None and e.probe.available), None)
+    def engine_for(self, model: LocalModel) -> Choice:
+        """The engine that would run ``model`` now, and why."""
+        return choose(
+            model, self.engines, wanted=self.engine_wishes.get(model.name), loaded=self.loaded
+        )
+
+    def devices_of(self, engine: str | None) -> tuple[Device, ...]:
+        """What an engine can run on, as far as it was asked."""
+        found = next((e for e in self.engines if e.info.name == engine), None)
+        return found.probe.devices if found is not None and found.probe is not None else ()

@@ -120,14 +120,13 @@ class Deck:
 @asynccontextmanager
 async def open_deck(
     home: Path,
-    engine: Engine,
-    *,
+    *engines: Engine,
     size: tuple[int, int] = (120, 40),
     settings: Settings | None = None,
     services_class: type[Services] = QuietServices,
     problems: tuple[str, ...] = (),
 ) -> AsyncGenerator[Deck]:
-    """Open a deck that looks for models in ``home/models`` and has one engine."""
+    """Open a deck that looks for models in ``home/models`` and has these engines."""
     models = home / "models"
     models.mkdir(exist_ok=True)
     database = Database.open(home / "deck.db", SCHEMAS)
@@ -136,7 +135,7 @@ async def open_deck(
         problems,
         home / ".config" / "modeldeck" / "config.toml",
         database,
-        (engine,),
+        engines,
         {"XDG_CACHE_HOME": str(home / "cache")},
     )
     app = DeckApp(services)
@@ -145,5 +144,6 @@ async def open_deck(
             yield Deck(pilot, app, services)
     finally:
         app.talk.close()
-        await engine.close()
+        for engine in engines:
+            await engine.close()
         services.close()

@@ -264,7 +264,7 @@ def detail_of(entry: Entry) -> Detail:
             "1", "llama_server", "b6700", entry.model, Plan(16384), 16384, 1, 4_200_000_000, "CUDA0"
         )
     return Detail(
-        entry.model, entry.verdict, CARD, OPTIONS, loaded, measured_tps=entry.measured_tps
+        entry.model, entry.verdict, CARD, OPTIONS, loaded=loaded, measured_tps=entry.measured_tps
     )
 
 

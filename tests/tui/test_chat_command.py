@@ -139,7 +139,7 @@ def test_what_goes_wrong_is_a_cause_and_a_next_step(
 def test_without_any_engine_it_says_how_to_get_one(ask: Ask, capsys: Captured) -> None:
     assert ask("chat", "-m", "tiny-one", "hi", engines=0) == 1
 
-    assert "next: See: modeldeck engines." in capsys.readouterr().err
+    assert "modeldeck engines says how to get one." in capsys.readouterr().err
 
 
 def test_an_engine_that_dies_leaves_what_it_had_said(ask: Ask, capsys: Captured) -> None:

@@ -11,11 +11,12 @@ from textual.content import Content
 from textual.types import CSSPathType
 from textual.widgets import Static
 
+from modeldeck.engines.choice import EngineStatus
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.messages import CopyAsked, NoticeGiven, ProbeAsked
 from modeldeck.tui.screens.place import PlaceScreen
-from modeldeck.tui.state import DeckState, EngineStatus
+from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.columns import Column
 from modeldeck.tui.widgets.row_list import RowList
 from modeldeck.tui.widgets.rows import Cell, Row

@@ -25,14 +25,17 @@ from modeldeck.tui.messages import (
     ChatAsked,
     CommandAsked,
     DemoAsked,
+    EngineWished,
     OptionsAsked,
     RescanAsked,
     UnloadAsked,
 )
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
+from modeldeck.tui.widgets.engine_rows import engine_rows
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_detail import Detail, ModelDetail
+from modeldeck.tui.widgets.model_picker import ModelPicker
 from modeldeck.tui.widgets.model_rows import (
     COLUMNS,
     SORTS,
@@ -66,6 +69,7 @@ class ModelsScreen(PlaceScreen):
         self._sort = SORTS[0]
         self._query = ""
         self._rest: Timer | None = None
+        self._choosing = ""
 
     def compose_body(self) -> ComposeResult:
         """Options above; the list beside the bill; the engines' states below."""
@@ -167,7 +171,8 @@ class ModelsScreen(PlaceScreen):
             return
         loaded = state.loaded if state.loaded and state.loaded.model.id == model.id else None
         verdict = state.verdicts.get(model.id)
-        self.detail.show(Detail(model, verdict, state.card, state.options, loaded))
+        choice = state.engine_for(model)
+        self.detail.show(Detail(model, verdict, state.card, state.options, choice, loaded))
 
     def _welcome(self) -> tuple[Content, ...]:
         if self.state.scanning:
@@ -220,6 +225,9 @@ class ModelsScreen(PlaceScreen):
 
     def leave(self) -> bool:
         """``esc``: clear the filter and give the keys back to the list."""
+        if self.query(ModelPicker):
+            self._close_picker()
+            return True
         if self._query or self.in_text_field:
             self.filter_field.value = ""
             self.rows.focus()
@@ -230,7 +238,7 @@ class ModelsScreen(PlaceScreen):
         """Only what makes sense for the row under the cursor."""
         state = self.state
         match entry.id:
-            case "models.chat" | "models.copy_command":
+            case "models.chat" | "models.copy_command" | "models.engine":
                 model = state.model(self.rows.cursor_key or "") if self.ready else None
                 return model is not None and model.problem is None
             case "models.unload":
@@ -273,6 +281,34 @@ class ModelsScreen(PlaceScreen):
         """Copy the exact command."""
         if self.rows.cursor_key is not None:
             self.post_message(CommandAsked(self.rows.cursor_key))
+
+    def action_models_engine(self) -> None:
+        """Choose the engine of the model under the cursor."""
+        model = self.state.model(self.rows.cursor_key or "")
+        if model is None:
+            return
+        self._close_picker()
+        rows = engine_rows(model, self.state.engines)
+        wish = self.state.engine_wishes.get(model.name, "")
+        self._choosing = model.id
+        picker = ModelPicker(rows, title=f"engine for {model.name}", current=wish)
+        self.query_one("#left", Vertical).mount(picker, before="#engine-states")
+
+    @on(ModelPicker.Picked)
+    def _engine_picked(self, event: ModelPicker.Picked) -> None:
+        event.stop()
+        self._close_picker()
+        self.post_message(EngineWished(self._choosing, event.key or None))
+
+    @on(ModelPicker.Dismissed)
+    def _engine_kept(self, event: ModelPicker.Dismissed) -> None:
+        event.stop()
+        self._close_picker()
+
+    def _close_picker(self) -> None:
+        if self.query(ModelPicker):
+            self.query(ModelPicker).remove()
+            self.rows.focus()
 
     def action_models_demo(self) -> None:
         """Chat with the packaged model."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from textual.content import Content
 
+from modeldeck.engines.choice import Choice
 from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.paths import home_relative
 from modeldeck.engines.text import clean_line
@@ -35,6 +36,7 @@ class Detail:
         verdict: None while it is being judged.
         card: what the verdict is for; None before that is known.
         options: what was judged for.
+        choice: the engine that would run it; None when that is not known.
         loaded: set while an engine holds this model.
         notes: more lines, shown last.
         measured_tps: decode rate measured on this machine.
@@ -44,6 +46,7 @@ class Detail:
     verdict: Verdict | None
     card: Card | None
     options: Options
+    choice: Choice | None = None
     loaded: LoadedModel | None = None
     notes: tuple[str, ...] = ()
     measured_tps: float | None = None
@@ -86,7 +89,7 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
     lines += _wrapped(verdict_line(detail), width)
     if verdict is not None and card is not None and model.problem is None:
         lines += _wrapped(Content.styled(_how_known(verdict, card), MUTED), width)
-    lines += [Content(), *_speed(detail), *_context(detail)]
+    lines += [Content(), *_speed(detail), *_context(detail), *_engine(detail, width)]
     if detail.loaded is not None:
         lines += _loaded(detail.loaded, width)
     if lines[-1]:
@@ -164,6 +167,18 @@ def _context(detail: Detail) -> Iterator[Content]:
     if verdict is not None and verdict.max_context_tokens:
         most = tokens_text(verdict.max_context_tokens)
         yield Content.assemble((most, "bold"), (" context at most", MUTED))
+
+
+def _engine(detail: Detail, width: int) -> list[Content]:
+    choice = detail.choice
+    if choice is None or detail.model.problem is not None:
+        return []
+    if choice.engine is None:
+        return _wrapped(Content.styled(f"✕ {choice.reason}", "bold $verdict-no"), width)
+    line = Content.assemble(
+        ("engine ", MUTED), (choice.engine, "bold"), (f"  {choice.reason}", MUTED)
+    )
+    return _wrapped(line, width)
 
 
 def _loaded(loaded: LoadedModel, width: int) -> Iterator[Content]:
