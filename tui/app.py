@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
+from textual.command import Provider
 from textual.content import Content
 from textual.filter import LineFilter
 
@@ -18,31 +20,35 @@ from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.types import LocalModel, Plan, Source
 from modeldeck.themes import load_themes
 from modeldeck.tui import messages
-from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
+from modeldeck.tui.actions import ACTIONS, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
 from modeldeck.tui.filters import ControlFilter
 from modeldeck.tui.jobs import Jobs
-from modeldeck.tui.palette import DeckCommands
-from modeldeck.tui.screens.chat import ChatScreen
-from modeldeck.tui.screens.engines import EnginesScreen
-from modeldeck.tui.screens.models import ModelsScreen
-from modeldeck.tui.screens.overlay import TextOverlay
+from modeldeck.tui.places import Places
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options
 from modeldeck.tui.talk import Answering, Asked, Changed, ModelWanted, Talk, TalkEvent
 from modeldeck.tui.theme import textual_themes
+from modeldeck.tui.widgets.chrome import PLACES
 
 
-def _always(screen: PlaceScreen) -> Callable[[], PlaceScreen]:
-    return lambda: screen
+def _commands() -> type[Provider]:
+    from modeldeck.tui.palette import DeckCommands
+
+    return DeckCommands
+
+
+def _problems_notice(problems: Sequence[str]) -> Notice:
+    first, *rest = problems
+    return Notice(first, f"({len(rest)} more)" if rest else "")
 
 
 class DeckApp(App[int]):
     """The deck. Everything it uses is handed in; it makes nothing global."""
 
     TITLE = "modeldeck"
-    COMMANDS: ClassVar = {DeckCommands}
+    COMMANDS: ClassVar = {_commands}
     DEFAULT_MODE = "models"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("everywhere")
     CSS_PATH = "app.tcss"
@@ -56,7 +62,6 @@ class DeckApp(App[int]):
         self.actions = remapped(ACTIONS, settings.keymap)
         self.state = DeckState(
             places=services.place_names,
-            engines=tuple(EngineStatus(engine.info) for engine in services.engines),
             engine_wishes=services.engine_wishes(),
             options=Options(settings.context_tokens, settings.kv_type),
         )
@@ -68,18 +73,11 @@ class DeckApp(App[int]):
         self.theme_names = tuple(theme.name for theme in themes)
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
-            first, *rest = problems
-            more = f"({len(rest)} more)" if rest else ""
-            self.state = replace(self.state, notice=Notice(first, more))
-        self._chat = ChatScreen(self.actions, self.state, self.talk, services.batch_ms)
-        self._places: dict[Place, PlaceScreen] = {
-            "models": ModelsScreen(self.actions, self.state),
-            "chat": self._chat,
-            "engines": EnginesScreen(self.actions, self.state),
-        }
-        for place, screen in self._places.items():
-            self.add_mode(place, _always(screen))  # pyright: ignore[reportUnknownMemberType]
-
+            self.state = replace(self.state, notice=_problems_notice(problems))
+        self._places = Places(self.actions, self.talk, services.batch_ms, lambda: self.state)
+        for place, _ in PLACES:
+            make = partial(self._places.screen, place)
+            self.add_mode(place, make)  # pyright: ignore[reportUnknownMemberType]
         self._wanted: LocalModel | None = None
 
     def get_line_filters(self) -> list[LineFilter]:
@@ -99,8 +97,7 @@ class DeckApp(App[int]):
     def change(self, state: DeckState) -> None:
         """Take a new state and hand it to every place."""
         self.state = state
-        for screen in self._places.values():
-            screen.take_state(state)
+        self._places.take_state(state)
 
     def give_notice(self, notice: Notice | None) -> None:
         """Show a notice in every place until the next one."""
@@ -135,6 +132,14 @@ class DeckApp(App[int]):
     @on(messages.ModelsJudged)
     def _models_judged(self, message: messages.ModelsJudged) -> None:
         self.change(replace(self.state, verdicts=message.verdicts, card=message.card))
+
+    @on(messages.EnginesFound)
+    def _engines_found(self, message: messages.EnginesFound) -> None:
+        known = {status.info.name: status for status in self.state.engines}
+        engines = tuple(known.get(info.name, EngineStatus(info)) for info in message.infos)
+        self.change(replace(self.state, engines=engines))
+        if message.problems and self.state.notice is None:
+            self.give_notice(_problems_notice(message.problems))
 
     @on(messages.EngineProbed)
     def _engine_probed(self, message: messages.EngineProbed) -> None:
@@ -243,7 +248,7 @@ class DeckApp(App[int]):
             self.give_notice(
                 Notice(
                     f"{choice.engine} has no command that does the same.",
-                    f"It is loaded with {key_name(self._chat.key_of('models.chat'))}.",
+                    f"It is loaded with {key_name(self._places.chat.key_of('models.chat'))}.",
                 )
             )
         else:
@@ -277,7 +282,7 @@ class DeckApp(App[int]):
             self.talk.load_failed()
         else:
             self.talk.model_changed(message.loaded)
-        self._chat.take_state(self.state)
+        self._places.chat.take_state(self.state)
 
     @on(messages.Unloaded)
     def _unloaded(self, message: messages.Unloaded) -> None:
@@ -294,11 +299,11 @@ class DeckApp(App[int]):
     def _tell(self, event: TalkEvent) -> None:
         match event:
             case Asked(text=text):
-                self._chat.post_message(messages.TalkAsked(text))
+                self._places.chat.post_message(messages.TalkAsked(text))
             case Answering(message_id=message_id, model=model):
-                self._chat.post_message(messages.TalkAnswering(message_id, model))
+                self._places.chat.post_message(messages.TalkAnswering(message_id, model))
             case Changed():
-                self._chat.post_message(messages.TalkChanged())
+                self._places.chat.post_message(messages.TalkChanged())
             case ModelWanted():
                 self.call_later(self._bring_model)
 
@@ -312,7 +317,7 @@ class DeckApp(App[int]):
         self.give_notice(
             Notice("No model is loaded.", "Pick one with ctrl+o, then ask again with ctrl+r.")
         )
-        self._chat.take_state(self.state)
+        self._places.chat.take_state(self.state)
 
     @on(messages.SendAsked)
     def _send_asked(self, message: messages.SendAsked) -> None:
@@ -320,7 +325,7 @@ class DeckApp(App[int]):
             self.give_notice(None)
             self.talk.submit(message.text)
         except ModeldeckError as error:
-            self._chat.put_back(message.text)
+            self._places.chat.put_back(message.text)
             self.give_notice(Notice.of(error))
 
     @on(messages.ConfigureAsked)
@@ -332,13 +337,13 @@ class DeckApp(App[int]):
 
     @on(messages.ReplyMoved)
     def _reply_moved(self, message: messages.ReplyMoved) -> None:
-        self._chat.post_message(messages.ReplyMoved(message.message_id, message.update))
+        self._places.chat.post_message(messages.ReplyMoved(message.message_id, message.update))
 
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:
         end = message.end
         problem = self.talk.ended(message.message_id, end)
-        self._chat.post_message(messages.ReplyEnded(message.message_id, end))
+        self._places.chat.post_message(messages.ReplyEnded(message.message_id, end))
         if end.error is not None:
             self.give_notice(Notice.of(end.error))
         elif problem is not None:
@@ -384,6 +389,8 @@ class DeckApp(App[int]):
 
     def action_everywhere_help(self) -> None:
         """Show the keys that work now."""
+        from modeldeck.tui.screens.overlay import TextOverlay
+
         screen = self.screen
         if isinstance(screen, PlaceScreen):
             title = f"Keys that work now in {screen.PLACE.capitalize()}"
@@ -397,6 +404,8 @@ class DeckApp(App[int]):
 
     def action_everywhere_log(self) -> None:
         """Read the engines' log."""
+        from modeldeck.tui.screens.overlay import TextOverlay
+
         self.push_screen(TextOverlay("Engine log", self._log_lines(), at_end=True))
 
     def _log_lines(self) -> list[Content]:

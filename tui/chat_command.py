@@ -43,7 +43,7 @@ def run_chat(options: argparse.Namespace) -> int:
     """
     prompts = None if _typing(options) else iter([_prompt(options)])
     with _Ending() as ending, open_services(options) as services:
-        for problem in services.problems:
+        for problem in (*services.problems, *services.find_engines().problems):
             complain(problem)
         model = _model(services, options)
         # The runner turns ctrl+c into the cancelling of what it runs. Between two runs a person

@@ -21,7 +21,7 @@ def run_command(name: str, options: argparse.Namespace) -> int:
     """Run one printing command. Returns the exit code. Raises ModeldeckError."""
     if name == "keys":
         return _keys(options)
-    with open_services(options, with_engines=name == "engines") as services:
+    with open_services(options) as services:
         for problem in services.problems:
             complain(problem)
         run = {"ls": _ls, "engines": _engines, "gpu": _gpu}[name]
@@ -103,14 +103,17 @@ def file_size(size_bytes: int) -> str:
 def _engines(services: Services, options: argparse.Namespace) -> int:
     import asyncio  # 40 ms
 
+    engines, problems = services.find_engines()
+    for problem in problems:
+        complain(problem)
+
     async def ask() -> list[Probe]:
         try:
-            return list(await asyncio.gather(*(e.probe() for e in services.engines)))
+            return list(await asyncio.gather(*(e.probe() for e in engines)))
         finally:
             await services.close_engines()
 
-    probes = asyncio.run(ask())
-    pairs = list(zip(services.engines, probes, strict=True))
+    pairs = list(zip(engines, asyncio.run(ask()), strict=True))
     if options.json:
         return emit(
             [

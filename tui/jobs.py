@@ -24,13 +24,14 @@ from modeldeck.engines.types import (
     ModelHeader,
 )
 from modeldeck.tui import messages
-from modeldeck.tui.reply import Keeper, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
     from textual.app import App
     from textual.worker import Worker
+
+    from modeldeck.tui.reply import Keeper, ReplyUpdate
 
 IDLE_SAMPLE_S = 2.0
 BUSY_SAMPLE_S = 0.5
@@ -116,7 +117,9 @@ class Jobs:
             found = await engine.probe()
             self._app.post_message(messages.EngineProbed(engine.info, found))
 
-        await asyncio.gather(*(ask(engine) for engine in self._services.engines))
+        engines, problems = await asyncio.to_thread(self._services.find_engines)
+        self._app.post_message(messages.EnginesFound(tuple(e.info for e in engines), problems))
+        await asyncio.gather(*(ask(engine) for engine in engines))
 
     def watch_hardware(self) -> None:
         """Sample GPU and host for as long as the deck is open."""
@@ -212,6 +215,8 @@ class Jobs:
     async def _write_reply(
         self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
     ) -> None:
+        from modeldeck.tui.reply import run_reply
+
         def on_update(update: ReplyUpdate) -> None:
             self._app.post_message(messages.ReplyMoved(message_id, update))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -21,8 +22,10 @@ from modeldeck.engines.types import (
     Probe,
     Sampling,
 )
-from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
 from modeldeck.tui.state import Options
+
+if TYPE_CHECKING:
+    from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
 
 
 @dataclass
@@ -145,6 +148,14 @@ class ModelsJudged(Message):
 
     verdicts: Mapping[str, Verdict]
     card: Card
+
+
+@dataclass
+class EnginesFound(Message):
+    """Every engine there is, and sentences about those that could not be made."""
+
+    infos: tuple[EngineInfo, ...]
+    problems: tuple[str, ...]
 
 
 @dataclass

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
@@ -48,13 +50,19 @@ class ScanStep:
     finished: bool
 
 
+class EnginesMade(NamedTuple):
+    """The engines, and sentences about those that could not be made or set up."""
+
+    engines: tuple[Engine, ...]
+    problems: tuple[str, ...]
+
+
 class Services:
     """Settings, stores, engines and the machine, behind plain calls.
 
     Attributes:
         settings: the user's settings.
         problems: sentences about settings, engines and stores that the user should read.
-        engines: every engine that could be made.
         conversations: the kept conversations.
         batch_ms: how long streamed text is gathered before it is drawn.
     """
@@ -65,12 +73,14 @@ class Services:
         problems: Sequence[str],
         config_path: Path,
         database: Database,
-        engines: Sequence[Engine],
+        make_engines: Callable[[], EnginesMade],
         environ: Mapping[str, str],
     ) -> None:
         self.settings = settings
         self.problems = tuple(problems)
-        self.engines = tuple(engines)
+        self._make_engines = make_engines
+        self._engines: EnginesMade | None = None
+        self._engines_lock = Lock()
         self.conversations = Conversations(database)
         self.batch_ms = batch_ms(environ)
         self._config_path = config_path
@@ -179,6 +189,21 @@ class Services:
 
     # Engines and the machine.
 
+    def find_engines(self) -> EnginesMade:
+        """Every engine that could be made, and what is wrong with the others.
+
+        They are imported with the first call, which takes 0.1 s: not in the deck's event loop.
+        """
+        with self._engines_lock:
+            if self._engines is None:
+                self._engines = self._make_engines()
+            return self._engines
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Every engine that could be made."""
+        return self.find_engines().engines
+
     def engine(self, name: str) -> Engine:
         """The engine called ``name``. Raises EngineMissing."""
         wanted = name.replace("-", "_")
@@ -208,7 +233,10 @@ class Services:
         Raises:
             EngineMissing: no engine here can run it; says what would.
         """
-        able = [engine for engine in self.engines if model.format in engine.info.formats]
+        import asyncio  # 40 ms, which listing models does without
+
+        engines, _ = await asyncio.to_thread(self.find_engines)
+        able = [engine for engine in engines if model.format in engine.info.formats]
         probes = await asyncio.gather(*(engine.probe() for engine in able))
         asked = tuple(
             EngineStatus(engine.info, probe) for engine, probe in zip(able, probes, strict=True)
@@ -240,7 +268,7 @@ class Services:
 
     async def close_engines(self) -> None:
         """Unload everything and reap every child; one engine's failure does not keep the others."""
-        for engine in self.engines:
+        for engine in self._engines.engines if self._engines is not None else ():
             with contextlib.suppress(Exception):
                 await engine.close()
 
@@ -254,12 +282,26 @@ class Services:
         self._database.close()
 
 
+def _made_engines(tables: Mapping[str, Mapping[str, object]]) -> EnginesMade:
+    """Every registered engine, set up with its own table of the settings."""
+    from modeldeck.engines import registry  # with the engines themselves: 0.1 s
+
+    engines, failures = registry.create_all()
+    problems = [str(failure) for failure in failures]
+    for engine in engines:
+        try:
+            engine.configure(tables.get(engine.info.name, {}))
+        except SettingsError as error:
+            problems.append(str(error))
+    return EnginesMade(engines, tuple(problems))
+
+
 @contextlib.contextmanager
-def open_services(options: argparse.Namespace, *, with_engines: bool = True) -> Generator[Services]:
+def open_services(options: argparse.Namespace) -> Generator[Services]:
     """Open everything for one run of the program and close it afterwards.
 
-    What is wrong with the settings or with one engine is a problem to show, not an error. Without
-    engines there are none: importing them takes longer than listing the models.
+    What is wrong with the settings is a problem to show, not an error. Engines are made when they
+    are first asked for.
 
     Raises:
         ModeldeckError: the database cannot be opened, or ``--gpu`` or ``--vram`` makes no sense.
@@ -271,18 +313,8 @@ def open_services(options: argparse.Namespace, *, with_engines: bool = True) -> 
     database = Database.open(data_dir() / "modeldeck.db", SCHEMAS)
     if database.note:
         problems.append(database.note)
-    engines: Sequence[Engine] = ()
-    if with_engines:
-        from modeldeck.engines import registry  # with the engines it makes: about 0.1 s
-
-        engines, failures = registry.create_all()
-        problems += [str(failure) for failure in failures]
-    for engine in engines:
-        try:
-            engine.configure(settings.engines.get(engine.info.name, {}))
-        except SettingsError as error:
-            problems.append(str(error))
-    services = Services(settings, problems, config_path, database, engines, os.environ)
+    make_engines = partial(_made_engines, settings.engines)
+    services = Services(settings, problems, config_path, database, make_engines, os.environ)
     try:
         yield services
     finally:

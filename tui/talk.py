@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.store.conversations import (
@@ -20,7 +20,9 @@ from modeldeck.engines.store.conversations import (
 )
 from modeldeck.engines.store.stream_writer import StreamWriter
 from modeldeck.engines.types import ChatMessage, ChatRequest, LoadedModel, Sampling
-from modeldeck.tui.reply import Keeper, ReplyEnd
+
+if TYPE_CHECKING:
+    from modeldeck.tui.reply import Keeper, ReplyEnd
 
 
 class AnswersWritten(Protocol):

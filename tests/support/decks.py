@@ -14,7 +14,7 @@ from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, Host
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.tui.app import DeckApp
-from modeldeck.tui.services import Services
+from modeldeck.tui.services import EnginesMade, Services
 from modeldeck.tui.settings import Settings
 from tests.support.gguf_files import Q4_K, llama_metadata, llama_tensors, write_gguf
 from tests.support.screens import screen_text
@@ -110,6 +110,7 @@ class Deck:
                 not state.state.scanning
                 and len(state.state.verdicts)
                 == sum(m.header is not None for m in state.state.models)
+                and len(state.state.engines) > 0
                 and all(e.probe is not None for e in state.state.engines)
             ),
             "a deck at rest",
@@ -135,7 +136,7 @@ async def open_deck(
         problems,
         home / ".config" / "modeldeck" / "config.toml",
         database,
-        engines,
+        lambda: EnginesMade(engines, ()),
         {"XDG_CACHE_HOME": str(home / "cache")},
     )
     app = DeckApp(services)

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 
 from modeldeck.tui.actions import Action, Place, action, actions_of, key_name
 from modeldeck.tui.state import DeckState
@@ -92,7 +91,7 @@ class PlaceScreen(Screen[None]):
     @property
     def in_text_field(self) -> bool:
         """Whether keys are typed into a text field now."""
-        return isinstance(self.focused, Input | TextArea)
+        return self.focused is not None and self.focused.check_consume_key("a", "a")
 
     def valid_actions(self) -> tuple[Action, ...]:
         """The actions whose keys do something now, the place's own first."""

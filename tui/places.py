@@ -1,0 +1,65 @@
+"""The places of the deck, each imported and made when it is first gone to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from modeldeck.tui.actions import Action, Place
+from modeldeck.tui.screens.models import ModelsScreen
+from modeldeck.tui.screens.place import PlaceScreen
+from modeldeck.tui.state import DeckState
+
+if TYPE_CHECKING:
+    from modeldeck.tui.screens.chat import ChatScreen
+    from modeldeck.tui.talk import Talk
+
+
+class Places:
+    """The screens made so far. The first frame waits for none but the models."""
+
+    def __init__(
+        self,
+        actions: tuple[Action, ...],
+        talk: Talk,
+        batch_ms: int,
+        state_now: Callable[[], DeckState],
+    ) -> None:
+        self._actions = actions
+        self._talk = talk
+        self._batch_ms = batch_ms
+        self._state_now = state_now
+        self._made: dict[Place, PlaceScreen] = {}
+
+    def screen(self, place: Place) -> PlaceScreen:
+        """The screen of a place."""
+        if place not in self._made:
+            self._made[place] = self._make(place)
+        return self._made[place]
+
+    def _make(self, place: Place) -> PlaceScreen:
+        match place:
+            case "chat":
+                from modeldeck.tui.screens.chat import ChatScreen  # 60 ms
+
+                return ChatScreen(self._actions, self._state_now(), self._talk, self._batch_ms)
+            case "engines":
+                from modeldeck.tui.screens.engines import EnginesScreen
+
+                return EnginesScreen(self._actions, self._state_now())
+            case _:
+                return ModelsScreen(self._actions, self._state_now())
+
+    @property
+    def chat(self) -> ChatScreen:
+        """The chat, which is told how an answer comes along, shown or not."""
+        from modeldeck.tui.screens.chat import ChatScreen
+
+        screen = self.screen("chat")
+        assert isinstance(screen, ChatScreen)
+        return screen
+
+    def take_state(self, state: DeckState) -> None:
+        """Hand a new state to every screen there is."""
+        for screen in self._made.values():
+            screen.take_state(state)
