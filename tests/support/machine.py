@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from modeldeck.engines.store.conversations import Conversations, Message
+from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.schemas import SCHEMAS
 from tests.support.terminal import Terminal, modeldeck_command
 
 
@@ -24,6 +27,11 @@ class Machine:
     def runtime(self) -> Path:
         """``XDG_RUNTIME_DIR``."""
         return self.home / "run"
+
+    @property
+    def database(self) -> Path:
+        """Where the decks of this home keep their conversations."""
+        return self.home / ".local" / "share" / "modeldeck" / "modeldeck.db"
 
     def settings(self, text: str) -> None:
         """Write the settings file."""
@@ -44,6 +52,16 @@ class Machine:
             "COLORTERM": "truecolor",
             **more,
         }
+
+    def kept_messages(self) -> tuple[Message, ...]:
+        """The conversation that was last said something in, as it is kept."""
+        database = Database.open(self.database, SCHEMAS)
+        try:
+            conversations = Conversations(database)
+            newest = conversations.recent(1)
+            return conversations.branch(newest[0].leaf) if newest else ()
+        finally:
+            database.close()
 
     def deck(self, *arguments: str, size: tuple[int, int] = (120, 40), **more: str) -> Terminal:
         """Open the deck in a terminal; ``more`` is added to the environment."""
