@@ -9,19 +9,22 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from modeldeck.engines.errors import SettingsError
+from modeldeck.engines.folder_lock import one_at_a_time
 from modeldeck.engines.text import clean_line
 
 Scalar = str | int | bool
+_WAIT_SECONDS: Final = 2.0
 
 
 def save_setting(path: Path, key: str, value: Scalar) -> None:
     """Set one top-level setting; comments and every other line stay as they are.
 
     The file is replaced at once (0600; a link to it stays a link), so that a deck that is killed
-    here leaves either the old one or the new one.
+    here leaves either the old one or the new one. Decks that do this at the same time take turns,
+    so that none undoes what another one has set.
 
     Args:
         path: the settings file; made when absent, with its folder (0700).
@@ -35,7 +38,8 @@ def save_setting(path: Path, key: str, value: Scalar) -> None:
     try:
         target = path.resolve()
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(target, with_setting(_read(target), key, value))
+        with one_at_a_time(target.parent, _WAIT_SECONDS):
+            _replace(target, with_setting(_read(target), key, value))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(

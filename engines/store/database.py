@@ -7,23 +7,21 @@ of them up to date. Nothing here knows what is stored.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.folder_lock import one_at_a_time
 from modeldeck.engines.paths import private_dir
 
 BUSY_SECONDS: Final = 5.0
 """How long to wait for another process before giving up."""
 
-_POLL_SECONDS: Final = 0.02
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
@@ -75,7 +73,8 @@ class Database:
         """
         path = path.absolute()
         try:
-            with _one_at_a_time(private_dir(path.parent), busy_seconds):
+            # SQLite's own locks cannot cover the replacing of a damaged file.
+            with one_at_a_time(private_dir(path.parent), busy_seconds):
                 try:
                     return cls(_open(path, schemas, busy_seconds), path)
                 except sqlite3.DatabaseError as error:
@@ -135,7 +134,7 @@ class Database:
         if path is None or _code(error) not in _DAMAGED:
             return _told(error, path)
         self.close()
-        with contextlib.suppress(OSError), _one_at_a_time(path.parent, BUSY_SECONDS):
+        with contextlib.suppress(OSError), one_at_a_time(path.parent, BUSY_SECONDS):
             if _identity(path) == mine:
                 _set_aside(path)
         return StoreError(
@@ -239,31 +238,6 @@ def _committed(connection: sqlite3.Connection) -> Generator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-@contextlib.contextmanager
-def _one_at_a_time(directory: Path, seconds: float) -> Generator[None]:
-    """Only one process makes, changes or sets aside a database in ``directory`` at a time.
-
-    The lock is on the directory itself and goes with the process; SQLite's own cannot cover the
-    replacing of a damaged file.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        give_up = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(_POLL_SECONDS)
-            except OSError:
-                break  # a file system without locks: SQLite's must do
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _set_aside(path: Path) -> Path:
