@@ -49,10 +49,11 @@ _LISTED: Final = """
     SELECT id, title, updated,
         (SELECT count(*) FROM messages WHERE conversation = conversations.id) AS count,
         (SELECT model FROM messages WHERE conversation = conversations.id AND model <> ''
-            ORDER BY id DESC LIMIT 1) AS model
+            ORDER BY id DESC LIMIT 1) AS model,
+        (SELECT max(id) FROM messages WHERE conversation = conversations.id) AS last
     FROM conversations
     WHERE leaf IS NOT NULL AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1)))
-    ORDER BY updated DESC, id DESC LIMIT ?2
+    ORDER BY last DESC, id DESC LIMIT ?2
 """
 
 
@@ -93,7 +94,10 @@ class ConversationList:
         self._indexed = has_fts5() if indexed is None else indexed
 
     def recent(self, limit: int = 200) -> tuple[Listed, ...]:
-        """The conversations in which something was said, the newest first."""
+        """The conversations in which something was said, the newest first.
+
+        By the numbers of their messages, not by time: a clock may be set back.
+        """
         rows = self._database.rows(_LISTED, (None, limit))
         return tuple(_listed(row) for row in rows)
 

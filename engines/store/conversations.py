@@ -158,9 +158,14 @@ class Conversations:
         return Conversation(identity, "", now, prompt, sampling)
 
     def recent(self, limit: int = 50) -> tuple[Conversation, ...]:
-        """The conversations changed last, newest first."""
+        """The conversations something was said in last, newest first.
+
+        By the numbers of their messages, not by time: a clock may be set back.
+        """
         rows = self._database.rows(
-            "SELECT * FROM conversations ORDER BY updated DESC, id DESC LIMIT ?", (limit,)
+            "SELECT *, (SELECT max(id) FROM messages WHERE conversation = conversations.id) AS last"
+            " FROM conversations ORDER BY last DESC, id DESC LIMIT ?",
+            (limit,),
         )
         return tuple(_conversation(row) for row in rows)
 
