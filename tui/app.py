@@ -28,7 +28,15 @@ from modeldeck.tui.places import Places
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options
-from modeldeck.tui.talk import Answering, Asked, Changed, ModelWanted, Talk, TalkEvent
+from modeldeck.tui.talk import Talk
+from modeldeck.tui.talk_events import (
+    Answering,
+    Asked,
+    Changed,
+    ModelWanted,
+    NotKept,
+    TalkEvent,
+)
 from modeldeck.tui.theme import textual_themes
 from modeldeck.tui.widgets.chrome import PLACES
 
@@ -299,6 +307,7 @@ class DeckApp(App[int]):
     def _tell(self, event: TalkEvent) -> None:
         match event:
             case Asked(text=text):
+                self.give_notice(None)
                 self._places.chat.post_message(messages.TalkAsked(text))
             case Answering(message_id=message_id, model=model):
                 self._places.chat.post_message(messages.TalkAnswering(message_id, model))
@@ -306,6 +315,9 @@ class DeckApp(App[int]):
                 self._places.chat.post_message(messages.TalkChanged())
             case ModelWanted():
                 self.call_later(self._bring_model)
+            case NotKept(error=error, text=text):
+                self._places.chat.put_back(text)
+                self.give_notice(Notice.of(error))
 
     def _bring_model(self) -> None:
         if self.state.loading is not None or self.state.loaded is not None:
@@ -319,22 +331,6 @@ class DeckApp(App[int]):
         )
         self._places.chat.take_state(self.state)
 
-    @on(messages.SendAsked)
-    def _send_asked(self, message: messages.SendAsked) -> None:
-        try:
-            self.give_notice(None)
-            self.talk.submit(message.text)
-        except ModeldeckError as error:
-            self._places.chat.put_back(message.text)
-            self.give_notice(Notice.of(error))
-
-    @on(messages.ConfigureAsked)
-    def _configure_asked(self, message: messages.ConfigureAsked) -> None:
-        try:
-            self.talk.configure(message.system_prompt, message.sampling)
-        except ModeldeckError as error:
-            self.give_notice(Notice.of(error))
-
     @on(messages.ReplyMoved)
     def _reply_moved(self, message: messages.ReplyMoved) -> None:
         self._places.chat.post_message(messages.ReplyMoved(message.message_id, message.update))
@@ -342,12 +338,10 @@ class DeckApp(App[int]):
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:
         end = message.end
-        problem = self.talk.ended(message.message_id, end)
+        self.talk.ended(message.message_id, end)
         self._places.chat.post_message(messages.ReplyEnded(message.message_id, end))
         if end.error is not None:
             self.give_notice(Notice.of(end.error))
-        elif problem is not None:
-            self.give_notice(Notice.of(problem))
 
     # The rest of what places ask for.
 

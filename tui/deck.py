@@ -40,6 +40,9 @@ async def _run(services: Services, *, mouse: bool) -> int:
         with ending_signals(end):
             code = await app.run_async(mouse=mouse)
     finally:
-        app.talk.close()
+        problem = app.talk.close()
         await services.close_engines()
+        if problem is not None:
+            complain(problem.cause)
+            note(f"next: {problem.next_step}")
     return app.return_code or 0 if code is None else code

@@ -20,7 +20,6 @@ from modeldeck.engines.types import (
     LoadProgress,
     LocalModel,
     Probe,
-    Sampling,
 )
 from modeldeck.tui.state import Options
 
@@ -75,21 +74,6 @@ class EngineWished(Message):
 
     model_id: str
     engine: str | None
-
-
-@dataclass
-class SendAsked(Message):
-    """The user said something."""
-
-    text: str
-
-
-@dataclass
-class ConfigureAsked(Message):
-    """Another system prompt or sampling for what is asked from now on."""
-
-    system_prompt: str
-    sampling: Sampling
 
 
 @dataclass

@@ -60,24 +60,29 @@ class ReplyEnd:
         usage: final counts, when the engine gave them.
         reading: the meter's last reading.
         error: what went wrong, or None.
+        text: the whole answer, as far as it came.
+        reasoning: all of it, as far as it came.
     """
 
     reason: StopReason | None
     usage: Usage | None
     reading: Reading
     error: ModeldeckError | None = None
+    text: str = ""
+    reasoning: str = ""
 
 
 @dataclass(slots=True)
-class _Pending:
+class _Pieces:
     text: list[str] = field(default_factory=list[str])
     reasoning: list[str] = field(default_factory=list[str])
+    _taken: tuple[int, int] = (0, 0)
 
     def take(self) -> tuple[str, str]:
-        taken = "".join(self.text), "".join(self.reasoning)
-        self.text.clear()
-        self.reasoning.clear()
-        return taken
+        """What came since it was last taken."""
+        text, reasoning = self._taken
+        self._taken = len(self.text), len(self.reasoning)
+        return "".join(self.text[text:]), "".join(self.reasoning[reasoning:])
 
 
 async def run_reply(
@@ -105,11 +110,11 @@ async def run_reply(
     """
     meter = Meter()
     meter.started(clock_ns())
-    pending = _Pending()
+    pieces = _Pieces()
     kept = keeper or NoKeeper()
 
     def report() -> None:
-        text, reasoning = pending.take()
+        text, reasoning = pieces.take()
         on_update(ReplyUpdate(text, reasoning, meter.reading(clock_ns())))
 
     async def tick() -> None:
@@ -127,10 +132,10 @@ async def run_reply(
                 meter.observe(event, clock_ns())
                 match event:
                     case TextDelta(text=text):
-                        pending.text.append(text)
+                        pieces.text.append(text)
                         kept.write(text, "")
                     case ReasoningDelta(text=text):
-                        pending.reasoning.append(text)
+                        pieces.reasoning.append(text)
                         kept.write("", text)
                     case Usage():
                         usage = event
@@ -155,4 +160,11 @@ async def run_reply(
         with contextlib.suppress(asyncio.CancelledError):
             await ticker
     report()
-    return ReplyEnd(reason, usage, meter.reading(clock_ns()), error)
+    return ReplyEnd(
+        reason,
+        usage,
+        meter.reading(clock_ns()),
+        error,
+        "".join(pieces.text),
+        "".join(pieces.reasoning),
+    )

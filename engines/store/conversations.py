@@ -114,6 +114,10 @@ class Outcome:
     first_token_ns: int | None = None
 
 
+class ConversationGone(StoreError):
+    """The conversation was deleted, by another deck perhaps."""
+
+
 class Conversations:
     """All conversations of a user. Every method may raise StoreError."""
 
@@ -300,8 +304,8 @@ class Conversations:
             )
 
 
-def _gone() -> StoreError:
-    return StoreError("That conversation has gone.", "Begin a new one.")
+def _gone() -> ConversationGone:
+    return ConversationGone("That conversation has gone.", "Begin a new one.")
 
 
 def _fold(connection: Connection, message_id: int) -> None:

@@ -58,11 +58,17 @@ class StreamWriter:
                 self._wake.notify()
 
     def close(self) -> None:
-        """Keep what is left and end. Safe to call twice."""
+        """Keep what is left and end. Called again, it tries again what could not be kept."""
+        ended = not self._thread.is_alive()
         with self._wake:
             self._closed = True
             self._wake.notify()
         self._thread.join()
+        if ended and (self._text or self._reasoning):
+            text, reasoning = "".join(self._text), "".join(self._reasoning)
+            self._text.clear()
+            self._reasoning.clear()
+            self._keep(text, reasoning)
 
     def _run(self) -> None:
         closed = False

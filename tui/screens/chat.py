@@ -21,6 +21,7 @@ from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
+from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.chat_settings import ChatSettings
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_picker import ModelPicker, PickerRow
@@ -66,6 +67,7 @@ class ChatScreen(PlaceScreen):
         self._talk = talk
         self._batch_ms = batch_ms
         self._reading: Reading = IDLE
+        self._answering_id: int | None = None
 
     def compose_body(self) -> ComposeResult:
         """Title, transcript beside the panel, prompt."""
@@ -173,19 +175,25 @@ class ChatScreen(PlaceScreen):
     @on(messages.TalkAnswering)
     async def _answering(self, message: messages.TalkAnswering) -> None:
         self._reading = IDLE
+        self._answering_id = message.message_id
         await self.transcript.answer(message.model)
         self.show_keys()
+
+    def _answer_of(self, message_id: int) -> Answer | None:
+        """The answer being written, unless another conversation is shown by now."""
+        return self.transcript.last_answer if message_id == self._answering_id else None
 
     @on(messages.TalkChanged)
     async def _changed(self) -> None:
         self._reading = IDLE
+        self._answering_id = self._talk.writing_id
         await self.transcript.show([turn_of(kept) for kept in self._talk.messages])
         self._show_panel()
         self.show_keys()
 
     @on(messages.ReplyMoved)
     def _moved(self, message: messages.ReplyMoved) -> None:
-        answer = self.transcript.last_answer
+        answer = self._answer_of(message.message_id)
         update = message.update
         if answer is not None:
             if update.reasoning:
@@ -199,7 +207,7 @@ class ChatScreen(PlaceScreen):
     def _ended(self, message: messages.ReplyEnded) -> None:
         end = message.end
         self._reading = end.reading
-        answer = self.transcript.last_answer
+        answer = self._answer_of(message.message_id)
         if answer is not None:
             if end.error is not None:
                 answer.fail(end.error.cause, end.error.next_step)
@@ -217,11 +225,13 @@ class ChatScreen(PlaceScreen):
             self.prompt.put(event.text)
             self.post_message(messages.NoticeGiven("An answer is being written.", "esc stops it."))
             return
-        self.post_message(messages.SendAsked(event.text))
+        self._talk.submit(event.text)
+        self.show_keys()
 
     def put_back(self, text: str) -> None:
-        """Give the user the message back that could not be sent."""
-        self.prompt.put(text)
+        """Give the user the message back that could not be kept, above what is typed by now."""
+        if text and self.ready:
+            self.prompt.put("\n".join(filter(None, (text, self.prompt.text))))
 
     @on(Prompt.ScrollAsked)
     def _scroll(self, event: Prompt.ScrollAsked) -> None:
@@ -232,7 +242,7 @@ class ChatScreen(PlaceScreen):
         if self.query_one("#inline", Vertical).children:
             self._close_inline()
             return True
-        if self._talk.busy:
+        if self._talk.can_stop:
             self._talk.stop()
             self._show_panel()
             self.show_keys()
@@ -246,7 +256,7 @@ class ChatScreen(PlaceScreen):
         """Only what makes sense now."""
         match entry.id:
             case "chat.stop":
-                return self._talk.busy
+                return self._talk.can_stop
             case "chat.send" | "chat.newline":
                 return self.in_text_field
             case "chat.again":
@@ -306,7 +316,7 @@ class ChatScreen(PlaceScreen):
 
     @on(ChatSettings.Changed)
     def _configured(self, event: ChatSettings.Changed) -> None:
-        self.post_message(messages.ConfigureAsked(event.system_prompt, event.sampling))
+        self._talk.configure(event.system_prompt, event.sampling)
 
     def action_chat_again(self) -> None:
         """Ask the last question again."""

@@ -1,0 +1,290 @@
+"""A conversation and its store: nothing said is lost, and nothing waits for the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from modeldeck.engines.errors import EngineDied
+from modeldeck.engines.meter import IDLE
+from modeldeck.engines.store.conversations import Conversations, Message
+from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.schemas import SCHEMAS
+from modeldeck.engines.types import (
+    ChatMessage,
+    ChatRequest,
+    LoadedModel,
+    LocalModel,
+    ModelFormat,
+    Plan,
+    Source,
+    StopReason,
+    Usage,
+)
+from modeldeck.tui.reply import Keeper, ReplyEnd
+from modeldeck.tui.talk import Talk
+from modeldeck.tui.talk_events import Changed, NotKept, TalkEvent
+
+MODEL = LocalModel("m", Path("m"), (Path("m"),), Source.FOLDER, ModelFormat.GGUF, 1)
+LOADED = LoadedModel("i", "scripted", "1", MODEL, Plan(4096), 4096, None, 0, "CPU")
+
+
+@dataclass
+class Asked:
+    """An engine that is asked and answers when the test says so."""
+
+    requests: list[tuple[int, ChatRequest, Keeper]] = field(
+        default_factory=list[tuple[int, ChatRequest, Keeper]]
+    )
+    stopped: int = 0
+
+    def reply(
+        self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
+    ) -> None:
+        self.requests.append((message_id, request, keeper))
+
+    def stop_reply(self) -> None:
+        self.stopped += 1
+
+
+class Conversing:
+    """A talk, its store, and everything it told."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = Database.open(path, SCHEMAS, busy_seconds=0.2)
+        self.kept = Conversations(self.database)
+        self.jobs = Asked()
+        self.told: list[TalkEvent] = []
+        self.talk = Talk(self.kept, self.jobs, self.told.append)
+
+    @property
+    def problems(self) -> list[NotKept]:
+        return [event for event in self.told if isinstance(event, NotKept)]
+
+    @property
+    def busy(self) -> bool:
+        return self.talk.busy
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        for _ in range(2000):
+            if holds():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"never came: {self.told}")
+
+    async def ask(self, text: str) -> None:
+        """Say something and wait until an answer is asked for."""
+        asked = len(self.jobs.requests)
+        self.talk.submit(text)
+        await self.until(lambda: len(self.jobs.requests) > asked)
+
+    def answer(self, text: str, reason: StopReason = "stop") -> None:
+        """Write the answer that was asked for."""
+        message_id, _, keeper = self.jobs.requests[-1]
+        keeper.write(text, "")
+        usage = Usage(10, 3, 0, None)
+        self.talk.ended(message_id, ReplyEnd(reason, usage, IDLE, text=text))
+
+    async def exchange(self, question: str, answer: str) -> None:
+        await self.ask(question)
+        self.answer(answer)
+
+    def said(self) -> list[tuple[str, str]]:
+        return [(message.role, message.text) for message in self.talk.messages]
+
+    @contextmanager
+    def locked(self) -> Generator[None]:
+        """Another program holds the database."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
+    def on_disk(self) -> tuple[Message, ...]:
+        """The branch followed, as another program would read it."""
+        database = Database.open(self.path, SCHEMAS)
+        try:
+            kept = Conversations(database)
+            (conversation,) = kept.recent()
+            return kept.branch(conversation.leaf)
+        finally:
+            database.close()
+
+
+@pytest.fixture
+def conversing(tmp_path: Path) -> Generator[Conversing]:
+    made = Conversing(tmp_path / "deck.db")
+    yield made
+    made.database.close()
+
+
+async def test_a_question_waits_for_its_model(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.submit("hello?")
+    await conversing.until(lambda: talk.waiting)
+    assert conversing.jobs.requests == []
+    talk.model_changed(LOADED)
+    await conversing.until(lambda: len(conversing.jobs.requests) == 1)
+    conversing.answer("yes")
+    assert conversing.said() == [("user", "hello?"), ("assistant", "yes")]
+    assert not conversing.busy
+    assert talk.context_used_tokens == 13
+    assert talk.close() is None
+    assert [(m.text, m.state) for m in conversing.on_disk()] == [
+        ("hello?", "done"),
+        ("yes", "done"),
+    ]
+
+
+async def test_what_cannot_be_kept_comes_back_and_nothing_has_changed(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.exchange("one", "two")
+    with conversing.locked():
+        talk.submit("three")
+        await conversing.until(lambda: bool(conversing.problems))
+    (problem,) = conversing.problems
+    assert problem.text == "three"
+    assert "in use" in problem.error.cause
+    assert problem.error.next_step
+    assert not conversing.busy
+    assert conversing.told[-2] == Changed()
+    assert conversing.said() == [("user", "one"), ("assistant", "two")]
+    await conversing.exchange("three", "four")
+    talk.close()
+    assert [m.text for m in conversing.on_disk()] == ["one", "two", "three", "four"]
+
+
+async def test_an_answer_that_cannot_be_kept_is_kept_with_the_next_message(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    with conversing.locked():
+        conversing.answer("two, and it was long")
+        assert not conversing.busy
+        await conversing.until(lambda: bool(conversing.problems))
+    assert conversing.problems[0].error.cause.startswith("The answer is not kept yet")
+    await conversing.ask("three")
+    _, request, _ = conversing.jobs.requests[-1]
+    assert request.messages == (
+        ChatMessage("user", "one"),
+        ChatMessage("assistant", "two, and it was long"),
+        ChatMessage("user", "three"),
+    )
+    conversing.answer("four")
+    assert talk.close() is None
+    assert [(m.text, m.state) for m in conversing.on_disk()] == [
+        ("one", "done"),
+        ("two, and it was long", "done"),
+        ("three", "done"),
+        ("four", "done"),
+    ]
+
+
+async def test_closing_keeps_what_was_still_owed(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    with conversing.locked():
+        conversing.answer("two")
+        await conversing.until(lambda: bool(conversing.problems))
+    assert talk.close() is None
+    assert [(m.text, m.state) for m in conversing.on_disk()] == [("one", "done"), ("two", "done")]
+
+
+async def test_closing_says_what_stays_unkept(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    with conversing.locked():
+        conversing.answer("two")
+        problem = talk.close()
+    assert problem is not None
+    assert "in use" in problem.cause
+
+
+async def test_closing_while_a_question_is_on_its_way_keeps_the_question(
+    conversing: Conversing,
+) -> None:
+    conversing.talk.submit("just in time")
+    conversing.talk.close()
+    assert [m.text for m in conversing.on_disk()] == ["just in time"]
+
+
+async def test_closing_in_mid_answer_keeps_what_came(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    conversing.jobs.requests[-1][2].write("half an", "")
+    talk.close()
+    assert [(m.text, m.state) for m in conversing.on_disk()][1] == ("half an", "stopped")
+
+
+async def test_a_failed_answer_keeps_its_words_and_its_reason(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    message_id, _, keeper = conversing.jobs.requests[-1]
+    keeper.write("half", "")
+    error = EngineDied("It died.", "Send again.")
+    talk.ended(message_id, ReplyEnd(None, None, IDLE, error, text="half"))
+    talk.close()
+    last = conversing.on_disk()[-1]
+    assert (last.text, last.state, last.error) == ("half", "failed", "It died.")
+
+
+async def test_a_new_conversation_is_not_disturbed_by_the_old_one(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("old")
+    talk.new()
+    assert conversing.jobs.stopped == 1
+    conversing.answer("late", "cancelled")
+    assert conversing.said() == []
+    assert talk.context_used_tokens is None
+    assert not conversing.busy
+    talk.submit("lost in between")
+    talk.new()
+    await conversing.exchange("fresh", "water")
+    assert conversing.said() == [("user", "fresh"), ("assistant", "water")]
+    talk.close()
+    database = Database.open(conversing.path, SCHEMAS)
+    kept = Conversations(database)
+    texts = [[m.text for m in kept.branch(c.leaf)] for c in reversed(kept.recent())]
+    database.close()
+    assert texts == [["old", "late"], ["lost in between"], ["fresh", "water"]]
+
+
+async def test_esc_before_the_answer_begins_leaves_the_question(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    talk.submit("never mind")
+    talk.stop()
+    await conversing.until(lambda: not talk.busy)
+    assert conversing.jobs.requests == []
+    assert conversing.said()[0] == ("user", "never mind")
+    await conversing.exchange("but this", "fine")
+    talk.close()
+    assert [m.text for m in conversing.on_disk()][-1] == "fine"
+
+
+async def test_a_conversation_deleted_by_another_deck_owes_nothing(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    assert talk.conversation is not None
+    conversing.kept.drop(talk.conversation.id)
+    conversing.answer("two")
+    assert talk.close() is None
+    assert conversing.problems == []

@@ -1,0 +1,43 @@
+"""What a conversation tells the face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modeldeck.engines.errors import ModeldeckError
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The user's message is on its way into the store: show it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """An answer begins."""
+
+    message_id: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Another branch or conversation is to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWanted:
+    """A question waits and no model is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """Something could not be kept or read; ``text`` is what the user said and gets back."""
+
+    error: ModeldeckError
+    text: str = ""
+
+
+TalkEvent = Asked | Answering | Changed | ModelWanted | NotKept
