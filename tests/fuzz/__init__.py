@@ -1,1 +1,1 @@
-"""Fuzzing of every reader that sees bytes from outside: Hypothesis in the suite, atheris by hand."""
+"""Fuzzing of the readers of outside bytes: Hypothesis in the suite, atheris by ``make fuzz``."""

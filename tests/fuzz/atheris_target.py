@@ -1,5 +1,6 @@
 """One target under atheris; the arguments after its name are libFuzzer's."""
 
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import sys

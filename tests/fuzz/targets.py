@@ -105,9 +105,9 @@ TARGETS: Mapping[str, Target] = {
     "settings": Target(
         _settings,
         (
-            b'# mine\nmodel_dirs = ["~/models"]\ntheme = "deck-dark"\n[keys]\n"models.sort" = "s"\n',
+            b'# mine\ntheme = "deck-dark"\nmodel_dirs = ["~/models"]\n[keys]\n"a.b" = "s"\n',
             b'context_tokens = 8192\nkv_type = "q8_0"\n[engines.llama_server]\nbinary = "/x"\n',
         ),
     ),
-    "text": Target(_text, ("12 GiB".encode(), "a\x1b[31mb\u202ec".encode(), b"\xff\xfe\x00")),
+    "text": Target(_text, (b"12 GiB", "a\x1b[31mb\u202ec".encode(), b"\xff\xfe\x00")),
 }
