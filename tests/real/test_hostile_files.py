@@ -44,7 +44,7 @@ def ls(machine: Machine) -> Listed:
 def horrors(folder: Path) -> Path:
     """One sound model among everything that a disk may hold under a model's name."""
     sound = write_llama(folder / "sound.gguf").read_bytes()
-    nested = struct.pack("<IQIQI", ARRAY, 1 << 20, ARRAY, 1 << 20, U32)
+    nested = struct.pack("<IIQIQ", ARRAY, ARRAY, 1 << 20, U32, 1 << 20)
     for name, data in {
         "empty": b"",
         "text": b"hello",
@@ -119,16 +119,15 @@ def test_an_unreadable_folder_is_counted(machine: Machine) -> None:
     assert "cannot be read: 1 folder" in listed.errors
 
 
-@pytest.mark.parametrize("suffix", [".gguf", ".safetensors", ".txt"])
-def test_a_folder_of_a_hundred_thousand_files_stays_within_bounds(
-    machine: Machine, suffix: str
-) -> None:
+def test_a_folder_of_a_hundred_thousand_files_stays_within_bounds(machine: Machine) -> None:
     crowd = machine.models / "crowd"
     crowd.mkdir()
     for number in range(100_000):
+        suffix = (".gguf", ".gguf", ".safetensors", ".txt")[number % 4]
         os.close(os.open(crowd / f"m{number:06}{suffix}", os.O_CREAT | os.O_WRONLY))
-    for _ in range(2):
-        listed = ls(machine)
-        assert listed.code == 0, listed.errors
-        assert listed.peak_bytes < MOST_BYTES, listed.peak_bytes >> 20
-        assert any(model["name"] == "second" for model in listed.models)
+    listed = ls(machine)
+
+    assert listed.code == 0, listed.errors
+    assert listed.peak_bytes < MOST_BYTES, listed.peak_bytes >> 20
+    assert any(model["name"] == "second" for model in listed.models)
+    assert "Not listed because of their problems: 49,000 more files." in listed.errors
