@@ -6,8 +6,6 @@ model's training text are all derived from ``ACTIONS``; nothing else in the face
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -137,5 +135,8 @@ def help_text() -> dict[str, object]:
 
 def help_digest() -> str:
     """SHA-256 over ids, keys and command names: changes exactly when the demo model's answers must."""
+    import hashlib  # with OpenSSL: 4 ms
+    import json
+
     text = [[a.id, list(a.keys)] for a in ACTIONS] + [[c.name] for c in COMMANDS]
     return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import ClassVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import App
@@ -14,13 +14,13 @@ from textual.binding import BindingType
 from textual.command import Provider
 from textual.content import Content
 from textual.filter import LineFilter
+from textual.screen import Screen
 
-from modeldeck.engines.choice import EngineStatus
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.types import LocalModel, Plan, Source
 from modeldeck.themes import load_themes
 from modeldeck.tui import messages
-from modeldeck.tui.actions import ACTIONS, key_name, remapped
+from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
 from modeldeck.tui.filters import ControlFilter
 from modeldeck.tui.jobs import Jobs
@@ -28,17 +28,11 @@ from modeldeck.tui.places import Places
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options
-from modeldeck.tui.talk import Talk
-from modeldeck.tui.talk_events import (
-    Answering,
-    Asked,
-    Changed,
-    ModelWanted,
-    NotKept,
-    TalkEvent,
-)
 from modeldeck.tui.theme import textual_themes
-from modeldeck.tui.widgets.chrome import PLACES
+
+if TYPE_CHECKING:
+    from modeldeck.tui.talk import Talk
+    from modeldeck.tui.talk_events import TalkEvent
 
 
 def _commands() -> type[Provider]:
@@ -59,7 +53,7 @@ class DeckApp(App[int]):
     COMMANDS: ClassVar = {_commands}
     DEFAULT_MODE = "models"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("everywhere")
-    CSS_PATH = "app.tcss"
+    CSS_PATH: ClassVar = ["app.tcss", "screens/place.tcss", "screens/models.tcss"]
     AUTO_FOCUS = ""
 
     def __init__(self, services: Services) -> None:
@@ -73,33 +67,53 @@ class DeckApp(App[int]):
             engine_wishes=services.engine_wishes(),
             options=Options(settings.context_tokens, settings.kv_type),
         )
-        self.talk = Talk(services.conversations, self.jobs, self._tell)
         found, theme_problems = load_themes(services.config_dir / "themes")
         themes = textual_themes(found)
         for theme in themes:
             self.register_theme(theme)
         self.theme_names = tuple(theme.name for theme in themes)
+        self.use_theme(settings.theme)
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
             self.state = replace(self.state, notice=_problems_notice(problems))
-        self._places = Places(self.actions, self.talk, services.batch_ms, lambda: self.state)
-        for place, _ in PLACES:
-            make = partial(self._places.screen, place)
-            self.add_mode(place, make)  # pyright: ignore[reportUnknownMemberType]
+        self._places = Places(
+            self.actions, lambda: self.talk, services.batch_ms, lambda: self.state
+        )
+        self._add_place("chat")
+        self._add_place("engines")
         self._wanted: LocalModel | None = None
+        self._looked_around = False
+
+    def _add_place(self, place: Place) -> None:
+        make = partial(self._places.screen, place)
+        self.add_mode(place, make)  # pyright: ignore[reportUnknownMemberType]
+
+    @cached_property
+    def talk(self) -> Talk:
+        """The conversation, from the first time it is asked for."""
+        from modeldeck.tui.talk import Talk
+
+        return Talk(self.services.conversations, self.jobs, self._tell)
+
+    def close_talk(self) -> ModeldeckError | None:
+        """Keep what is being said, when anything was. Returns what went wrong with that."""
+        return self.talk.close() if "talk" in self.__dict__ else None
+
+    def get_default_screen(self) -> Screen[None]:
+        """The models: a mode from when they are mounted, because a new mode parses all styles."""
+        return self._places.screen("models")
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's own filters, then the one that lets no control character out."""
         return [*super().get_line_filters(), ControlFilter()]
 
     def on_mount(self) -> None:
-        """Choose the colours; look around once the first frame is painted."""
-        self.use_theme(self.services.settings.theme)
-        self.call_after_refresh(self._begin)
-
-    def _begin(self) -> None:
-        self.jobs.watch_hardware()
+        """Read the list at once; what it does not need looks around when it is painted."""
+        self._add_place("models")
         self.jobs.scan()
+
+    def _look_around(self) -> None:
+        self.jobs.watch_hardware()
         self.jobs.probe()
 
     def change(self, state: DeckState) -> None:
@@ -135,6 +149,9 @@ class DeckApp(App[int]):
                 scanning=not message.finished,
             )
         )
+        if not self._looked_around:
+            self._looked_around = True
+            self.call_after_refresh(self._look_around)
         self._judge()
 
     @on(messages.ModelsJudged)
@@ -143,19 +160,13 @@ class DeckApp(App[int]):
 
     @on(messages.EnginesFound)
     def _engines_found(self, message: messages.EnginesFound) -> None:
-        known = {status.info.name: status for status in self.state.engines}
-        engines = tuple(known.get(info.name, EngineStatus(info)) for info in message.infos)
-        self.change(replace(self.state, engines=engines))
+        self.change(self.state.with_engines(message.infos))
         if message.problems and self.state.notice is None:
             self.give_notice(_problems_notice(message.problems))
 
     @on(messages.EngineProbed)
     def _engine_probed(self, message: messages.EngineProbed) -> None:
-        engines = tuple(
-            EngineStatus(message.info, message.probe) if e.info.name == message.info.name else e
-            for e in self.state.engines
-        )
-        self.change(replace(self.state, engines=engines))
+        self.change(self.state.with_probe(message.info, message.probe))
 
     @on(messages.HardwareSampled)
     def _hardware_sampled(self, message: messages.HardwareSampled) -> None:
@@ -305,6 +316,8 @@ class DeckApp(App[int]):
     # The conversation.
 
     def _tell(self, event: TalkEvent) -> None:
+        from modeldeck.tui.talk_events import Answering, Asked, Changed, ModelWanted, NotKept
+
         match event:
             case Asked(text=text):
                 self.give_notice(None)

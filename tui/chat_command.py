@@ -23,8 +23,7 @@ from modeldeck.engines.errors import (
 from modeldeck.engines.meter import Rate, Reading
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import ChatMessage, ChatRequest, LoadedModel, LocalModel, Sampling
-from modeldeck.tui.cli import report
-from modeldeck.tui.printing import complain, emit
+from modeldeck.tui.printing import complain, emit, report
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services, open_services
 
@@ -178,7 +177,8 @@ class _Talk:
         if end.error is not None:
             if not (go_on and isinstance(end.error, RequestRefused)):
                 raise end.error
-            return report(end.error)
+            report(end.error)
+            return 1
         self._messages = [*asked, ChatMessage("assistant", printed.text)]
         if self._json:
             emit(record(self._loaded, printed.text, printed.reasoning, end))

@@ -5,162 +5,20 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 does not fit, 128 + n ended by signal n.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import errno
 import io
-import math
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
 
-from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.text import clean_line
-from modeldeck.tui.actions import COMMANDS
-from modeldeck.tui.printing import complain, note
+# ``--version`` answers at once: everything else is imported when a command needs it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED = 0, 1
 _INTERRUPTED = 128 + 2
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as every other error is said: a cause and a next step."""
-
-    def error(self, message: str) -> NoReturn:
-        complain(message)
-        note(f"next: {self.prog} --help")
-        raise SystemExit(USAGE)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="modeldeck",
-        description="The terminal deck for the models on a GPU box. Alone it opens the deck.",
-        epilog="The deck's keys: modeldeck keys. Inside the deck: ? shows the keys that work now.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    _add_common(parser, default=None)
-    parser.add_argument("--theme", metavar="NAME", help="colour theme of the deck")
-    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    parsers = {
-        entry.name: commands.add_parser(
-            entry.name, help=entry.description, description=entry.description, allow_abbrev=False
-        )
-        for entry in COMMANDS
-    }
-    for entry in parsers.values():
-        entry.add_argument("--json", action="store_true", help="print JSON with stable keys")
-        # Given after the command they count; not given they leave what stood before it.
-        _add_common(entry, default=argparse.SUPPRESS)
-    parsers["keys"].add_argument(
-        "--markdown", action="store_true", help="print the page docs/keys.md"
-    )
-    chat = parsers["chat"]
-    chat.add_argument(
-        "-m", "--model", required=True, metavar="MODEL", help="a name from ls, or a path"
-    )
-    for entry in (chat, parsers["demo"]):
-        entry.add_argument(
-            "prompt",
-            nargs="?",
-            help="the question; - reads standard input; without one, a question a line",
-        )
-        entry.add_argument("-s", "--system", default="", help="system prompt")
-        entry.add_argument(
-            "-n", "--max-tokens", type=_positive, metavar="N", help="stop after N tokens"
-        )
-        entry.add_argument("-c", "--ctx", type=_positive, metavar="N", help="context in tokens")
-        entry.add_argument(
-            "-t", "--temperature", type=_temperature, metavar="T", help="sampling temperature"
-        )
-        entry.add_argument("--seed", type=_seed, metavar="N", help="seed of the sampler")
-        entry.add_argument(
-            "--engine", metavar="NAME", help="engine to use (see: modeldeck engines)"
-        )
-    return parser
-
-
-def _add_common(parser: argparse.ArgumentParser, *, default: str | None) -> None:
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        default=default,
-        type=_settings_file,
-        help="settings file to use instead of the usual",
-    )
-    parser.add_argument(
-        "--gpu",
-        metavar="CARD",
-        default=default,
-        type=_card,
-        help='judge for this card, e.g. "RTX 3060 12GB"',
-    )
-    parser.add_argument(
-        "--vram",
-        metavar="SIZE",
-        default=default,
-        type=_size,
-        help="judge for a card of this size, e.g. 12GiB",
-    )
-
-
-def _positive(text: str) -> int:
-    with contextlib.suppress(ValueError):
-        if 0 < (value := int(text)) < 2**31:
-            return value
-    raise argparse.ArgumentTypeError(f"“{clean_line(text, 40)}” is no positive whole number")
-
-
-def _seed(text: str) -> int:
-    with contextlib.suppress(ValueError):
-        if 0 <= (value := int(text)) < 2**32:
-            return value
-    raise argparse.ArgumentTypeError(f"“{clean_line(text, 40)}” is no whole number up to 2³² - 1")
-
-
-def _temperature(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if math.isfinite(value := float(text)) and value >= 0:
-            return value
-    raise argparse.ArgumentTypeError(f"“{clean_line(text, 40)}” is no temperature, like 0.7")
-
-
-def _settings_file(text: str) -> str:
-    if not Path(text).expanduser().is_file():
-        raise argparse.ArgumentTypeError(f"there is no file {clean_line(text)}")
-    return str(Path(text).expanduser())
-
-
-def _card(text: str) -> str:
-    from modeldeck.engines.fit.cards import card_named  # the table of cards: 5 ms
-
-    try:
-        card_named(text, 0)
-    except ModeldeckError as error:
-        raise argparse.ArgumentTypeError(f"{error.cause} {error.next_step}") from None
-    return text
-
-
-def _size(text: str) -> str:
-    from modeldeck.engines.units import parse_size
-
-    try:
-        parse_size(text)
-    except ModeldeckError as error:
-        raise argparse.ArgumentTypeError(f"{error.cause} {error.next_step}") from None
-    return text
-
-
-def report(error: ModeldeckError) -> int:
-    """Say an error on standard error: cause, then next step. Returns exit code 1."""
-    complain(error.cause)
-    note(f"next: {error.next_step}")
-    return FAILED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,8 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()
-    except ModeldeckError as error:
-        return report(error)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -180,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _FULL:
             raise
+        from modeldeck.tui.printing import complain, note
+
         _give_up_stdout()
         complain(f"The output cannot be written: {error.strerror}.")
         note("next: make room, or write it somewhere else.")
@@ -196,7 +54,7 @@ def _prepare_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
@@ -210,16 +68,23 @@ def _give_up_stdout() -> None:
 
 def _run(words: Sequence[str]) -> int:
     if "--version" in words[:1]:
-        from importlib.metadata import version  # 30 ms
+        return _say_version()
+    from modeldeck.engines.errors import ModeldeckError
+    from modeldeck.tui.arguments import command_line
+    from modeldeck.tui.printing import report
 
-        print(f"modeldeck {version('modeldeck')}")  # noqa: T201
-        return OK
     try:
-        options = _parser().parse_args(words)
+        options = command_line().parse_args(words)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else OK
-    if options.version:
-        return _run(["--version"])
+    try:
+        return _say_version() if options.version else _command(options)
+    except ModeldeckError as error:
+        report(error)
+        return FAILED
+
+
+def _command(options: Namespace) -> int:
     match options.command:
         case None:
             from modeldeck.tui.deck import open_deck  # Textual: about 0.3 s
@@ -233,6 +98,27 @@ def _run(words: Sequence[str]) -> int:
             from modeldeck.tui.commands import run_command  # SQLite and the readers: about 0.05 s
 
             return run_command(name, options)
+
+
+def _say_version() -> int:
+    print(f"modeldeck {_version()}")  # noqa: T201
+    return OK
+
+
+def _version() -> str:
+    """The version that is installed, from the name of the folder that an installer keeps it in."""
+    first, last = "modeldeck-", ".dist-info"
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")  # noqa: PTH208
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(first) and name.endswith(last):
+                return name[len(first) : -len(last)]
+    from importlib.metadata import version  # 30 ms
+
+    return version("modeldeck")
 
 
 if __name__ == "__main__":

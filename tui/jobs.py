@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import EngineDied, EngineError, ModeldeckError
-from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
     ChatRequest,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.worker import Worker
 
+    from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.tui.reply import Keeper, ReplyUpdate
 
 IDLE_SAMPLE_S = 2.0

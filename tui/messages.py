@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.fit.types import Card, Verdict
-from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.types import (
     EngineInfo,
     LoadedModel,
@@ -24,6 +22,8 @@ from modeldeck.engines.types import (
 from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
+    from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
 
 

@@ -21,7 +21,7 @@ class Places:
     def __init__(
         self,
         actions: tuple[Action, ...],
-        talk: Talk,
+        talk: Callable[[], Talk],
         batch_ms: int,
         state_now: Callable[[], DeckState],
     ) -> None:
@@ -42,7 +42,7 @@ class Places:
             case "chat":
                 from modeldeck.tui.screens.chat import ChatScreen  # 60 ms
 
-                return ChatScreen(self._actions, self._state_now(), self._talk, self._batch_ms)
+                return ChatScreen(self._actions, self._state_now(), self._talk(), self._batch_ms)
             case "engines":
                 from modeldeck.tui.screens.engines import EnginesScreen
 

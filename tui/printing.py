@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.text import UNSAFE, clean_line
 
 _GAP = 2
@@ -29,6 +30,12 @@ def complain(text: str) -> None:
 def note(text: str) -> None:
     """One line on standard error, set in, that goes on with what was said before."""
     print(f"  {clean_line(text, _LONGEST_COMPLAINT)}", file=sys.stderr)  # noqa: T201
+
+
+def report(error: ModeldeckError) -> None:
+    """Say an error on standard error: cause, then next step."""
+    complain(error.cause)
+    note(f"next: {error.next_step}")
 
 
 def json_text(value: object) -> str:

@@ -8,26 +8,17 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
-from modeldeck.engines.choice import EngineStatus, choose
 from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
 from modeldeck.engines.errors import EngineMissing, ModeldeckError, SettingsError
-from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
-from modeldeck.engines.fit.plan import plan_for
-from modeldeck.engines.fit.types import Card, Verdict
-from modeldeck.engines.fit.verdict import judge
-from modeldeck.engines.hardware.host import process_memory
-from modeldeck.engines.hardware.monitor import HardwareMonitor
-from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.paths import data_dir, home_relative
-from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
@@ -36,6 +27,15 @@ from modeldeck.engines.types import Device, KvType, LocalModel, Plan, Source
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
 from modeldeck.tui.terminal import batch_ms
+
+if TYPE_CHECKING:
+    from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.engines.hardware.monitor import HardwareMonitor
+    from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.engines.store.conversations import Conversations
+
+# Verdicts, the driver, the engines and the conversations are imported when they are first asked
+# for: the list of models is painted without them, and would wait 0.1 s for them.
 
 _CARD_STEP_BYTES = 64 << 20
 _SHOW_EVERY_S = 0.4
@@ -63,7 +63,6 @@ class Services:
     Attributes:
         settings: the user's settings.
         problems: sentences about settings, engines and stores that the user should read.
-        conversations: the kept conversations.
         batch_ms: how long streamed text is gathered before it is drawn.
     """
 
@@ -81,18 +80,24 @@ class Services:
         self._make_engines = make_engines
         self._engines: EnginesMade | None = None
         self._engines_lock = Lock()
-        self.conversations = Conversations(database)
         self.batch_ms = batch_ms(environ)
         self._config_path = config_path
         self._database = database
         self._headers = HeaderCache(database)
         self._engine_choices = EngineChoices(database)
-        self._monitor = HardwareMonitor()
+        self._monitor: HardwareMonitor | None = None
         self._places = (
             *default_places(settings.model_dirs, environ, Path.home()),
             Place(Source.DEMO, demo.model_path()),
         )
         self.config_dir = config_path.parent
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """The kept conversations."""
+        from modeldeck.engines.store.conversations import Conversations
+
+        return Conversations(self._database)
 
     @property
     def place_names(self) -> tuple[str, ...]:
@@ -141,6 +146,8 @@ class Services:
         Raises:
             SettingsError: the card that is set is not known.
         """
+        from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
+
         ram_bytes = hardware.host.memory_available_bytes or 0
         if self.settings.gpu:
             return card_named(self.settings.gpu, ram_bytes)
@@ -164,6 +171,8 @@ class Services:
         models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
     ) -> dict[str, Verdict]:
         """Verdicts by model id; a model with a problem has none."""
+        from modeldeck.engines.fit.verdict import judge
+
         verdicts: dict[str, Verdict] = {}
         for model in models:
             if model.header is not None:
@@ -183,6 +192,9 @@ class Services:
         """How ``model`` would be loaded now: for the card that is here and the engine's devices."""
         if model.header is None or hardware is None:
             return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
+        from modeldeck.engines.fit.cards import card_of
+        from modeldeck.engines.fit.plan import plan_for
+
         engine_has_gpu = any(not device.name.startswith("CPU") for device in devices)
         has_gpu = engine_has_gpu and bool(hardware.gpus)
         return plan_for(model.header, card_of(hardware), context_tokens, kv_type, has_gpu)
@@ -235,6 +247,8 @@ class Services:
         """
         import asyncio  # 40 ms, which listing models does without
 
+        from modeldeck.engines.choice import EngineStatus, choose
+
         engines, _ = await asyncio.to_thread(self.find_engines)
         able = [engine for engine in engines if model.format in engine.info.formats]
         probes = await asyncio.gather(*(engine.probe() for engine in able))
@@ -264,6 +278,11 @@ class Services:
 
     def sample(self, pid: int | None) -> tuple[HardwareSnapshot, int | None]:
         """The machine now, and the resident memory of process ``pid``."""
+        from modeldeck.engines.hardware.host import process_memory
+        from modeldeck.engines.hardware.monitor import HardwareMonitor
+
+        if self._monitor is None:
+            self._monitor = HardwareMonitor()
         return self._monitor.sample(), process_memory(pid) if pid is not None else None
 
     async def close_engines(self) -> None:
@@ -278,7 +297,8 @@ class Services:
 
     def close(self) -> None:
         """Close the driver session and the database."""
-        self._monitor.close()
+        if self._monitor is not None:
+            self._monitor.close()
         self._database.close()
 
 
@@ -324,6 +344,8 @@ def open_services(options: argparse.Namespace) -> Generator[Services]:
 def _with_options(settings: Settings, options: argparse.Namespace) -> Settings:
     """The settings with what the command line says in place of the file. Raises SettingsError."""
     if options.gpu:
+        from modeldeck.engines.fit.cards import card_named
+
         card_named(options.gpu, 0)
         settings = replace(settings, gpu=options.gpu, vram=None)
     if options.vram:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from modeldeck.engines.choice import Choice, EngineStatus, choose
 from modeldeck.engines.errors import EngineError, ModeldeckError
-from modeldeck.engines.fit.types import Card, Verdict
-from modeldeck.engines.hardware.types import HardwareSnapshot
-from modeldeck.engines.types import Device, KvType, LoadedModel, LoadProgress, LocalModel
+from modeldeck.engines.types import (
+    Device,
+    EngineInfo,
+    KvType,
+    LoadedModel,
+    LoadProgress,
+    LocalModel,
+    Probe,
+)
+
+if TYPE_CHECKING:
+    from modeldeck.engines.choice import Choice, EngineStatus
+    from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.engines.hardware.types import HardwareSnapshot
 
 CONTEXT_STEPS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
 KV_STEPS: tuple[KvType, ...] = ("f16", "q8_0", "q4_0")
@@ -72,6 +83,7 @@ class DeckState:
     verdicts: Mapping[str, Verdict] = field(default_factory=lambda: _NO_VERDICTS)
     card: Card | None = None
     engines: tuple[EngineStatus, ...] = ()
+    engines_found: bool = False
     engine_wishes: Mapping[str, str] = field(default_factory=lambda: _NO_CHOICES)
     hardware: HardwareSnapshot | None = None
     engine_memory_bytes: int | None = None
@@ -84,8 +96,23 @@ class DeckState:
         """The model of a row, or None when it has gone."""
         return next((model for model in self.models if model.id == model_id), None)
 
+    def with_engines(self, infos: Iterable[EngineInfo]) -> DeckState:
+        """The same with the engines there are; what one of them has said of itself stays."""
+        from modeldeck.engines.choice import EngineStatus
+
+        known = {status.info.name: status for status in self.engines}
+        engines = tuple(known.get(info.name, EngineStatus(info)) for info in infos)
+        return replace(self, engines=engines, engines_found=True)
+
+    def with_probe(self, info: EngineInfo, probe: Probe) -> DeckState:
+        """The same with what an engine says of itself now."""
+        engines = (replace(e, probe=probe) if e.info.name == info.name else e for e in self.engines)
+        return replace(self, engines=tuple(engines))
+
     def engine_for(self, model: LocalModel) -> Choice:
         """The engine that would run ``model`` now, and why."""
+        from modeldeck.engines.choice import choose
+
         return choose(
             model, self.engines, wanted=self.engine_wishes.get(model.name), loaded=self.loaded
         )

@@ -31,7 +31,7 @@ def prepare_environment(environ: MutableMapping[str, str]) -> None:
     """
     environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
-    environ.setdefault("TEXTUAL_FPS", "15" if over_ssh(environ) else "30")
+    environ.setdefault("TEXTUAL_FPS", "15" if over_ssh(environ) else "60")
 
 
 @contextlib.contextmanager

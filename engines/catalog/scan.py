@@ -6,24 +6,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
 from modeldeck.engines.catalog.walk import MAX_ENTRIES, Found, Walk, found
 from modeldeck.engines.errors import FormatError, ModelNotFound
-from modeldeck.engines.formats.gguf import GgufFile, read_gguf
-from modeldeck.engines.formats.header import header_of
-from modeldeck.engines.formats.source import open_regular
 from modeldeck.engines.store.headers import CachedHeader, HeaderCache, Stamp
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, ModelFormat, Source
 
+if TYPE_CHECKING:
+    from modeldeck.engines.formats.gguf import GgufFile
+
 _PROJECTOR: Final = re.compile(r"(^|[-_.])mmproj", re.IGNORECASE)
 _COMPANIONS: Final = frozenset({"adapter", "imatrix", "mmproj", "clip", "controlvector"})
 _NO_MODEL: Final = CachedHeader(None, None)
-MAX_PROBLEMS: Final = 1000
-"""Files with a problem that are listed one by one; more are counted."""
 
 
 def never() -> bool:
@@ -69,27 +67,21 @@ def models_of(
     """
     walk = Walk(should_stop)
     seen: set[tuple[int, int]] = set()
-    companions = problems = 0
+    companions = 0
     for place in places:
         for files in file_sets(walk.files(place.path)):
             if should_stop():
                 return
             if files.identity <= seen:
                 continue
-            if problems < MAX_PROBLEMS:
-                seen |= files.identity
-            kept = cache if problems < MAX_PROBLEMS else None
-            read = _NO_MODEL if _PROJECTOR.search(files.stem) else _read(files, kept)
+            seen |= files.identity
+            read = _NO_MODEL if _PROJECTOR.search(files.stem) else _read(files, cache)
             if read == _NO_MODEL:
                 companions += 1
             elif read is not None:
-                problems += read.problem is not None
-                if read.problem is None or problems <= MAX_PROBLEMS:
-                    yield _model(files, place.source, read)
+                yield _model(files, place.source, read)
     folders = {place.path for place in places if place.source is Source.FOLDER}
-    notes.extend(
-        _notes(walk, [path for path in walk.absent if path in folders], companions, problems)
-    )
+    notes.extend(_notes(walk, [path for path in walk.absent if path in folders], companions))
 
 
 def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
@@ -104,7 +96,7 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
             files.append(found(part, part.stat()))
         except OSError:
             continue
-    sets = list(file_sets(files))
+    sets = file_sets(files)
     read = _read(sets[0], cache) if sets else None
     if read is None or read == _NO_MODEL:
         what = "holds no model to chat with" if sets else "is no file that can be read"
@@ -114,7 +106,7 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
     return _model(sets[0], Source.FOLDER, read)
 
 
-def _notes(walk: Walk, absent: Sequence[Path], companions: int, problems: int) -> Iterator[str]:
+def _notes(walk: Walk, absent: Sequence[Path], companions: int) -> Iterator[str]:
     for path in absent:
         yield f"The folder {clean_line(str(path))} is not there."
     if walk.unreadable:
@@ -123,8 +115,6 @@ def _notes(walk: Walk, absent: Sequence[Path], companions: int, problems: int) -
         yield f"Not entered because they lie too deep: {_count(walk.too_deep, 'folder')}."
     if walk.stopped_early:
         yield f"There are more than {MAX_ENTRIES:,} files; the rest was not looked at."
-    if problems > MAX_PROBLEMS:
-        yield f"Not listed because of their problems: {problems - MAX_PROBLEMS:,} more files."
     if companions:
         kinds = "projectors, adapters"
         yield f"Not listed because they go with models: {_count(companions, 'file')} ({kinds})."
@@ -144,6 +134,8 @@ def _read(files: FileSet, cache: HeaderCache | None) -> CachedHeader | None:
     if cached is not None:
         return cached
     try:
+        from modeldeck.engines.formats.header import header_of  # 10 ms that cached ones do not need
+
         parts = [_opened(file.path) for file in files.files]
         read = _NO_MODEL if _is_companion(parts[0]) else CachedHeader(header_of(parts), None)
     except FormatError as error:
@@ -159,6 +151,9 @@ def _read(files: FileSet, cache: HeaderCache | None) -> CachedHeader | None:
 
 
 def _opened(path: Path) -> GgufFile:
+    from modeldeck.engines.formats.gguf import read_gguf
+    from modeldeck.engines.formats.source import open_regular
+
     with open_regular(path) as source:
         return read_gguf(source)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection, Row
 from typing import Final
 
-from modeldeck.engines.store.database import Database, Schema, StoreError
+from modeldeck.engines.store.database import Database, StoreError
 from modeldeck.engines.store.search_words import Finder, Query, Snippet, query_of, spaced
 from modeldeck.engines.store.writers import is_writing
 from modeldeck.engines.text import clean_line
@@ -21,25 +21,6 @@ from modeldeck.engines.text import clean_line
 TITLE_CHARACTERS: Final = 80
 _BATCH: Final = 500
 """Messages indexed in one transaction, so that others who write need not wait for long."""
-
-SCHEMA = Schema(
-    "conversation_search",
-    (
-        """
-        CREATE TABLE search_changes (message INTEGER PRIMARY KEY) STRICT;
-        CREATE TRIGGER message_added AFTER INSERT ON messages WHEN new.state <> 'writing' BEGIN
-            INSERT OR IGNORE INTO search_changes VALUES (new.id);
-        END;
-        CREATE TRIGGER message_written AFTER UPDATE OF state, text ON messages BEGIN
-            INSERT OR IGNORE INTO search_changes VALUES (new.id);
-        END;
-        CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
-            INSERT OR IGNORE INTO search_changes VALUES (old.id);
-        END;
-        INSERT INTO search_changes SELECT id FROM messages WHERE state <> 'writing'
-        """,
-    ),
-)
 
 _INDEX: Final = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS message_words"

@@ -15,64 +15,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from sqlite3 import Connection, IntegrityError, Row
 from typing import Any, Final, Literal
 
-from modeldeck.engines.store.database import Database, Schema, StoreError
+from modeldeck.engines.store.conversation_tables import CONVERSATIONS
+from modeldeck.engines.store.database import Database, StoreError
 from modeldeck.engines.store.writers import is_writing, writer_mark
 from modeldeck.engines.text import clean, clean_line
 from modeldeck.engines.types import Role, Sampling, Usage
 
 _TITLE: Final = 80
+SCHEMA: Final = CONVERSATIONS
 State = Literal["writing", "done", "stopped", "failed"]
-
-SCHEMA = Schema(
-    "conversations",
-    (
-        """
-        CREATE TABLE conversations (
-            id INTEGER PRIMARY KEY,
-            title TEXT NOT NULL,
-            created INTEGER NOT NULL,
-            updated INTEGER NOT NULL,
-            system_prompt TEXT NOT NULL,
-            sampling TEXT NOT NULL,
-            leaf INTEGER
-        ) STRICT;
-        CREATE TABLE messages (
-            id INTEGER PRIMARY KEY,
-            conversation INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
-            parent INTEGER REFERENCES messages(id),
-            role TEXT NOT NULL,
-            text TEXT NOT NULL,
-            reasoning TEXT NOT NULL,
-            model TEXT NOT NULL,
-            engine TEXT NOT NULL,
-            state TEXT NOT NULL,
-            error TEXT NOT NULL,
-            writer TEXT NOT NULL,
-            started INTEGER NOT NULL,
-            ended INTEGER,
-            prompt_tokens INTEGER,
-            cached_tokens INTEGER,
-            completion_tokens INTEGER,
-            first_token_ns INTEGER,
-            prefill_tokens INTEGER,
-            prefill_ns INTEGER,
-            decoded_tokens INTEGER,
-            decode_ns INTEGER,
-            timing_source TEXT
-        ) STRICT;
-        CREATE TABLE chunks (
-            id INTEGER PRIMARY KEY,
-            message INTEGER NOT NULL REFERENCES messages(id) ON DELETE CASCADE,
-            text TEXT NOT NULL,
-            reasoning TEXT NOT NULL
-        ) STRICT;
-        CREATE INDEX messages_of_conversation ON messages(conversation);
-        CREATE INDEX messages_of_parent ON messages(parent);
-        CREATE INDEX messages_open ON messages(state) WHERE state = 'writing';
-        CREATE INDEX chunks_of_message ON chunks(message)
-        """,
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from modeldeck.engines.store import conversation_list, conversations, engine_choices, headers
+from modeldeck.engines.store import engine_choices, headers
+from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS
 
 SCHEMAS: Final = (
     headers.SCHEMA,
-    conversations.SCHEMA,
-    conversation_list.SCHEMA,
+    CONVERSATIONS,
+    CONVERSATION_SEARCH,
     engine_choices.SCHEMA,
 )
 """One entry for each module that keeps something."""

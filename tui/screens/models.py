@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -32,10 +32,8 @@ from modeldeck.tui.messages import (
 )
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
-from modeldeck.tui.widgets.engine_rows import engine_rows
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_detail import Detail, ModelDetail
-from modeldeck.tui.widgets.model_picker import ModelPicker
 from modeldeck.tui.widgets.model_rows import (
     COLUMNS,
     SORTS,
@@ -45,6 +43,9 @@ from modeldeck.tui.widgets.model_rows import (
     sorted_entries,
 )
 from modeldeck.tui.widgets.row_list import RowList
+
+if TYPE_CHECKING:
+    from modeldeck.tui.widgets.model_picker import ModelPicker
 
 WIDE = 100
 REST_S = 0.2
@@ -171,7 +172,7 @@ class ModelsScreen(PlaceScreen):
             return
         loaded = state.loaded if state.loaded and state.loaded.model.id == model.id else None
         verdict = state.verdicts.get(model.id)
-        choice = state.engine_for(model)
+        choice = state.engine_for(model) if state.engines_found else None
         self.detail.show(Detail(model, verdict, state.card, state.options, choice, loaded))
 
     def _welcome(self) -> tuple[Content, ...]:
@@ -225,7 +226,7 @@ class ModelsScreen(PlaceScreen):
 
     def leave(self) -> bool:
         """``esc``: clear the filter and give the keys back to the list."""
-        if self.query(ModelPicker):
+        if self.query("ModelPicker"):
             self._close_picker()
             return True
         if self._query or self.in_text_field:
@@ -287,6 +288,9 @@ class ModelsScreen(PlaceScreen):
         model = self.state.model(self.rows.cursor_key or "")
         if model is None:
             return
+        from modeldeck.tui.widgets.engine_rows import engine_rows  # with the policy: 10 ms
+        from modeldeck.tui.widgets.model_picker import ModelPicker
+
         self._close_picker()
         rows = engine_rows(model, self.state.engines)
         wish = self.state.engine_wishes.get(model.name, "")
@@ -294,20 +298,20 @@ class ModelsScreen(PlaceScreen):
         picker = ModelPicker(rows, title=f"engine for {model.name}", current=wish)
         self.query_one("#left", Vertical).mount(picker, before="#engine-states")
 
-    @on(ModelPicker.Picked)
-    def _engine_picked(self, event: ModelPicker.Picked) -> None:
+    def on_model_picker_picked(self, event: ModelPicker.Picked) -> None:
+        """The user's own choice, or the policy's again."""
         event.stop()
         self._close_picker()
         self.post_message(EngineWished(self._choosing, event.key or None))
 
-    @on(ModelPicker.Dismissed)
-    def _engine_kept(self, event: ModelPicker.Dismissed) -> None:
+    def on_model_picker_dismissed(self, event: ModelPicker.Dismissed) -> None:
+        """Everything stays as it is."""
         event.stop()
         self._close_picker()
 
     def _close_picker(self) -> None:
-        if self.query(ModelPicker):
-            self.query(ModelPicker).remove()
+        if pickers := self.query("ModelPicker"):
+            pickers.remove()
             self.rows.focus()
 
     def action_models_demo(self) -> None:

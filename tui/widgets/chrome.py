@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 
-from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.tui.actions import Action, Place, action, key_name
 from modeldeck.tui.state import Notice
 from modeldeck.tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from modeldeck.engines.hardware.types import HardwareSnapshot
 
 PLACES: tuple[tuple[Place, str], ...] = (
     ("models", "everywhere.models"),

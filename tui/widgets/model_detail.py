@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.content import Content
 
-from modeldeck.engines.choice import Choice
-from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.paths import home_relative
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LoadedModel, LocalModel
@@ -18,6 +16,10 @@ from modeldeck.tui.state import Options
 from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.memory_bar import MUTED, bar, bill_lines
 from modeldeck.tui.widgets.model_rows import Entry, short_name, speed_text, verdict_cell
+
+if TYPE_CHECKING:
+    from modeldeck.engines.choice import Choice
+    from modeldeck.engines.fit.types import Card, Verdict
 
 _SOURCES: Final = {
     "closed-form": "closed form",
