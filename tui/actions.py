@@ -62,6 +62,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.stop", ("escape",), "stop", "stop the answer that is being written", "chat"),
     Action("chat.switch", ("ctrl+o",), "switch model", "switch to another model and keep the conversation", "chat"),
     Action("chat.again", ("ctrl+r",), "again", "ask the last question again", "chat"),
+    Action("chat.edit", ("e",), "edit", "edit the last question and send it again", "chat", False),
+    Action("chat.branch", ("b",), "branch", "show the other branch of the conversation", "chat", False),
     Action("chat.new", ("ctrl+n",), "new chat", "begin a new conversation", "chat"),
     Action("chat.settings", ("ctrl+t",), "sampling", "set the system prompt and the sampling parameters", "chat"),
     Action("chat.reasoning", ("ctrl+g",), "reasoning", "fold or unfold the reasoning of the model", "chat", False),

@@ -319,11 +319,11 @@ class DeckApp(App[int]):
         from modeldeck.tui.talk_events import Answering, Asked, Changed, ModelWanted, NotKept
 
         match event:
-            case Asked(text=text):
+            case Asked(text=text, fork=fork):
                 self.give_notice(None)
-                self._places.chat.post_message(messages.TalkAsked(text))
-            case Answering(message_id=message_id, model=model):
-                self._places.chat.post_message(messages.TalkAnswering(message_id, model))
+                self._places.chat.post_message(messages.TalkAsked(text, fork))
+            case Answering(message_id=message_id, model=model, fork=fork):
+                self._places.chat.post_message(messages.TalkAnswering(message_id, model, fork))
             case Changed():
                 self._places.chat.post_message(messages.TalkChanged())
             case ModelWanted():

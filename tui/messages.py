@@ -78,9 +78,10 @@ class EngineWished(Message):
 
 @dataclass
 class TalkAsked(Message, bubble=False):
-    """The user's message is kept: show it."""
+    """The user said something: show it."""
 
     text: str
+    fork: str
 
 
 @dataclass
@@ -89,6 +90,7 @@ class TalkAnswering(Message, bubble=False):
 
     message_id: int
     model: str
+    fork: str
 
 
 @dataclass

@@ -20,7 +20,8 @@ from modeldeck.engines.store.conversations import (
     State,
 )
 from modeldeck.engines.store.stream_writer import StreamWriter
-from modeldeck.engines.types import ChatMessage, ChatRequest, LoadedModel, Sampling
+from modeldeck.engines.types import ChatRequest, LoadedModel, Sampling
+from modeldeck.tui.branch import Branch
 from modeldeck.tui.ledger import Ledger
 from modeldeck.tui.talk_events import (
     Answering,
@@ -49,20 +50,6 @@ class AnswersWritten(Protocol):
         ...
 
 
-def as_told(messages: tuple[Message, ...], system_prompt: str) -> tuple[ChatMessage, ...]:
-    """A conversation as an engine is told it. Answers that never came are left out."""
-    system = (ChatMessage("system", system_prompt),) if system_prompt.strip() else ()
-    turns: list[ChatMessage] = []
-    for message in messages:
-        if message.role == "assistant" and not message.text:
-            continue
-        if turns and turns[-1].role == message.role:
-            turns[-1] = ChatMessage(message.role, f"{turns[-1].content}\n\n{message.text}")
-        else:
-            turns.append(ChatMessage(message.role, message.text))
-    return (*system, *turns)
-
-
 class Talk:
     """One conversation at a time, and at most one answer being written.
 
@@ -83,9 +70,10 @@ class Talk:
         self._loaded: LoadedModel | None = None
         self._writer: StreamWriter | None = None
         self._shown = 0
+        self._written_in = 0
         self._stop_asked = False
+        self.branch = Branch()
         self.conversation: Conversation | None = None
-        self.messages: tuple[Message, ...] = ()
         self.writing_id: int | None = None
         self.waiting = False
         self.keeping = False
@@ -107,17 +95,17 @@ class Talk:
     @property
     def can_ask_again(self) -> bool:
         """Whether there is a question, and nothing is being written."""
-        return not self.busy and any(message.role == "user" for message in self.messages)
+        return not self.busy and self.branch.last_question is not None
 
     @property
-    def last_answer(self) -> str:
-        """The text of the newest answer, empty when there is none."""
-        answers = (m.text for m in reversed(self.messages) if m.role == "assistant" and m.text)
-        return next(answers, "")
+    def can_switch_branch(self) -> bool:
+        """Whether there is another branch beside the one shown, and nothing is being written."""
+        return not self.busy and bool(self.branch.forks)
 
     @property
-    def _leaf(self) -> int | None:
-        return self.messages[-1].id if self.messages else None
+    def messages(self) -> tuple[Message, ...]:
+        """The messages of the branch shown, the oldest first."""
+        return self.branch.messages
 
     # Asking.
 
@@ -126,10 +114,22 @@ class Talk:
 
         What cannot be kept comes back with ``NotKept``; nothing has changed then.
         """
-        held, leaf, shown = self.conversation, self._leaf, self._shown
+        self._say(text, self.branch)
+
+    def resend(self, text: str) -> None:
+        """Say ``text`` in place of the last question; the old one stays as another branch."""
+        before, question = self.branch, self.branch.last_question
+        if question is not None and not self.busy:
+            self.branch = before.before(question)
+            self._tell(Changed())
+            self._say(text, before)
+
+    def _say(self, text: str, before: Branch) -> None:
+        """Say ``text`` after what is shown now; show ``before`` again when it cannot be kept."""
+        held, leaf, shown = self.conversation, self.branch.leaf, self._shown
         prompt, sampling = self.system_prompt, self.sampling
         self.keeping, self._stop_asked = True, False
-        self._tell(Asked(text))
+        self._tell(Asked(text, self.branch.fork_to_be))
 
         def keep() -> tuple[Conversation, Message]:
             conversation = held or self._conversations.create(prompt, sampling)
@@ -140,39 +140,37 @@ class Talk:
                 return
             self.keeping = False
             self.conversation, message = result
-            self.messages = (*self.messages, message)
+            self.branch = self.branch.with_message(message)
             if not self._stop_asked:
                 self._answer_or_wait()
 
         def failed(error: ModeldeckError) -> None:
-            self._not_kept(error, shown, text)
+            self._not_kept(error, shown, before, text)
 
         self._ledger.keep(keep, kept, failed)
 
     def again(self) -> None:
         """Have the last question answered once more; the old answer stays as another branch."""
-        if not self.can_ask_again:
+        before, question = self.branch, self.branch.last_question
+        if question is None or self.busy:
             return
-        kept = list(self.messages)
-        while kept and kept[-1].role != "user":
-            kept.pop()
         self._stop_asked = False
-        self.messages = tuple(kept)
+        self.branch = before.up_to(question)
         self._tell(Changed())
-        self._answer_or_wait()
+        self._answer_or_wait(before)
 
-    def _answer_or_wait(self) -> None:
+    def _answer_or_wait(self, before: Branch | None = None) -> None:
         if self._loaded is None:
             self.waiting = True
             self._tell(ModelWanted())
         else:
-            self._answer(self._loaded)
+            self._answer(self._loaded, before)
 
-    def _answer(self, loaded: LoadedModel) -> None:
+    def _answer(self, loaded: LoadedModel, before: Branch | None = None) -> None:
         if self.conversation is None:
             return
         self.waiting, self.keeping = False, True
-        conversation, leaf, shown = self.conversation.id, self._leaf, self._shown
+        conversation, leaf, shown = self.conversation.id, self.branch.leaf, self._shown
         name, engine = loaded.model.name, loaded.engine
 
         def begun(answer: Message) -> None:
@@ -180,12 +178,13 @@ class Talk:
                 self._finish(answer.id, None, Outcome("stopped"))
                 return
             self.keeping = False
-            self.messages = (*self.messages, answer)
-            self.writing_id = answer.id
-            self._write(loaded, answer.id)
+            fork = self.branch.fork_to_be
+            self.branch = self.branch.with_message(answer)
+            self.writing_id, self._written_in = answer.id, shown
+            self._write(loaded, answer.id, fork)
 
         def failed(error: ModeldeckError) -> None:
-            self._not_kept(error, shown)
+            self._not_kept(error, shown, before)
 
         self._ledger.keep(
             lambda: self._conversations.begin_answer(conversation, leaf, name, engine),
@@ -193,20 +192,27 @@ class Talk:
             failed,
         )
 
-    def _write(self, loaded: LoadedModel, answer_id: int) -> None:
-        self._tell(Answering(answer_id, loaded.model.name))
+    def _write(self, loaded: LoadedModel, answer_id: int, fork: str) -> None:
+        self._tell(Answering(answer_id, loaded.model.name, fork))
         if self._stop_asked:
             self._close_answer(answer_id, Outcome("stopped"), "", "")
             self._tell(Changed())
             return
         self._writer = StreamWriter(self._conversations, answer_id)
-        said = as_told(self.messages, self.system_prompt)
+        said = self.branch.as_told(self.system_prompt)
         request = ChatRequest(loaded.instance, said, self.sampling)
         self._jobs.reply(answer_id, loaded.engine, request, self._writer)
 
-    def _not_kept(self, error: ModeldeckError, shown: int, text: str = "") -> None:
+    def _not_kept(
+        self,
+        error: ModeldeckError,
+        shown: int,
+        before: Branch | None = None,
+        text: str = "",
+    ) -> None:
         if shown == self._shown:
             self.keeping = False
+            self.branch = before or self.branch
             self._tell(Changed())
         self._tell(NotKept(error, text))
 
@@ -229,7 +235,7 @@ class Talk:
         self.writing_id = None
         writer, self._writer = self._writer, None
         usage = outcome.usage
-        if self._leaf == message_id:
+        if self.branch.leaf == message_id:
             if usage is not None:
                 self.context_used_tokens = usage.prompt_tokens + usage.completion_tokens
             closed = replace(
@@ -240,7 +246,9 @@ class Talk:
                 error=outcome.error,
                 completion_tokens=usage.completion_tokens if usage else None,
             )
-            self.messages = (*self.messages[:-1], closed)
+            self.branch = self.branch.ending_with(closed)
+            if self._written_in != self._shown:
+                self._tell(Changed())
         self._finish(message_id, writer, outcome)
 
     def _finish(self, message_id: int, writer: StreamWriter | None, outcome: Outcome) -> None:
@@ -279,7 +287,51 @@ class Talk:
         """Begin a new conversation with the same settings."""
         self._leave()
         self.conversation = None
-        self.messages = ()
+        self.branch = Branch()
+        self.context_used_tokens = None
+        self._tell(Changed())
+
+    def open(self, conversation_id: int) -> None:
+        """Show a kept conversation, with its own system prompt and sampling.
+
+        What cannot be read is told with ``NotKept``; what was shown stays.
+        """
+        shown = self._leave()
+
+        def read() -> tuple[Conversation, Branch]:
+            conversation = self._conversations.get(conversation_id)
+            messages = self._conversations.branch(conversation.leaf)
+            return conversation, Branch(messages, self._conversations.tree(conversation_id))
+
+        def opened(found: tuple[Conversation, Branch]) -> None:
+            if shown == self._shown:
+                self.conversation, self.branch = found
+                self.system_prompt = self.conversation.system_prompt
+                self.sampling = self.conversation.sampling
+                self._show_branch()
+
+        self._ledger.keep(read, opened, lambda error: self._tell(NotKept(error)))
+
+    def next_branch(self) -> None:
+        """Show the next branch at the fork nearest above the end, and go on from there."""
+        conversation, tree = self.conversation, self.branch.tree
+        leaf = tree.next_branch(self.branch.leaf)
+        if conversation is None or leaf is None or self.busy:
+            return
+        shown = self._leave()
+
+        def follow() -> Branch:
+            self._conversations.follow(conversation.id, leaf)
+            return Branch(self._conversations.branch(leaf), tree)
+
+        def followed(branch: Branch) -> None:
+            if shown == self._shown:
+                self.branch = branch
+                self._show_branch()
+
+        self._ledger.keep(follow, followed, lambda error: self._tell(NotKept(error)))
+
+    def _show_branch(self) -> None:
         self.context_used_tokens = None
         self._tell(Changed())
 

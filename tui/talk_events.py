@@ -9,9 +9,13 @@ from modeldeck.engines.errors import ModeldeckError
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The user's message is on its way into the store: show it."""
+    """The user's message is on its way into the store: show it.
+
+    ``fork`` says which of how many messages at the same place it is, ``2/3``; empty when alone.
+    """
 
     text: str
+    fork: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class Answering:
 
     message_id: int
     model: str
+    fork: str = ""
 
 
 @dataclass(frozen=True, slots=True)

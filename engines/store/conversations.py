@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from sqlite3 import Connection, IntegrityError, Row
 from typing import Any, Final, Literal
 
+from modeldeck.engines.store.branches import Tree, read_tree
 from modeldeck.engines.store.conversation_tables import CONVERSATIONS
 from modeldeck.engines.store.database import Database, StoreError
 from modeldeck.engines.store.writers import is_writing, writer_mark
@@ -170,6 +171,10 @@ class Conversations:
             (leaf,),
         )
         return tuple(_message(row) for row in rows)
+
+    def tree(self, conversation_id: int) -> Tree:
+        """The shape of a conversation, all branches of it."""
+        return read_tree(self._database, conversation_id)
 
     def say(self, conversation_id: int, parent: int | None, text: str) -> Message:
         """Keep what the user said, below ``parent``."""

@@ -23,13 +23,15 @@ from modeldeck.engines.types import (
     LocalModel,
     ModelFormat,
     Plan,
+    Sampling,
     Source,
     StopReason,
     Usage,
 )
 from modeldeck.tui.reply import Keeper, ReplyEnd
 from modeldeck.tui.talk import Talk
-from modeldeck.tui.talk_events import Changed, NotKept, TalkEvent
+from modeldeck.tui.talk_events import Answering, Changed, NotKept, TalkEvent
+from modeldeck.tui.talk_events import Asked as Shown
 
 MODEL = LocalModel("m", Path("m"), (Path("m"),), Source.FOLDER, ModelFormat.GGUF, 1)
 LOADED = LoadedModel("i", "scripted", "1", MODEL, Plan(4096), 4096, None, 0, "CPU")
@@ -95,6 +97,7 @@ class Conversing:
     async def exchange(self, question: str, answer: str) -> None:
         await self.ask(question)
         self.answer(answer)
+        await self.until(lambda: self.kept.branch(self.talk.branch.leaf)[-1].state == "done")
 
     def said(self) -> list[tuple[str, str]]:
         return [(message.role, message.text) for message in self.talk.messages]
@@ -288,3 +291,108 @@ async def test_a_conversation_deleted_by_another_deck_owes_nothing(conversing: C
     conversing.answer("two")
     assert talk.close() is None
     assert conversing.problems == []
+
+
+# Branches.
+
+
+async def test_asking_again_and_editing_grow_branches_that_can_be_walked(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.exchange("one", "two")
+    asked = len(conversing.jobs.requests)
+    talk.again()
+    await conversing.until(lambda: len(conversing.jobs.requests) > asked)
+    conversing.answer("deux")
+    assert conversing.said() == [("user", "one"), ("assistant", "deux")]
+    assert [str(fork) for fork in talk.branch.forks.values()] == ["2/2"]
+    talk.resend("eins")
+    await conversing.until(lambda: len(conversing.jobs.requests) > asked + 1)
+    assert conversing.jobs.requests[-1][1].messages == (ChatMessage("user", "eins"),)
+    conversing.answer("zwei")
+    assert conversing.said() == [("user", "eins"), ("assistant", "zwei")]
+    assert conversing.told[-2:] == [
+        Shown("eins", "2/2"),
+        Answering(talk.messages[-1].id, "m", ""),
+    ]
+    talk.next_branch()
+    await conversing.until(lambda: len(talk.branch.forks) == 2)
+    assert conversing.said() == [("user", "one"), ("assistant", "deux")]
+    talk.next_branch()
+    await conversing.until(lambda: conversing.said()[-1] == ("assistant", "two"))
+    await conversing.exchange("and then?", "three")
+    assert talk.close() is None
+    assert [m.text for m in conversing.on_disk()] == ["one", "two", "and then?", "three"]
+
+
+async def test_the_branch_followed_is_there_after_a_restart(
+    conversing: Conversing, tmp_path: Path
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    talk.configure("Be kind.", Sampling(temperature=0.3))
+    await conversing.exchange("one", "two")
+    talk.resend("eins")
+    await conversing.until(lambda: len(conversing.jobs.requests) == 2)
+    conversing.answer("zwei")
+    talk.next_branch()
+    await conversing.until(lambda: conversing.said()[0] == ("user", "one"))
+    assert talk.conversation is not None
+    talk.close()
+    later = Conversing(tmp_path / "deck.db")
+    later.talk.open(talk.conversation.id)
+    await later.until(lambda: bool(later.talk.messages))
+    assert later.said() == [("user", "one"), ("assistant", "two")]
+    assert [str(fork) for fork in later.talk.branch.forks.values()] == ["1/2"]
+    assert later.talk.system_prompt == "Be kind."
+    assert later.talk.sampling == Sampling(temperature=0.3)
+    later.talk.next_branch()
+    await later.until(lambda: later.said()[0] == ("user", "eins"))
+    later.talk.close()
+    later.database.close()
+
+
+async def test_an_edit_that_cannot_be_kept_shows_the_old_branch_again(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.exchange("one", "two")
+    with conversing.locked():
+        talk.resend("eins")
+        assert conversing.said() == []
+        await conversing.until(lambda: bool(conversing.problems))
+    assert conversing.problems[0].text == "eins"
+    assert conversing.said() == [("user", "one"), ("assistant", "two")]
+    with conversing.locked():
+        talk.again()
+        await conversing.until(lambda: len(conversing.problems) == 2)
+    assert conversing.said() == [("user", "one"), ("assistant", "two")]
+
+
+async def test_a_conversation_that_has_gone_leaves_what_is_shown(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.exchange("one", "two")
+    talk.open(4711)
+    await conversing.until(lambda: bool(conversing.problems))
+    assert "gone" in conversing.problems[0].error.cause
+    assert conversing.said() == [("user", "one"), ("assistant", "two")]
+
+
+async def test_opening_the_conversation_that_is_being_written_shows_its_end(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    assert talk.conversation is not None
+    talk.open(talk.conversation.id)
+    told = len(conversing.told)
+    await conversing.until(lambda: len(conversing.told) > told)
+    conversing.answer("half", "cancelled")
+    assert conversing.said() == [("user", "one"), ("assistant", "half")]
+    assert talk.messages[-1].state == "stopped"
+    assert conversing.told[-1] == Changed()

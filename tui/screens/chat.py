@@ -22,6 +22,7 @@ from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
 from modeldeck.tui.widgets.answer import Answer
+from modeldeck.tui.widgets.ask_bar import AskBar
 from modeldeck.tui.widgets.chat_settings import ChatSettings
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_picker import ModelPicker, PickerRow
@@ -36,7 +37,7 @@ WIDE = 100
 _PROMPT_KEYS = frozenset({"chat.send", "chat.newline", "chat.stop"})
 
 
-def turn_of(message: Message) -> Turn:
+def turn_of(message: Message, fork: str = "") -> Turn:
     """A kept message as the transcript shows it."""
     notes = {"stopped": "stopped", "failed": f"failed: {message.error}"}
     return Turn(
@@ -45,6 +46,7 @@ def turn_of(message: Message) -> Turn:
         name=message.model,
         reasoning=message.reasoning,
         note=notes.get(message.state, ""),
+        fork=fork,
     )
 
 
@@ -58,6 +60,7 @@ class ChatScreen(PlaceScreen):
     title_line = getters.query_one("#chat-title", Line)
     transcript = getters.query_one(Transcript)
     panel = getters.query_one(ThroughputPanel)
+    ask_bar = getters.query_one(AskBar)
     prompt = getters.query_one(Prompt)
 
     def __init__(
@@ -80,14 +83,7 @@ class ChatScreen(PlaceScreen):
                 )
             yield ThroughputPanel(id="panel")
         yield Vertical(id="inline")
-        with Horizontal(id="ask"):
-            yield Line(Content.styled(" › ", "bold $primary"), id="prompt-mark")
-            yield Prompt(
-                id="prompt",
-                send_keys=keys["chat.send"],
-                newline_keys=keys["chat.newline"],
-                placeholder="Ask something",
-            )
+        yield AskBar(id="ask", send_keys=keys["chat.send"], newline_keys=keys["chat.newline"])
 
     def on_mount(self) -> None:
         """Show the conversation as it is; ready to type."""
@@ -169,14 +165,14 @@ class ChatScreen(PlaceScreen):
 
     @on(messages.TalkAsked)
     async def _asked(self, message: messages.TalkAsked) -> None:
-        await self.transcript.ask(message.text)
+        await self.transcript.ask(message.text, message.fork)
         self._show_panel()
 
     @on(messages.TalkAnswering)
     async def _answering(self, message: messages.TalkAnswering) -> None:
         self._reading = IDLE
         self._answering_id = message.message_id
-        await self.transcript.answer(message.model)
+        await self.transcript.answer(message.model, message.fork)
         self.show_keys()
 
     def _answer_of(self, message_id: int) -> Answer | None:
@@ -187,7 +183,10 @@ class ChatScreen(PlaceScreen):
     async def _changed(self) -> None:
         self._reading = IDLE
         self._answering_id = self._talk.writing_id
-        await self.transcript.show([turn_of(kept) for kept in self._talk.messages])
+        branch = self._talk.branch
+        forks = branch.forks
+        turns = [turn_of(kept, str(forks.get(kept.id, ""))) for kept in branch.messages]
+        await self.transcript.show(turns)
         self._show_panel()
         self.show_keys()
 
@@ -225,13 +224,17 @@ class ChatScreen(PlaceScreen):
             self.prompt.put(event.text)
             self.post_message(messages.NoticeGiven("An answer is being written.", "esc stops it."))
             return
-        self._talk.submit(event.text)
+        if self.ask_bar.editing:
+            self.ask_bar.stop_editing()
+            self._talk.resend(event.text)
+        else:
+            self._talk.submit(event.text)
         self.show_keys()
 
     def put_back(self, text: str) -> None:
         """Give the user the message back that could not be kept, above what is typed by now."""
-        if text and self.ready:
-            self.prompt.put("\n".join(filter(None, (text, self.prompt.text))))
+        if self.ready:
+            self.ask_bar.put_back(text)
 
     @on(Prompt.ScrollAsked)
     def _scroll(self, event: Prompt.ScrollAsked) -> None:
@@ -247,10 +250,23 @@ class ChatScreen(PlaceScreen):
             self._show_panel()
             self.show_keys()
             return True
+        if self.ask_bar.editing:
+            self.ask_bar.stop_editing()
+            return True
         if self.in_text_field:
             self.transcript.focus()
             return True
         return False
+
+    def action_chat_edit(self) -> None:
+        """Bring the last question into the prompt; what was typed there waits."""
+        question = self._talk.branch.last_question
+        if question is not None and not self._talk.busy:
+            self.ask_bar.edit(question.text)
+
+    def action_chat_branch(self) -> None:
+        """Show the next branch at the nearest fork."""
+        self._talk.next_branch()
 
     def is_valid(self, entry: Action) -> bool:
         """Only what makes sense now."""
@@ -259,10 +275,12 @@ class ChatScreen(PlaceScreen):
                 return self._talk.can_stop
             case "chat.send" | "chat.newline":
                 return self.in_text_field
-            case "chat.again":
+            case "chat.branch":
+                return self._talk.can_switch_branch
+            case "chat.again" | "chat.edit":
                 return self._talk.can_ask_again
             case "chat.copy":
-                return bool(self._talk.last_answer)
+                return bool(self._talk.branch.last_answer)
             case "chat.prompt":
                 return not self.in_text_field
             case "chat.unload":
@@ -325,6 +343,7 @@ class ChatScreen(PlaceScreen):
 
     def action_chat_new(self) -> None:
         """Begin a new conversation."""
+        self.ask_bar.stop_editing()
         self._talk.new()
         self.prompt.focus()
 
@@ -336,8 +355,8 @@ class ChatScreen(PlaceScreen):
 
     def action_chat_copy(self) -> None:
         """Copy the last answer."""
-        if self._talk.last_answer:
-            self.post_message(messages.CopyAsked(self._talk.last_answer, "the answer"))
+        if self._talk.branch.last_answer:
+            self.post_message(messages.CopyAsked(self._talk.branch.last_answer, "the answer"))
 
     def action_chat_prompt(self) -> None:
         """Type again."""

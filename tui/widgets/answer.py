@@ -18,7 +18,7 @@ from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.markdown_blocks import STYLES, URL_META
 from modeldeck.tui.widgets.markdown_document import MarkdownDocument
 from modeldeck.tui.widgets.reasoning import Reasoning
-from modeldeck.tui.widgets.turn import Turn
+from modeldeck.tui.widgets.turn import Turn, named
 
 LOCAL_INTERVAL_S = 0.1
 BUSY_SHARE = 5
@@ -36,6 +36,7 @@ class Answer(LinesView):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(STYLES) | {
         "answer--name",
+        "answer--fork",
         "answer--reasoning",
         "answer--note",
         "answer--failure",
@@ -45,6 +46,7 @@ class Answer(LinesView):
         margin: 0 0 1 0;
         color: $foreground;
         & > .answer--name { color: $text-muted; }
+        & > .answer--fork { color: $text-accent; }
         & > .answer--reasoning { color: $text-muted; }
         & > .answer--note { color: $text-muted; }
         & > .answer--failure { color: $text-error; text-style: bold; }
@@ -70,6 +72,7 @@ class Answer(LinesView):
         self,
         name: str,
         *,
+        fork: str = "",
         interval_s: float = LOCAL_INTERVAL_S,
         growth_rows: int = 1,
         clock: Callable[[], float] = time.monotonic,
@@ -78,6 +81,7 @@ class Answer(LinesView):
 
         Args:
             name: who answers, as shown above the text.
+            fork: which of several answers this is, shown beside the name.
             interval_s: shortest time between two drawings while it streams.
             growth_rows: rows it grows by at a time while it streams. Each growth scrolls, and
                 repaints, the whole transcript: more rows are cheaper on a slow line.
@@ -85,7 +89,8 @@ class Answer(LinesView):
         """
         super().__init__()
         self._name_shown = clean_line(name)
-        self._head = Content.styled(f" {self._name_shown}", ".answer--name")
+        self._fork = fork
+        self._head = named(self._name_shown, ".answer--name", fork, ".answer--fork")
         self._document = MarkdownDocument(indent=_INDENT)
         self._reasoning = Reasoning()
         self._ending: list[Content] = []
@@ -105,7 +110,7 @@ class Answer(LinesView):
     @classmethod
     def of(cls, turn: Turn) -> Answer:
         """A finished answer."""
-        answer = cls(turn.name)
+        answer = cls(turn.name, fork=turn.fork)
         answer.append_reasoning(turn.reasoning)
         answer.append(turn.text)
         answer.thought(turn.thought_seconds, turn.thought_tokens)
@@ -123,6 +128,7 @@ class Answer(LinesView):
             self._note,
             self._reasoning.seconds,
             self._reasoning.tokens,
+            self._fork,
         )
 
     @property

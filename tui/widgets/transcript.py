@@ -17,7 +17,7 @@ from modeldeck.engines.text import clean
 from modeldeck.tui.widgets.answer import LOCAL_INTERVAL_S, Answer
 from modeldeck.tui.widgets.line_breaks import wrapped
 from modeldeck.tui.widgets.lines_view import LinesView
-from modeldeck.tui.widgets.turn import Turn
+from modeldeck.tui.widgets.turn import Turn, named
 
 MOUNTED_MESSAGES = 60
 EARLIER_STEP = 20
@@ -30,18 +30,20 @@ Scroll = Literal["page_up", "page_down", "home", "end"]
 class Question(LinesView):
     """What the user said, as plain text. A pasted book is folded after its first lines."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"question--name"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"question--name", "question--fork"}
     DEFAULT_CSS = """
     Question {
         margin: 0 0 1 0;
         color: $foreground;
         & > .question--name { color: $text-muted; }
+        & > .question--fork { color: $text-accent; }
     }
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fork: str = "") -> None:
         super().__init__()
         self.text = text
+        self.fork = fork
         lines = clean(text).expandtabs(4).strip("\n").split("\n")
         self._shown = [Content(line) for line in lines[:QUESTION_LINES]]
         self._hidden = len(lines) - len(self._shown)
@@ -49,7 +51,7 @@ class Question(LinesView):
     @property
     def turn(self) -> Turn:
         """The message as data."""
-        return Turn("user", self.text)
+        return Turn("user", self.text, fork=self.fork)
 
     def lay_out(self, width: int) -> Sequence[Content]:
         """``you`` and the text, indented."""
@@ -63,7 +65,8 @@ class Question(LinesView):
             del lines[QUESTION_LINES:]
         if hidden:
             lines.append(Content.styled(f"… {hidden:,} more lines", ".question--name"))
-        return [Content.styled(" you", ".question--name"), *(indent + line for line in lines)]
+        name = named("you", ".question--name", self.fork, ".question--fork")
+        return [name, *(indent + line for line in lines)]
 
 
 class EarlierMessages(LinesView):
@@ -160,15 +163,15 @@ class Transcript(VerticalScroll):
             await self.mount_all(self._widget(turn) for turn in turns[first:])
         self.follow()
 
-    async def ask(self, text: str) -> Question:
+    async def ask(self, text: str, fork: str = "") -> Question:
         """Add what the user said, and follow the conversation again."""
-        question = Question(text)
+        question = Question(text, fork)
         await self._add(question)
         return question
 
-    async def answer(self, name: str) -> Answer:
+    async def answer(self, name: str, fork: str = "") -> Answer:
         """Add an empty answer of the model called ``name``."""
-        answer = Answer(name, interval_s=self._interval_s, growth_rows=self._growth_rows)
+        answer = Answer(name, fork=fork, interval_s=self._interval_s, growth_rows=self._growth_rows)
         await self._add(answer)
         return answer
 
@@ -191,7 +194,7 @@ class Transcript(VerticalScroll):
         await self.remove_children(surplus)
 
     def _widget(self, turn: Turn) -> Question | Answer:
-        return Question(turn.text) if turn.role == "user" else Answer.of(turn)
+        return Question(turn.text, turn.fork) if turn.role == "user" else Answer.of(turn)
 
     # Scrolling.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from textual.content import Content
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -17,6 +19,7 @@ class Turn:
         reasoning: of the model, may be empty.
         note: how the answer ended, when that is worth saying (``stopped``).
         thought_seconds: how long the reasoning took, when that was measured.
+        fork: which of how many messages at this place it is (``2/3``); empty when it is alone.
         thought_tokens: tokens of the reasoning, when they were counted.
     """
 
@@ -27,3 +30,9 @@ class Turn:
     note: str = ""
     thought_seconds: float | None = None
     thought_tokens: int | None = None
+    fork: str = ""
+
+
+def named(name: str, name_style: str, fork: str, fork_style: str) -> Content:
+    """The line above a message: whose it is, and which of several branches."""
+    return Content.assemble((f" {name}", name_style), (f"  {fork}" if fork else "", fork_style))

@@ -1,0 +1,75 @@
+"""The branch of a conversation that is shown: its messages, and the tree they are part of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from modeldeck.engines.store.branches import Fork, Tree
+from modeldeck.engines.store.conversations import Message
+from modeldeck.engines.types import ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Messages from the first to the last one shown, the oldest first."""
+
+    messages: tuple[Message, ...] = ()
+    tree: Tree = field(default_factory=Tree)
+
+    @property
+    def leaf(self) -> int | None:
+        """The last message."""
+        return self.messages[-1].id if self.messages else None
+
+    @property
+    def last_question(self) -> Message | None:
+        """The newest thing the user said."""
+        return next((m for m in reversed(self.messages) if m.role == "user"), None)
+
+    @property
+    def last_answer(self) -> str:
+        """The text of the newest answer, empty when there is none."""
+        answers = (m.text for m in reversed(self.messages) if m.role == "assistant" and m.text)
+        return next(answers, "")
+
+    @property
+    def forks(self) -> Mapping[int, Fork]:
+        """The messages that have others beside them."""
+        return self.tree.forks(self.leaf)
+
+    @property
+    def fork_to_be(self) -> str:
+        """The mark of a message added now; empty when it will stand alone."""
+        count = len(self.tree.siblings(self.leaf)) + 1
+        return str(Fork(count, count)) if count > 1 else ""
+
+    def with_message(self, message: Message) -> Branch:
+        """The same with one message more."""
+        tree = self.tree.with_message(message.id, message.parent)
+        return Branch((*self.messages, message), tree)
+
+    def ending_with(self, message: Message) -> Branch:
+        """The same with the last message as it is now."""
+        return replace(self, messages=(*self.messages[:-1], message))
+
+    def before(self, message: Message) -> Branch:
+        """Only what stands above ``message``."""
+        return replace(self, messages=self.messages[: self.messages.index(message)])
+
+    def up_to(self, message: Message) -> Branch:
+        """Only what stands above ``message``, and itself."""
+        return replace(self, messages=self.messages[: self.messages.index(message) + 1])
+
+    def as_told(self, system_prompt: str) -> tuple[ChatMessage, ...]:
+        """The branch as an engine is told it. Answers that never came are left out."""
+        system = (ChatMessage("system", system_prompt),) if system_prompt.strip() else ()
+        turns: list[ChatMessage] = []
+        for message in self.messages:
+            if message.role == "assistant" and not message.text:
+                continue
+            if turns and turns[-1].role == message.role:
+                turns[-1] = ChatMessage(message.role, f"{turns[-1].content}\n\n{message.text}")
+            else:
+                turns.append(ChatMessage(message.role, message.text))
+        return (*system, *turns)
