@@ -1,4 +1,4 @@
-"""Where the user writes: the prompt, what it is used for now, and what is to know before sending."""
+"""Where the user writes: the prompt, what it is for now, and what to know before sending."""
 
 from __future__ import annotations
 

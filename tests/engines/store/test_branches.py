@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.store.branches import Fork, Tree, read_tree
-from modeldeck.engines.store.conversations import SCHEMA, Conversations
+from modeldeck.engines.store.conversation_tables import CONVERSATIONS
+from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
 
 #   1 ─ 2 ─ 3 ─ 4
@@ -72,7 +73,7 @@ def test_rings_in_a_damaged_file_end() -> None:
 
 
 def test_the_tree_is_read_from_the_file(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "deck.db", [SCHEMA])
+    database = Database.open(tmp_path / "deck.db", [CONVERSATIONS])
     kept = Conversations(database)
     other = kept.create()
     kept.say(other.id, None, "elsewhere")
