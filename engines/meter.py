@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from modeldeck.engines.decode_steps import DecodeSteps
 from modeldeck.engines.reading_pace import TextCounter, feel_of
+from modeldeck.engines.thinking import Thinking
 from modeldeck.engines.types import (
     ChatEvent,
     ClockSource,
@@ -58,6 +59,8 @@ class Reading:
             clock of ``decode_mean``.
         words_per_second: words of the rest, likewise.
         feel: how the speed feels to a reader, by the mean decode rate; empty before the first.
+        thought_ns: from the first piece of reasoning to the first of the answer, by our clock.
+        thought_tokens: tokens before the first piece of the answer, when there was reasoning.
     """
 
     phase: Phase = "idle"
@@ -77,6 +80,8 @@ class Reading:
     cjk_characters_per_second: float | None = None
     words_per_second: float | None = None
     feel: str = ""
+    thought_ns: int | None = None
+    thought_tokens: int | None = None
 
 
 IDLE: Final = Reading()
@@ -128,6 +133,7 @@ class Meter:
         self._decoded = 0
         self._source: ClockSource = "wall"
         self._steps: DecodeSteps | None = None
+        self._thinking = Thinking()
 
     def queued(self, at_ns: int) -> None:
         """The question waits for a model."""
@@ -176,6 +182,10 @@ class Meter:
             case _ if self._phase in _ENDED:
                 pass
             case TextDelta() | ReasoningDelta():
+                if event.text and isinstance(event, TextDelta):
+                    self._thinking.end(at_ns, self._decoded or self._pieces)
+                elif event.text:
+                    self._thinking.begin(at_ns)
                 self._observe_piece(event.text, event.timings, at_ns)
             case PrefillProgress():
                 self._progress = event
@@ -246,6 +256,7 @@ class Meter:
         prompt, cached = self._prompt_tokens()
         per_token = mean.tokens_per_second / tokens if mean and tokens else None
         characters, words = self._counter.cjk_characters, self._counter.words
+        thought = self._thinking.measured(end_ns, self._decoded or self._pieces)
         first_ns = None
         if self._first_ns is not None and self._sent_ns is not None:
             first_ns = max(0, self._first_ns - self._sent_ns)
@@ -267,6 +278,8 @@ class Meter:
             cjk_characters_per_second=characters * per_token if characters and per_token else None,
             words_per_second=words * per_token if words and per_token else None,
             feel=feel_of(mean.tokens_per_second) if mean else "",
+            thought_ns=thought[0] if thought else None,
+            thought_tokens=thought[1] if thought else None,
         )
 
     def _mean(self) -> Rate | None:

@@ -22,6 +22,7 @@ from modeldeck.engines.store.conversations import (
 from modeldeck.engines.store.stream_writer import StreamWriter
 from modeldeck.engines.types import ChatRequest, LoadedModel, Sampling
 from modeldeck.tui.branch import Branch
+from modeldeck.tui.endings import ending_note
 from modeldeck.tui.ledger import Ledger
 from modeldeck.tui.talk_events import (
     Answering,
@@ -71,6 +72,7 @@ class Talk:
         self._writer: StreamWriter | None = None
         self._shown = 0
         self._written_in = 0
+        self._context_tokens: int | None = None
         self._stop_asked = False
         self.branch = Branch()
         self.conversation: Conversation | None = None
@@ -198,6 +200,7 @@ class Talk:
             self._close_answer(answer_id, Outcome("stopped"), "", "")
             self._tell(Changed())
             return
+        self._context_tokens = loaded.context_tokens
         self._writer = StreamWriter(self._conversations, answer_id)
         said = self.branch.as_told(self.system_prompt)
         request = ChatRequest(loaded.instance, said, self.sampling)
@@ -227,8 +230,15 @@ class Talk:
             state = "failed"
         elif end.reason == "cancelled":
             state = "stopped"
-        cause = end.error.cause if end.error else ""
-        outcome = Outcome(state, cause, end.usage, end.reading.first_token_ns)
+        note = ending_note(end.reason, end.usage, self._context_tokens)
+        outcome = Outcome(
+            state,
+            end.error.cause if end.error else note,
+            end.usage,
+            end.reading.first_token_ns,
+            end.reading.thought_ns,
+            end.reading.thought_tokens,
+        )
         self._close_answer(message_id, outcome, end.text, end.reasoning)
 
     def _close_answer(self, message_id: int, outcome: Outcome, text: str, reasoning: str) -> None:
@@ -245,6 +255,8 @@ class Talk:
                 state=outcome.state,
                 error=outcome.error,
                 completion_tokens=usage.completion_tokens if usage else None,
+                thought_ns=outcome.thought_ns,
+                thought_tokens=outcome.thought_tokens,
             )
             self.branch = self.branch.ending_with(closed)
             if self._written_in != self._shown:

@@ -58,6 +58,10 @@ CONVERSATIONS: Final = Schema(
         CREATE INDEX messages_open ON messages(state) WHERE state = 'writing';
         CREATE INDEX chunks_of_message ON chunks(message)
         """,
+        """
+        ALTER TABLE messages ADD COLUMN thought_ns INTEGER;
+        ALTER TABLE messages ADD COLUMN thought_tokens INTEGER
+        """,
     ),
 )
 

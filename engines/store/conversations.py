@@ -42,6 +42,8 @@ class Message:
     state: State = "done"
     error: str = ""
     completion_tokens: int | None = None
+    thought_ns: int | None = None
+    thought_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,14 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an answer ended."""
+    """How an answer ended. ``error`` is why, also when it just stopped short."""
 
     state: State
     error: str = ""
     usage: Usage | None = None
     first_token_ns: int | None = None
+    thought_ns: int | None = None
+    thought_tokens: int | None = None
 
 
 class ConversationGone(StoreError):
@@ -233,7 +237,8 @@ class Conversations:
             connection.execute(
                 "UPDATE messages SET state = ?, error = ?, ended = ?, prompt_tokens = ?,"
                 " cached_tokens = ?, completion_tokens = ?, first_token_ns = ?, prefill_tokens = ?,"
-                " prefill_ns = ?, decoded_tokens = ?, decode_ns = ?, timing_source = ?"
+                " prefill_ns = ?, decoded_tokens = ?, decode_ns = ?, timing_source = ?,"
+                " thought_ns = ?, thought_tokens = ?"
                 " WHERE id = ?",
                 (
                     outcome.state,
@@ -248,6 +253,8 @@ class Conversations:
                     timings.decoded_tokens if timings else None,
                     timings.decode_ns if timings else None,
                     timings.source if timings else None,
+                    outcome.thought_ns,
+                    outcome.thought_tokens,
                     message_id,
                 ),
             )
@@ -313,4 +320,6 @@ def _message(row: Row) -> Message:
         state=row["state"],
         error=row["error"],
         completion_tokens=row["completion_tokens"],
+        thought_ns=row["thought_ns"],
+        thought_tokens=row["thought_tokens"],
     )

@@ -184,7 +184,7 @@ async def test_reasoning_is_apart_and_folds(home: Path) -> None:
         await chat_with(deck, "Small-3B")
         await ask(deck, "Think")
         await deck.see("Done.")
-        await deck.see("thought for")
+        await deck.see(" s, 3 tokens")
         assert "me think" not in deck.text
         await deck.press("ctrl+g")
         await deck.see("Let me think")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modeldeck.engines.errors import EngineDied
-from modeldeck.engines.meter import IDLE
+from modeldeck.engines.meter import IDLE, Reading
 from modeldeck.engines.store.conversations import Conversations, Message
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
@@ -28,6 +28,7 @@ from modeldeck.engines.types import (
     StopReason,
     Usage,
 )
+from modeldeck.tui.endings import CONTEXT_FULL, LIMIT_REACHED
 from modeldeck.tui.reply import Keeper, ReplyEnd
 from modeldeck.tui.talk import Talk
 from modeldeck.tui.talk_events import Answering, Changed, NotKept, TalkEvent
@@ -396,3 +397,36 @@ async def test_opening_the_conversation_that_is_being_written_shows_its_end(
     assert conversing.said() == [("user", "one"), ("assistant", "half")]
     assert talk.messages[-1].state == "stopped"
     assert conversing.told[-1] == Changed()
+
+
+# How it ended.
+
+
+async def test_a_full_context_is_told_from_a_limit_that_was_set(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    for used, note in ((4096, CONTEXT_FULL), (4095, CONTEXT_FULL), (100, LIMIT_REACHED)):
+        await conversing.ask("go on")
+        usage = Usage(50, used - 50, 0, None)
+        end = ReplyEnd("length", usage, IDLE, text="so far")
+        talk.ended(conversing.jobs.requests[-1][0], end)
+        assert talk.messages[-1].error == note
+    talk.close()
+    assert [m.error for m in conversing.on_disk() if m.role == "assistant"] == [
+        CONTEXT_FULL,
+        CONTEXT_FULL,
+        LIMIT_REACHED,
+    ]
+
+
+async def test_how_long_the_model_thought_is_kept(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("think")
+    reading = Reading(thought_ns=4_100_000_000, thought_tokens=139)
+    end = ReplyEnd("stop", None, reading, text="So.", reasoning="Hm.")
+    talk.ended(conversing.jobs.requests[-1][0], end)
+    shown = talk.messages[-1]
+    talk.close()
+    for message in (shown, conversing.on_disk()[-1]):
+        assert (message.thought_ns, message.thought_tokens) == (4_100_000_000, 139)

@@ -18,6 +18,7 @@ from modeldeck.engines.units import tokens_text
 from modeldeck.tui import messages
 from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
+from modeldeck.tui.endings import CONTEXT_FULL
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
@@ -39,13 +40,15 @@ _PROMPT_KEYS = frozenset({"chat.send", "chat.newline", "chat.stop"})
 
 def turn_of(message: Message, fork: str = "") -> Turn:
     """A kept message as the transcript shows it."""
-    notes = {"stopped": "stopped", "failed": f"failed: {message.error}"}
+    notes = {"stopped": "stopped", "failed": f"failed: {message.error}", "done": message.error}
     return Turn(
         role="user" if message.role == "user" else "assistant",
         text=message.text,
         name=message.model,
         reasoning=message.reasoning,
         note=notes.get(message.state, ""),
+        thought_seconds=None if message.thought_ns is None else message.thought_ns / 1e9,
+        thought_tokens=message.thought_tokens,
         fork=fork,
     )
 
@@ -197,6 +200,7 @@ class ChatScreen(PlaceScreen):
         if answer is not None:
             if update.reasoning:
                 answer.append_reasoning(update.reasoning)
+            answer.thought_so_far(update.reading.thought_ns, update.reading.thought_tokens)
             if update.text:
                 answer.append(update.text)
         self._reading = update.reading
@@ -208,13 +212,26 @@ class ChatScreen(PlaceScreen):
         self._reading = end.reading
         answer = self._answer_of(message.message_id)
         if answer is not None:
+            answer.thought_so_far(end.reading.thought_ns, end.reading.thought_tokens)
             if end.error is not None:
                 answer.fail(end.error.cause, end.error.next_step)
             else:
-                notes = {"cancelled": "stopped", "length": "stopped at the token limit"}
-                answer.finish(notes.get(end.reason or "", ""))
+                note = next(
+                    (m.error for m in reversed(self._talk.messages) if m.id == message.message_id),
+                    "",
+                )
+                answer.finish("stopped" if end.reason == "cancelled" else note)
+                if note == CONTEXT_FULL:
+                    self._say_the_context_is_full()
         self._show_panel()
         self.show_keys()
+
+    def _say_the_context_is_full(self) -> None:
+        new, context = (key_name(self.key_of(a)) for a in ("chat.new", "models.context"))
+        step = (
+            f"{new} begins a new chat; {context} in Models sets a larger context for the next load."
+        )
+        self.post_message(messages.NoticeGiven("The context is full.", step))
 
     # The user.
 

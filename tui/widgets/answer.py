@@ -103,6 +103,7 @@ class Answer(LinesView):
         self._reasoning_source: list[str] = []
         self._drawn_pieces = (0, 0)
         self._thinking_since: float | None = None
+        self._measured = False
         self._drawn_at = float("-inf")
         self._drawing_s = 0.0
         self._timer: Timer | None = None
@@ -167,6 +168,12 @@ class Answer(LinesView):
         self._reasoning.seconds, self._reasoning.tokens = seconds, tokens
         self._draw_soon()
 
+    def thought_so_far(self, time_ns: int | None, tokens: int | None) -> None:
+        """Take what the meter has measured of the reasoning, while it comes and at its end."""
+        if time_ns is not None:
+            self._reasoning.seconds, self._reasoning.tokens = time_ns / 1e9, tokens
+            self._measured = True
+
     def finish(self, note: str = "") -> None:
         """End the answer; ``note`` says how when it is worth saying (``stopped``)."""
         self._end(note)
@@ -200,8 +207,9 @@ class Answer(LinesView):
             self._reasoning.thinking = False
 
     def _clock_thinking(self) -> None:
-        if self._reasoning.thinking and self._thinking_since is not None:
-            self._reasoning.seconds = self._clock() - self._thinking_since
+        since = self._thinking_since
+        if self._reasoning.thinking and since is not None and not self._measured:
+            self._reasoning.seconds = self._clock() - since
 
     # Drawing.
 
