@@ -213,11 +213,31 @@ Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is part of a message, as its file holds it.
+
+    Attributes:
+        name: of the file, cleaned.
+        mime: ``image/png``, ``image/jpeg``, ``image/gif`` or ``image/webp``.
+        data: the whole file.
+        width: in pixels; 0 when the file does not say.
+        height: in pixels; 0 when the file does not say.
+    """
+
+    name: str
+    mime: str
+    data: bytes = field(repr=False)
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn of a conversation, as an engine is told it."""
+    """One turn of a conversation, as an engine is told it. Images stand before the words."""
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,3 +83,21 @@ CONVERSATION_SEARCH: Final = Schema(
         """,
     ),
 )
+
+IMAGES: Final = Schema(
+    "images",
+    (
+        """
+        CREATE TABLE images (
+            id INTEGER PRIMARY KEY,
+            message INTEGER NOT NULL REFERENCES messages(id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            mime TEXT NOT NULL,
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            data BLOB NOT NULL CHECK (length(data) <= 16777216)
+        ) STRICT;
+        CREATE INDEX images_of_message ON images(message)
+        """,
+    ),
+)

@@ -18,9 +18,10 @@ from typing import Any, Final, Literal
 from modeldeck.engines.store.branches import Tree, read_tree
 from modeldeck.engines.store.conversation_tables import CONVERSATIONS
 from modeldeck.engines.store.database import Database, StoreError
+from modeldeck.engines.store.images import images_of, keep_images
 from modeldeck.engines.store.writers import is_writing, writer_mark
 from modeldeck.engines.text import clean, clean_line
-from modeldeck.engines.types import Role, Sampling, Usage
+from modeldeck.engines.types import Image, Role, Sampling, Usage
 
 _TITLE: Final = 80
 SCHEMA: Final = CONVERSATIONS
@@ -44,6 +45,7 @@ class Message:
     completion_tokens: int | None = None
     thought_ns: int | None = None
     thought_tokens: int | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +176,22 @@ class Conversations:
             """,
             (leaf,),
         )
-        return tuple(_message(row) for row in rows)
+        images = images_of(self._database, (row["id"] for row in rows))
+        return tuple(_message(row, images.get(row["id"], ())) for row in rows)
 
     def tree(self, conversation_id: int) -> Tree:
         """The shape of a conversation, all branches of it."""
         return read_tree(self._database, conversation_id)
 
-    def say(self, conversation_id: int, parent: int | None, text: str) -> Message:
-        """Keep what the user said, below ``parent``."""
-        message = Message(0, conversation_id, parent, "user", clean(text))
+    def say(
+        self,
+        conversation_id: int,
+        parent: int | None,
+        text: str,
+        images: tuple[Image, ...] = (),
+    ) -> Message:
+        """Keep what the user said, and showed, below ``parent``."""
+        message = Message(0, conversation_id, parent, "user", clean(text), images=images)
         return self._add(message, title=clean_line(text, _TITLE))
 
     def begin_answer(
@@ -213,6 +222,7 @@ class Conversations:
                 ),
             )
             identity = cursor.lastrowid or 0
+            keep_images(connection, identity, message.images)
             connection.execute(
                 "UPDATE conversations SET leaf = ?, updated = ?,"
                 " title = CASE WHEN title = '' THEN ? ELSE title END WHERE id = ?",
@@ -307,7 +317,7 @@ def _conversation(row: Row) -> Conversation:
     )
 
 
-def _message(row: Row) -> Message:
+def _message(row: Row, images: tuple[Image, ...]) -> Message:
     return Message(
         id=row["id"],
         conversation=row["conversation"],
@@ -322,4 +332,5 @@ def _message(row: Row) -> Message:
         completion_tokens=row["completion_tokens"],
         thought_ns=row["thought_ns"],
         thought_tokens=row["thought_tokens"],
+        images=images,
     )

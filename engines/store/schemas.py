@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from modeldeck.engines.store import engine_choices, headers
-from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS
+from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS, IMAGES
 
 SCHEMAS: Final = (
     headers.SCHEMA,
     CONVERSATIONS,
     CONVERSATION_SEARCH,
+    IMAGES,
     engine_choices.SCHEMA,
 )
 """One entry for each module that keeps something."""

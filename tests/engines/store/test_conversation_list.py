@@ -243,7 +243,7 @@ def test_with_and_without_an_index_the_same_is_found(said: list[str], typed: str
 
 def test_the_index_of_thousands_of_messages_is_made_in_steps(database: Database) -> None:
     kept = Conversations(database)
-    chat = kept.create()
+    chat = talk(kept, "hello", "there")
     with database.transaction() as connection:
         connection.executemany(
             "INSERT INTO messages (conversation, role, text, reasoning, model, engine, state,"

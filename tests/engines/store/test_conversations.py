@@ -13,23 +13,24 @@ from pathlib import Path
 import pytest
 
 from modeldeck.engines.store.conversations import (
-    SCHEMA,
     Conversation,
     Conversations,
     Message,
     Outcome,
 )
 from modeldeck.engines.store.database import Database, StoreError
+from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.store.stream_writer import StreamWriter
 from modeldeck.engines.types import Sampling, Timings, Usage
 
 OPEN = """
 import sys, time
 from pathlib import Path
-from modeldeck.engines.store.conversations import SCHEMA, Conversations, Outcome
+from modeldeck.engines.store.conversations import Conversations, Outcome
+from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.stream_writer import StreamWriter
-conversations = Conversations(Database.open(Path(sys.argv[1]), [SCHEMA]))
+conversations = Conversations(Database.open(Path(sys.argv[1]), SCHEMAS))
 chat = conversations.create()
 """
 
@@ -91,7 +92,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
-    database = Database.open(path, [SCHEMA])
+    database = Database.open(path, SCHEMAS)
     yield database
     database.close()
 
@@ -106,7 +107,7 @@ def turns(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
 
 
 def test_a_conversation_is_there_in_the_next_run(path: Path) -> None:
-    first = Database.open(path, [SCHEMA])
+    first = Database.open(path, SCHEMAS)
     conversations = Conversations(first)
     chat = conversations.create("Be brief.", Sampling(temperature=0.2, seed=7))
     question = conversations.say(chat.id, None, "Why is the sky\nblue?")
@@ -118,7 +119,7 @@ def test_a_conversation_is_there_in_the_next_run(path: Path) -> None:
     conversations.finish(answer.id, Outcome("done", "", usage, 123))
     first.close()
 
-    second = Database.open(path, [SCHEMA])
+    second = Database.open(path, SCHEMAS)
     conversations = Conversations(second)
     (found,) = conversations.recent()
     assert found.title == "Why is the sky blue?"
@@ -326,7 +327,7 @@ def test_a_killed_deck_loses_at_most_a_quarter_second(path: Path) -> None:
     written = [tuple(map(int, line.split())) for line in lines[:-1]]
     answer, last, killed_ns = written[-1]
 
-    conversations = Conversations(database := Database.open(path, [SCHEMA]))
+    conversations = Conversations(database := Database.open(path, SCHEMAS))
 
     (message,) = conversations.branch(answer)
     kept = [int(word) for word in message.text.split()]
@@ -345,7 +346,7 @@ def test_a_killed_deck_loses_at_most_a_quarter_second(path: Path) -> None:
 def test_the_answer_of_another_live_deck_is_left_alone(path: Path) -> None:
     other = deck(HOLD_AN_ANSWER, path)
     answer = int(line_of(other))
-    database = Database.open(path, [SCHEMA])
+    database = Database.open(path, SCHEMAS)
     (message,) = Conversations(database).branch(answer)
     assert (message.text, message.state) == ("half a sen", "writing")
 
@@ -374,7 +375,7 @@ def test_a_later_process_of_the_same_number_is_not_the_writer(
 def test_two_decks_write_to_the_same_file_at_once(path: Path) -> None:
     decks = [deck(WRITE_AND_FINISH, path, letter) for letter in "ab"]
     answers = [int(process.communicate(timeout=120)[0]) for process in decks]
-    database = Database.open(path, [SCHEMA])
+    database = Database.open(path, SCHEMAS)
     conversations = Conversations(database)
     for answer, letter in zip(answers, "ab", strict=True):
         (message,) = conversations.branch(answer)
