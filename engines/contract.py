@@ -110,6 +110,15 @@ class HasMetrics(Protocol):
 
 
 @runtime_checkable
+class AnswersPings(Protocol):
+    """Can say whether it is there at all, also while it is busy."""
+
+    async def answers(self, instance: str) -> bool:
+        """Whether the engine of ``instance`` answers. Never raises; takes two seconds at most."""
+        ...
+
+
+@runtime_checkable
 class LaunchCommand(Protocol):
     """Can say the exact command a person would type for the same load."""
 

@@ -118,8 +118,9 @@ class DeckApp(App[int]):
 
     def change(self, state: DeckState) -> None:
         """Take a new state and hand it to every place."""
-        self.state = state
-        self._places.take_state(state)
+        if state is not self.state:
+            self.state = state
+            self._places.take_state(state)
 
     def give_notice(self, notice: Notice | None) -> None:
         """Show a notice in every place until the next one."""
@@ -347,12 +348,14 @@ class DeckApp(App[int]):
     @on(messages.ReplyMoved)
     def _reply_moved(self, message: messages.ReplyMoved) -> None:
         self._places.chat.post_message(messages.ReplyMoved(message.message_id, message.update))
+        self.change(self.state.hearing(silent=message.update.silent))
 
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:
         end = message.end
         self.talk.ended(message.message_id, end)
         self._places.chat.post_message(messages.ReplyEnded(message.message_id, end))
+        self.change(self.state.hearing(silent=False))
         if end.error is not None:
             self.give_notice(Notice.of(end.error))
 

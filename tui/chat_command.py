@@ -219,7 +219,12 @@ class _Printed:
         if self._quiet or self._failure is not None:
             return
         if not self.text:
-            self._status.show(waiting(update.reading, thinking=bool(self.reasoning)))
+            thinking = bool(self.reasoning)
+            self._status.show(
+                "the engine does not answer"
+                if update.silent
+                else waiting(update.reading, thinking=thinking)
+            )
         elif update.text:
             self._status.clear()
             try:

@@ -25,6 +25,7 @@ from modeldeck.engines.types import (
     TextDelta,
     Usage,
 )
+from modeldeck.tui.silence import PATIENCE_S, Silence
 
 
 class Keeper(Protocol):
@@ -44,11 +45,19 @@ class NoKeeper:
 
 @dataclass(frozen=True, slots=True)
 class ReplyUpdate:
-    """What came since the last update, and the meter's reading now."""
+    """What came since the last update, and the meter's reading now.
+
+    Attributes:
+        text: of the answer.
+        reasoning: of the model's reasoning.
+        reading: the meter's.
+        silent: the engine does not answer at all: it hangs, or was stopped.
+    """
 
     text: str
     reasoning: str
     reading: Reading
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ async def run_reply(
     *,
     keeper: Keeper | None = None,
     batch_ms: int = 100,
+    patience_s: float = PATIENCE_S,
     clock_ns: Callable[[], int] = time.monotonic_ns,
 ) -> ReplyEnd:
     """Ask ``engine`` and report what comes, at most once per ``batch_ms``.
@@ -106,16 +116,18 @@ async def run_reply(
             engine's rate is seen to fall.
         keeper: gets every piece at once.
         batch_ms: the shortest time between two updates.
+        patience_s: how long nothing may come before the engine is asked whether it is there.
         clock_ns: monotonic clock, for tests.
     """
     meter = Meter()
     meter.started(clock_ns())
     pieces = _Pieces()
     kept = keeper or NoKeeper()
+    silence = Silence(engine, request.instance, patience_s)
 
     def report() -> None:
         text, reasoning = pieces.take()
-        on_update(ReplyUpdate(text, reasoning, meter.reading(clock_ns())))
+        on_update(ReplyUpdate(text, reasoning, meter.reading(clock_ns()), silence.total))
 
     async def tick() -> None:
         while True:
@@ -125,10 +137,11 @@ async def run_reply(
     usage: Usage | None = None
     reason: StopReason | None = None
     error: ModeldeckError | None = None
-    ticker = asyncio.create_task(tick())
+    watchers = [asyncio.create_task(tick()), asyncio.create_task(silence.run())]
     try:
         async with aclosing(engine.chat(request)) as events:
             async for event in events:
+                silence.broken()
                 meter.observe(event, clock_ns())
                 match event:
                     case TextDelta(text=text):
@@ -156,9 +169,11 @@ async def run_reply(
         )
         meter.failed(clock_ns())
     finally:
-        ticker.cancel()
+        for watcher in watchers:
+            watcher.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await ticker
+            await asyncio.gather(*watchers, return_exceptions=True)
+    silence.broken()
     report()
     return ReplyEnd(
         reason,

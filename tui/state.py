@@ -58,7 +58,14 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the user should read: a cause and, for a failure, the next step."""
+    """Something the user should read: a cause and, for a failure, the next step.
+
+    Attributes:
+        cause: what happened.
+        next_step: what to do now.
+        failure: whether something went wrong.
+        log_tail: the last lines of the engine.
+    """
 
     cause: str
     next_step: str = ""
@@ -70,6 +77,11 @@ class Notice:
         """The notice that an error deserves."""
         tail = error.log_tail if isinstance(error, EngineError) else ()
         return cls(error.cause, error.next_step, failure=True, log_tail=tail)
+
+
+_SILENCE = Notice(
+    "The engine does not answer.", "Wait, esc stops the answer, or unload it.", failure=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +133,10 @@ class DeckState:
         """What an engine can run on, as far as it was asked."""
         found = next((e for e in self.engines if e.info.name == engine), None)
         return found.probe.devices if found is not None and found.probe is not None else ()
+
+    def hearing(self, *, silent: bool) -> DeckState:
+        """The same, with a notice while the engine does not answer; itself when nothing changes."""
+        told = self.notice is _SILENCE
+        if silent == told:
+            return self
+        return replace(self, notice=_SILENCE if silent else None)

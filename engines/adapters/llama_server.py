@@ -183,6 +183,11 @@ class LlamaServerEngine:
         """The server's counters (``GET /metrics``)."""
         return await self._instance(instance).metrics()
 
+    async def answers(self, instance: str) -> bool:
+        """Whether the server answers at all (``GET /health``); one that computes does."""
+        held = self._instances.get(instance)
+        return held is not None and await held.answers()
+
     def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...]:
         """The ``llama-server`` command for the same load, as a person would type it."""
         return server_words(self._binary or "llama-server", model.path, plan, None)

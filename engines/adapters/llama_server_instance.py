@@ -40,13 +40,18 @@ from modeldeck.engines.workers.process import (
     bytes_read,
     worker_command,
 )
+from modeldeck.engines.workers.pulse import Pulse
 
 if TYPE_CHECKING:
     import httpx
 
 ENGINE = "llama_server"
 WHEEL_MODULE = "modeldeck.engines.workers.xllamacpp_server"
+SILENT = "the engine does not answer"
+"""The stage of a load in which the server shows no sign of life."""
+
 _POLL_S = 0.05
+_PING_S = 2.0
 _TAIL_LINES = 40
 
 
@@ -99,6 +104,9 @@ class ServerInstance:
             await self._start()
             await self._until_ready(on_progress)
             self.loaded = await self._describe(time.monotonic_ns() - started_ns)
+        except (EngineDied, RequestRefused) as error:
+            await self.stop()
+            raise LoadFailed(error.cause, "Load it again.", error.log_tail) from error
         except BaseException:
             await self.stop()
             raise
@@ -161,8 +169,9 @@ class ServerInstance:
             trust_env=False,
         )
         shown = LoadProgress("starting", 0.0)
-        best, reported = 0.0, 0
+        best, reported, answers = 0.0, 0, 0
         ready = False
+        pulse = Pulse(child.pid)
         while not ready:
             if not child.running:
                 await child.wait()
@@ -170,12 +179,14 @@ class ServerInstance:
             with contextlib.suppress(httpx.TransportError):
                 response = await self._client.get("/health", timeout=0.25)
                 ready = response.status_code == 200
+                answers += 1
+            silent = pulse.silent(answers, len(self._stages)) and not ready
             # Every stage once, also one that was over between two polls; then the one we are in.
             for stage, share in self._stages[max(0, reported - 1) :]:
                 best = max(best, share)
                 if stage == self._stages[-1][0]:
                     best = max(best, self._weights_share(child))
-                progress = LoadProgress(stage, round(min(best, 0.99), 2))
+                progress = LoadProgress(SILENT if silent else stage, round(min(best, 0.99), 2))
                 if progress != shown:
                     on_progress(progress)
                     shown = progress
@@ -236,11 +247,23 @@ class ServerInstance:
         try:
             response: httpx.Response = await send(self._open_client())
         except httpx.TransportError as error:
-            raise await self._died() from error
+            raise await self._died(error) from error
         if response.status_code != 200:
             raise self._refused(response.text)
         answer: dict[str, Any] = response.json()
         return answer
+
+    async def answers(self) -> bool:
+        """Whether the server answers within two seconds, whatever it says."""
+        import httpx
+
+        if self._client is None:
+            return False
+        try:
+            await self._client.get("/health", timeout=_PING_S)
+        except httpx.TransportError:
+            return False
+        return True
 
     async def metrics(self) -> dict[str, float]:
         """The server's Prometheus counters by name. Raises EngineDied."""
@@ -249,7 +272,7 @@ class ServerInstance:
         try:
             response = await self._open_client().get("/metrics", timeout=10.0)
         except httpx.TransportError as error:
-            raise await self._died() from error
+            raise await self._died(error) from error
         counters: dict[str, float] = {}
         for line in response.text.splitlines():
             name, _, value = line.rpartition(" ")
@@ -280,7 +303,7 @@ class ServerInstance:
                         for event in reply.read(data):
                             yield event
         except httpx.TransportError as error:
-            raise await self._died() from error
+            raise await self._died(error) from error
         except StreamFailed as error:
             raise self._refused(json.dumps({"error": error.args[0]})) from error
         for event in reply.end():
@@ -310,11 +333,17 @@ class ServerInstance:
             "Change the message or the sampling parameters and send again.",
         )
 
-    async def _died(self) -> EngineDied | RequestRefused:
+    async def _died(self, error: httpx.TransportError) -> EngineDied | RequestRefused:
+        import httpx
+
         child = self._child
         if child is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(child.wait(), 2.0)
+            if child.running and isinstance(error, httpx.TimeoutException):
+                return RequestRefused(
+                    "llama.cpp does not answer.", "Wait, or unload the model and load it again."
+                )
             if child.running:
                 return RequestRefused(
                     "llama.cpp broke off the connection.", "Send the message again."

@@ -23,6 +23,7 @@ from modeldeck.engines.types import (
     Source,
 )
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
+from modeldeck.tui.silence import PATIENCE_S
 
 CPU_PLAN = Plan(context_tokens=4096, gpu_layers=0, threads=1)
 
@@ -71,6 +72,7 @@ async def ask(
     on_update: Callable[[ReplyUpdate], None] = lambda _: None,
     *,
     most_tokens: int | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> Answer:
     """Ask in a conversation of its own, keep the answer as it comes, and read it back."""
     conversation = conversations.create()
@@ -85,7 +87,7 @@ async def ask(
     writer = StreamWriter(conversations, begun.id)
     sampling = Sampling(seed=1, max_tokens=most_tokens)
     request = ChatRequest(loaded.instance, (ChatMessage("user", question),), sampling)
-    end = await run_reply(engine, request, take, keeper=writer, batch_ms=20)
+    end = await run_reply(engine, request, take, keeper=writer, batch_ms=20, patience_s=patience_s)
     await asyncio.to_thread(writer.close)
     assert writer.problem is None
     state: State = "failed" if end.error else "done"

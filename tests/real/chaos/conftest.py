@@ -16,6 +16,7 @@ from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import LoadedModel, LocalModel
 from modeldeck.tui.reply import ReplyUpdate
+from modeldeck.tui.silence import PATIENCE_S
 from tests.support.census import Census
 from tests.support.headless import CPU_PLAN, Answer, ask
 
@@ -45,10 +46,17 @@ class Desk:
         on_update: Callable[[ReplyUpdate], None] = lambda _: None,
         *,
         most_tokens: int | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> Answer:
         """Ask in a conversation of its own and read back what is kept of the answer."""
         return await ask(
-            self.engine, self.conversations, loaded, question, on_update, most_tokens=most_tokens
+            self.engine,
+            self.conversations,
+            loaded,
+            question,
+            on_update,
+            most_tokens=most_tokens,
+            patience_s=patience_s,
         )
 
 
