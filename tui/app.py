@@ -317,21 +317,13 @@ class DeckApp(App[int]):
     # The conversation.
 
     def _tell(self, event: TalkEvent) -> None:
-        from modeldeck.tui.talk_events import Answering, Asked, Changed, ModelWanted, NotKept
+        from modeldeck.tui.talk_events import Asked, ModelWanted
 
-        match event:
-            case Asked(text=text, fork=fork):
-                self.give_notice(None)
-                self._places.chat.post_message(messages.TalkAsked(text, fork))
-            case Answering(message_id=message_id, model=model, fork=fork):
-                self._places.chat.post_message(messages.TalkAnswering(message_id, model, fork))
-            case Changed():
-                self._places.chat.post_message(messages.TalkChanged())
-            case ModelWanted():
-                self.call_later(self._bring_model)
-            case NotKept(error=error, text=text):
-                self._places.chat.put_back(text)
-                self.give_notice(Notice.of(error))
+        if isinstance(event, Asked):
+            self.give_notice(None)
+        elif isinstance(event, ModelWanted):
+            self.call_later(self._bring_model)
+        self._places.chat.post_message(messages.TalkTold(event))
 
     def _bring_model(self) -> None:
         if self.state.loading is not None or self.state.loaded is not None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
+    from modeldeck.tui.talk_events import TalkEvent
 
 
 @dataclass
@@ -77,25 +78,10 @@ class EngineWished(Message):
 
 
 @dataclass
-class TalkAsked(Message, bubble=False):
-    """The user said something: show it."""
+class TalkTold(Message, bubble=False):
+    """What the conversation tells the chat."""
 
-    text: str
-    fork: str
-
-
-@dataclass
-class TalkAnswering(Message, bubble=False):
-    """An answer begins."""
-
-    message_id: int
-    model: str
-    fork: str
-
-
-@dataclass
-class TalkChanged(Message, bubble=False):
-    """Another branch or conversation is to be shown."""
+    event: TalkEvent
 
 
 @dataclass

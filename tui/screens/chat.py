@@ -8,49 +8,30 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.events import Resize
 from textual.types import CSSPathType
 
 from modeldeck.engines.meter import IDLE, Reading
-from modeldeck.engines.store.conversations import Message
-from modeldeck.engines.units import tokens_text
 from modeldeck.tui import messages
 from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.endings import CONTEXT_FULL
+from modeldeck.tui.screens.chat_content import panel_of, picker_rows, title_of, turns_of
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
+from modeldeck.tui.talk_events import Answering, Asked, Changed, ModelWanted, NotKept
 from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.ask_bar import AskBar
 from modeldeck.tui.widgets.chat_settings import ChatSettings
 from modeldeck.tui.widgets.line import Line
-from modeldeck.tui.widgets.model_picker import ModelPicker, PickerRow
-from modeldeck.tui.widgets.model_rows import Entry, size_text, verdict_cell
+from modeldeck.tui.widgets.model_picker import ModelPicker
 from modeldeck.tui.widgets.prompt import Prompt
-from modeldeck.tui.widgets.throughput_lines import PanelData, tokens_per_joule
 from modeldeck.tui.widgets.throughput_panel import ThroughputPanel
 from modeldeck.tui.widgets.transcript import Transcript
-from modeldeck.tui.widgets.turn import Turn
 
 WIDE = 100
 _PROMPT_KEYS = frozenset({"chat.send", "chat.newline", "chat.stop"})
-
-
-def turn_of(message: Message, fork: str = "") -> Turn:
-    """A kept message as the transcript shows it."""
-    notes = {"stopped": "stopped", "failed": f"failed: {message.error}", "done": message.error}
-    return Turn(
-        role="user" if message.role == "user" else "assistant",
-        text=message.text,
-        name=message.model,
-        reasoning=message.reasoning,
-        note=notes.get(message.state, ""),
-        thought_seconds=None if message.thought_ns is None else message.thought_ns / 1e9,
-        thought_tokens=message.thought_tokens,
-        fork=fork,
-    )
 
 
 class ChatScreen(PlaceScreen):
@@ -92,7 +73,7 @@ class ChatScreen(PlaceScreen):
         """Show the conversation as it is; ready to type."""
         super().on_mount()
         self.prompt.focus()
-        self.post_message(messages.TalkChanged())
+        self.post_message(messages.TalkTold(Changed()))
 
     def on_resize(self, event: Resize) -> None:
         """Below a hundred columns the panel folds to one line above the prompt."""
@@ -107,91 +88,48 @@ class ChatScreen(PlaceScreen):
 
     def show_state(self, state: DeckState, before: DeckState) -> None:
         """The title and the panel follow the model and the machine."""
-        self._show_title()
+        self.title_line.show(title_of(state, key_name(self.key_of("chat.switch"))))
         self._show_panel()
         self.show_keys()
 
-    def _show_title(self) -> None:
-        state = self.state
-        loaded, loading = state.loaded, state.loading
-        if loading is not None:
-            share = loading.progress.fraction
-            percent = f" {share:.0%}" if share is not None else ""
-            text = Content.assemble(
-                (f" {loading.model.name}", "bold"), f"   loading: {loading.progress.stage}{percent}"
-            )
-        elif loaded is not None:
-            header = loaded.model.header
-            quantisation = f" {header.quantisation}" if header else ""
-            text = Content.assemble(
-                (f" {loaded.model.name}{quantisation}", "bold"),
-                (
-                    f"   {loaded.engine} on {loaded.device}   ctx "
-                    f"{tokens_text(loaded.context_tokens)} {loaded.plan.kv_type}",
-                    "$text-muted",
-                ),
-            )
-        else:
-            switch = key_name(self.key_of("chat.switch"))
-            text = Content.styled(f" no model loaded   {switch} picks one", "$text-muted")
-        self.title_line.show(text)
-
     def _show_panel(self) -> None:
-        state = self.state
-        loaded = state.loaded
-        reading = self._reading
+        state, reading = self.state, self._reading
         if state.loading is not None:
             reading = Reading(phase="load", phase_fraction=state.loading.progress.fraction)
         elif self._talk.waiting:
             reading = Reading(phase="queue")
-        hardware = state.hardware
-        on_gpu = loaded is not None and not loaded.device.startswith("CPU")
-        gpu = hardware.gpus[0] if hardware and hardware.gpus and on_gpu else None
         used = self._talk.context_used_tokens
         if self._talk.writing_id is not None and reading.prompt_tokens is not None:
             used = reading.prompt_tokens + (reading.completion_tokens or 0)
-        self.panel.show(
-            PanelData(
-                reading=reading,
-                model=loaded.model.name if loaded else "",
-                engine=loaded.engine if loaded else "",
-                context_used_tokens=used,
-                context_total_tokens=loaded.context_tokens if loaded else None,
-                gpu=gpu,
-                host=hardware.host if hardware else None,
-                engine_memory_bytes=state.engine_memory_bytes,
-                tokens_per_joule=tokens_per_joule(reading, gpu),
-            )
-        )
+        self.panel.show(panel_of(state, reading, used))
 
     # What the talk and the jobs tell.
 
-    @on(messages.TalkAsked)
-    async def _asked(self, message: messages.TalkAsked) -> None:
-        await self.transcript.ask(message.text, message.fork)
+    @on(messages.TalkTold)
+    async def _told(self, message: messages.TalkTold) -> None:
+        match message.event:
+            case Asked(text=text, fork=fork):
+                await self.transcript.ask(text, fork)
+            case Answering(message_id=message_id, model=model, fork=fork):
+                self._reading, self._answering_id = IDLE, message_id
+                await self.transcript.answer(model, fork)
+            case NotKept(error=error, text=text):
+                self.ask_bar.put_back(text)
+                self.post_message(messages.NoticeGiven(error.cause, error.next_step, True))
+            case Changed():
+                await self._show_conversation()
+            case ModelWanted():
+                pass
         self._show_panel()
-
-    @on(messages.TalkAnswering)
-    async def _answering(self, message: messages.TalkAnswering) -> None:
-        self._reading = IDLE
-        self._answering_id = message.message_id
-        await self.transcript.answer(message.model, message.fork)
         self.show_keys()
+
+    async def _show_conversation(self) -> None:
+        self._reading, self._answering_id = IDLE, self._talk.writing_id
+        await self.transcript.show(turns_of(self._talk.branch))
 
     def _answer_of(self, message_id: int) -> Answer | None:
         """The answer being written, unless another conversation is shown by now."""
         return self.transcript.last_answer if message_id == self._answering_id else None
-
-    @on(messages.TalkChanged)
-    async def _changed(self) -> None:
-        self._reading = IDLE
-        self._answering_id = self._talk.writing_id
-        branch = self._talk.branch
-        forks = branch.forks
-        turns = [turn_of(kept, str(forks.get(kept.id, ""))) for kept in branch.messages]
-        await self.transcript.show(turns)
-        self._show_panel()
-        self.show_keys()
 
     @on(messages.ReplyMoved)
     def _moved(self, message: messages.ReplyMoved) -> None:
@@ -247,11 +185,6 @@ class ChatScreen(PlaceScreen):
         else:
             self._talk.submit(event.text)
         self.show_keys()
-
-    def put_back(self, text: str) -> None:
-        """Give the user the message back that could not be kept, above what is typed by now."""
-        if self.ready:
-            self.ask_bar.put_back(text)
 
     @on(Prompt.ScrollAsked)
     def _scroll(self, event: Prompt.ScrollAsked) -> None:
@@ -317,16 +250,9 @@ class ChatScreen(PlaceScreen):
         if self.query(ModelPicker):
             self._close_inline()
             return
-        rows: list[PickerRow] = []
-        for model in self.state.models:
-            if model.problem is None:
-                hint = verdict_cell(Entry(model, self.state.verdicts.get(model.id))).text
-                rows.append(
-                    PickerRow(model.id, model.name, f"{size_text(model.size_bytes)}  {hint}")
-                )
         loaded = self.state.loaded
         self._close_inline()
-        picker = ModelPicker(rows, current=loaded.model.id if loaded else "")
+        picker = ModelPicker(picker_rows(self.state), current=loaded.model.id if loaded else "")
         await self.query_one("#inline", Vertical).mount(picker)
         self.show_keys()
 
