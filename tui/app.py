@@ -337,6 +337,10 @@ class DeckApp(App[int]):
         )
         self._places.chat.take_state(self.state)
 
+    @on(messages.PromptCounted)
+    def _prompt_counted(self, message: messages.PromptCounted) -> None:
+        self._places.chat.post_message(messages.PromptCounted(message.next_prompt))
+
     @on(messages.ReplyMoved)
     def _reply_moved(self, message: messages.ReplyMoved) -> None:
         self._places.chat.post_message(messages.ReplyMoved(message.message_id, message.update))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from modeldeck.engines.store.branches import Fork, Tree
 from modeldeck.engines.store.conversations import Message
-from modeldeck.engines.types import ChatMessage
+from modeldeck.engines.types import ChatMessage, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,21 @@ class Branch:
         """Only what stands above ``message``, and itself."""
         return replace(self, messages=self.messages[: self.messages.index(message) + 1])
 
-    def as_told(self, system_prompt: str) -> tuple[ChatMessage, ...]:
-        """The branch as an engine is told it. Answers that never came are left out."""
+    def as_told(self, system_prompt: str, then: str = "") -> tuple[ChatMessage, ...]:
+        """The branch as an engine is told it, and what the user says ``then``.
+
+        Answers that never came are left out.
+        """
         system = (ChatMessage("system", system_prompt),) if system_prompt.strip() else ()
         turns: list[ChatMessage] = []
-        for message in self.messages:
-            if message.role == "assistant" and not message.text:
+        said: list[tuple[Role, str]] = [(m.role, m.text) for m in self.messages]
+        if then:
+            said.append(("user", then))
+        for role, text in said:
+            if role == "assistant" and not text:
                 continue
-            if turns and turns[-1].role == message.role:
-                turns[-1] = ChatMessage(message.role, f"{turns[-1].content}\n\n{message.text}")
+            if turns and turns[-1].role == role:
+                turns[-1] = ChatMessage(role, f"{turns[-1].content}\n\n{text}")
             else:
-                turns.append(ChatMessage(message.role, message.text))
+                turns.append(ChatMessage(role, text))
         return (*system, *turns)

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
-from modeldeck.engines.contract import Engine
+from modeldeck.engines.contract import Engine, Tokenizes
 from modeldeck.engines.errors import EngineDied, EngineError, ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
+    ChatMessage,
     ChatRequest,
     LoadedModel,
     LoadProgress,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 IDLE_SAMPLE_S = 2.0
 BUSY_SAMPLE_S = 0.5
+COUNT_S = 2.0
+"""An engine that takes longer to count a prompt is not waited for."""
 
 
 def _unforeseen(job: str, error: Exception) -> tuple[str, str]:
@@ -235,6 +238,23 @@ class Jobs:
         """Stop the answer being written; its words stand."""
         if self._reply is not None:
             self._reply.cancel()
+
+    def count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
+        """Count the tokens of ``prompt``, which ends with ``text``; an older count is given up."""
+        self._start("count", lambda: self._count(loaded, prompt, text))
+
+    async def _count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
+        from modeldeck.tui.next_prompt import NextPrompt, estimate
+
+        engine = self._services.engine(loaded.engine)
+        tokens: int | None = None
+        if isinstance(engine, Tokenizes):
+            with contextlib.suppress(ModeldeckError, TimeoutError):
+                async with asyncio.timeout(COUNT_S):
+                    tokens = await engine.count_tokens(loaded.instance, prompt)
+        counted = tokens if tokens is not None else estimate(prompt)
+        found = NextPrompt(text, counted, loaded.context_tokens, tokens is not None)
+        self._app.post_message(messages.PromptCounted(found))
 
     async def _end_reply(self) -> None:
         worker, self._reply = self._reply, None

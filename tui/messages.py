@@ -24,6 +24,7 @@ from modeldeck.tui.state import Options
 if TYPE_CHECKING:
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.tui.next_prompt import NextPrompt
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
     from modeldeck.tui.talk_events import TalkEvent
 
@@ -82,6 +83,13 @@ class TalkTold(Message, bubble=False):
     """What the conversation tells the chat."""
 
     event: TalkEvent
+
+
+@dataclass
+class PromptCounted(Message, bubble=False):
+    """How much of the context the next prompt will take."""
+
+    next_prompt: NextPrompt
 
 
 @dataclass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.store.conversations import (
@@ -32,23 +32,10 @@ from modeldeck.tui.talk_events import (
     NotKept,
     TalkEvent,
 )
+from modeldeck.tui.talk_jobs import AnswersWritten
 
 if TYPE_CHECKING:
-    from modeldeck.tui.reply import Keeper, ReplyEnd
-
-
-class AnswersWritten(Protocol):
-    """Who has answers written: the jobs."""
-
-    def reply(
-        self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
-    ) -> None:
-        """Begin an answer; its progress is reported about ``message_id``."""
-        ...
-
-    def stop_reply(self) -> None:
-        """Stop the answer being written."""
-        ...
+    from modeldeck.tui.reply import ReplyEnd
 
 
 class Talk:
@@ -125,6 +112,14 @@ class Talk:
             self.branch = before.before(question)
             self._tell(Changed())
             self._say(text, before)
+
+    def count(self, text: str, *, editing: bool) -> None:
+        """Have the prompt counted that sending ``text`` would make now, if that can be said."""
+        branch, question = self.branch, self.branch.last_question
+        if editing and question is not None:
+            branch = branch.before(question)
+        if self._loaded is not None and text and not self.busy:
+            self._jobs.count(self._loaded, branch.as_told(self.system_prompt, text), text)
 
     def _say(self, text: str, before: Branch) -> None:
         """Say ``text`` after what is shown now; show ``before`` again when it cannot be kept."""

@@ -45,6 +45,9 @@ class Asked:
     requests: list[tuple[int, ChatRequest, Keeper]] = field(
         default_factory=list[tuple[int, ChatRequest, Keeper]]
     )
+    counted: list[tuple[LoadedModel, tuple[ChatMessage, ...], str]] = field(
+        default_factory=list[tuple[LoadedModel, tuple[ChatMessage, ...], str]]
+    )
     stopped: int = 0
 
     def reply(
@@ -54,6 +57,9 @@ class Asked:
 
     def stop_reply(self) -> None:
         self.stopped += 1
+
+    def count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
+        self.counted.append((loaded, prompt, text))
 
 
 class Conversing:
@@ -397,6 +403,30 @@ async def test_opening_the_conversation_that_is_being_written_shows_its_end(
     assert conversing.said() == [("user", "one"), ("assistant", "half")]
     assert talk.messages[-1].state == "stopped"
     assert conversing.told[-1] == Changed()
+
+
+# The next prompt.
+
+
+async def test_the_next_prompt_is_what_sending_would_make(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.count("nobody is there to count", editing=False)
+    assert conversing.jobs.counted == []
+    talk.model_changed(LOADED)
+    talk.configure("Be kind.", Sampling())
+    await conversing.exchange("one", "two")
+    system = ChatMessage("system", "Be kind.")
+    talk.count("three", editing=False)
+    one, two = ChatMessage("user", "one"), ChatMessage("assistant", "two")
+    three = ChatMessage("user", "three")
+    talk.count("eins", editing=True)
+    talk.count("", editing=False)
+    await conversing.ask("three")
+    talk.count("while it answers", editing=False)
+    assert conversing.jobs.counted == [
+        (LOADED, (system, one, two, three), "three"),
+        (LOADED, (system, ChatMessage("user", "eins")), "eins"),
+    ]
 
 
 # How it ended.

@@ -67,7 +67,13 @@ class ChatScreen(PlaceScreen):
                 )
             yield ThroughputPanel(id="panel")
         yield Vertical(id="inline")
-        yield AskBar(id="ask", send_keys=keys["chat.send"], newline_keys=keys["chat.newline"])
+        yield AskBar(
+            id="ask",
+            send_keys=keys["chat.send"],
+            newline_keys=keys["chat.newline"],
+            new_chat_key=key_name(self.key_of("chat.new")),
+            context_key=key_name(self.key_of("models.context")),
+        )
 
     def on_mount(self) -> None:
         """Show the conversation as it is; ready to type."""
@@ -91,6 +97,8 @@ class ChatScreen(PlaceScreen):
         self.title_line.show(title_of(state, key_name(self.key_of("chat.switch"))))
         self._show_panel()
         self.show_keys()
+        if state.loaded is not before.loaded:
+            self.ask_bar.count_again()
 
     def _show_panel(self) -> None:
         state, reading = self.state, self._reading
@@ -126,6 +134,7 @@ class ChatScreen(PlaceScreen):
     async def _show_conversation(self) -> None:
         self._reading, self._answering_id = IDLE, self._talk.writing_id
         await self.transcript.show(turns_of(self._talk.branch))
+        self.ask_bar.count_again()
 
     def _answer_of(self, message_id: int) -> Answer | None:
         """The answer being written, unless another conversation is shown by now."""
@@ -163,6 +172,7 @@ class ChatScreen(PlaceScreen):
                     self._say_the_context_is_full()
         self._show_panel()
         self.show_keys()
+        self.ask_bar.count_again()
 
     def _say_the_context_is_full(self) -> None:
         new, context = (key_name(self.key_of(a)) for a in ("chat.new", "models.context"))
@@ -179,12 +189,24 @@ class ChatScreen(PlaceScreen):
             self.prompt.put(event.text)
             self.post_message(messages.NoticeGiven("An answer is being written.", "esc stops it."))
             return
+        if self.ask_bar.holds_back(event.text):
+            step = f"{key_name(self.key_of('chat.send'))} once more sends it all the same."
+            self.post_message(messages.NoticeGiven("That does not fit into the context.", step))
+            return
         if self.ask_bar.editing:
             self.ask_bar.stop_editing()
             self._talk.resend(event.text)
         else:
             self._talk.submit(event.text)
         self.show_keys()
+
+    @on(AskBar.Drafted)
+    def _drafted(self, event: AskBar.Drafted) -> None:
+        self._talk.count(event.text, editing=self.ask_bar.editing)
+
+    @on(messages.PromptCounted)
+    def _counted(self, message: messages.PromptCounted) -> None:
+        self.ask_bar.show_next(message.next_prompt)
 
     @on(Prompt.ScrollAsked)
     def _scroll(self, event: Prompt.ScrollAsked) -> None:
@@ -278,6 +300,7 @@ class ChatScreen(PlaceScreen):
     @on(ChatSettings.Changed)
     def _configured(self, event: ChatSettings.Changed) -> None:
         self._talk.configure(event.system_prompt, event.sampling)
+        self.ask_bar.count_again()
 
     def action_chat_again(self) -> None:
         """Ask the last question again."""

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
-from textual import getters
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import TextArea
 
+from modeldeck.tui.next_prompt import NextPrompt
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.prompt import Prompt
 
+PAUSE_S: Final = 0.25
+"""Typing is over for now when no key came for so long."""
 _MARK = Content.styled(" › ", "bold $primary")
 _EDIT_MARK = Content.styled(" edit › ", "bold $warning")
+_EDIT_NOTE = Content.assemble(
+    (" editing the last question", "bold $warning"),
+    ("   esc", "bold $primary"),
+    (" gives it up   ", "$text-muted"),
+    ("sending it begins another branch", "$text-muted"),
+)
 
 
 class AskBar(Vertical):
@@ -26,6 +40,7 @@ class AskBar(Vertical):
     AskBar {
         height: auto;
         border-top: solid $foreground 25%;
+        border-title-align: right;
         & > #ask-note { display: none; }
         &.-note > #ask-note { display: block; }
         & > Horizontal { height: auto; max-height: 6; }
@@ -33,6 +48,12 @@ class AskBar(Vertical):
         &.-editing #ask-mark { width: 8; }
     }
     """
+
+    @dataclass
+    class Drafted(Message):
+        """The message in the prompt has changed, and typing rests."""
+
+        text: str
 
     prompt = getters.query_one(Prompt)
     note = getters.query_one("#ask-note", Line)
@@ -43,10 +64,25 @@ class AskBar(Vertical):
         *,
         send_keys: Iterable[str],
         newline_keys: Iterable[str],
+        new_chat_key: str = "",
+        context_key: str = "",
         id: str | None = None,  # noqa: A002
     ) -> None:
-        """Make an empty bar; the keys are the prompt's."""
+        """Make an empty bar.
+
+        Args:
+            send_keys: the prompt's.
+            newline_keys: the prompt's.
+            new_chat_key: what begins a new chat, for advice.
+            context_key: what sets a larger context in Models, for advice.
+            id: of the widget.
+        """
         super().__init__(id=id)
+        self._advice_keys = new_chat_key, context_key
+        self._next: NextPrompt | None = None
+        self._newest: NextPrompt | None = None
+        self._warned = ""
+        self._pause: Timer | None = None
         self._send_keys = tuple(send_keys)
         self._newline_keys = tuple(newline_keys)
         self._draft: str | None = None
@@ -88,18 +124,56 @@ class AskBar(Vertical):
         if text:
             self.prompt.put("\n".join(filter(None, (text, self.prompt.text))))
 
+    # What the next prompt will take.
+
+    @on(TextArea.Changed)
+    def _typed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self._count_soon()
+
+    def count_again(self) -> None:
+        """What stands before the prompt, or the model, is another now: count anew."""
+        self._newest, self._warned = None, ""
+        self._count_soon()
+
+    def _count_soon(self) -> None:
+        if self._pause is not None:
+            self._pause.stop()
+        if self.prompt.message:
+            self._pause = self.set_timer(PAUSE_S, self._rest)
+        else:
+            self.show_next(None)
+
+    def _rest(self) -> None:
+        self.post_message(self.Drafted(self.prompt.message))
+
+    def show_next(self, found: NextPrompt | None) -> None:
+        """Show what the next prompt takes; one counted for another text is too late."""
+        if found is not None and found.text != self.prompt.message:
+            return
+        self._next = found
+        self._newest = found or self._newest
+        self.border_title = Content(" ") + found.meter + " " if found is not None else None
+        self._show()
+
+    def holds_back(self, text: str) -> bool:
+        """Whether ``text`` is known not to fit and the user has not insisted: it is put back.
+
+        Sending the same again insists.
+        """
+        found = self._newest
+        if found is None or found.fits or found.text != text or self._warned == text:
+            return False
+        self._warned = text
+        self.put_back(text)
+        return True
+
     def _show(self) -> None:
-        editing = self.editing
+        editing, found = self.editing, self._next
         self.mark.show(_EDIT_MARK if editing else _MARK)
-        self.note.show(
-            Content.assemble(
-                (" editing the last question", "bold $warning"),
-                ("   esc", "bold $primary"),
-                (" gives it up   ", "$text-muted"),
-                ("sending it begins another branch", "$text-muted"),
-            )
-            if editing
-            else Content()
-        )
+        note = _EDIT_NOTE if editing else Content()
+        if found is not None and not found.fits:
+            note = found.advice(*self._advice_keys)
+        self.note.show(note)
         self.set_class(editing, "-editing")
-        self.set_class(editing, "-note")
+        self.set_class(bool(note.plain), "-note")

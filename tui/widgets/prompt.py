@@ -125,11 +125,15 @@ class Prompt(TextArea):
         text = self.text.strip()
         if not text:
             return
+        message = self.message
         self._history.add(text)
         self.put("")
-        self.post_message(self.Submitted(self._with_pastes(text)))
+        self.post_message(self.Submitted(message))
 
-    def _with_pastes(self, text: str) -> str:
+    @property
+    def message(self) -> str:
+        """What would be sent now: the text with whole pastes in place of their marks."""
+        text = self.text.strip()
         return _MARK.sub(lambda mark: self._pastes.get(mark.group(), mark.group()), text)
 
     async def _on_key(self, event: events.Key) -> None:
