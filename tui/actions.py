@@ -12,7 +12,7 @@ from typing import Literal
 
 from modeldeck.tui.keys import key_name as key_name
 
-Place = Literal["everywhere", "models", "chat", "engines"]
+Place = Literal["everywhere", "models", "chat", "conversations", "engines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.reasoning", ("ctrl+g",), "reasoning", "fold or unfold the reasoning of the model", "chat", False),
     Action("chat.copy", ("y",), "copy", "copy the last answer", "chat", False),
     Action("chat.prompt", ("i",), "write", "go back to the message field", "chat", False),
+    Action("chat.conversations", ("ctrl+f",), "conversations", "list and search the kept conversations", "chat"),
+    Action("chat.export", ("x",), "export", "save the conversation as Markdown and JSON", "chat", False),
     Action("chat.unload", ("u",), "unload", "unload the model and free its memory", "chat", False),
+    Action("conversations.open", ("enter",), "open", "open the conversation under the cursor", "conversations"),
+    Action("conversations.rename", ("ctrl+r",), "rename", "rename the conversation", "conversations"),
+    Action("conversations.delete", ("ctrl+d",), "delete", "delete the conversation", "conversations"),
+    Action("conversations.export", ("ctrl+e",), "export", "save the conversation to a file", "conversations"),
     Action("engines.rescan", ("r",), "rescan", "look for installed engines again", "engines"),
     Action("engines.copy_command", ("y",), "copy command", "copy the command that installs the engine", "engines"),
 )  # fmt: skip

@@ -76,10 +76,9 @@ class DeckApp(App[int]):
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
             self.state = replace(self.state, notice=_problems_notice(problems))
-        self._places = Places(
-            self.actions, lambda: self.talk, services.batch_ms, lambda: self.state
-        )
+        self._places = Places(self.actions, lambda: self.talk, services, lambda: self.state)
         self._add_place("chat")
+        self._add_place("conversations")
         self._add_place("engines")
         self._wanted: LocalModel | None = None
         self._looked_around = False
@@ -190,6 +189,10 @@ class DeckApp(App[int]):
             if before is not None and not self.services.card_moved(before, card):
                 card = before
             self.jobs.judge(self.state.models, self.state.options, card)
+
+    @on(messages.PlaceAsked)
+    def _place_asked(self, message: messages.PlaceAsked) -> None:
+        self.switch_mode(message.place)
 
     @on(messages.OptionsAsked)
     def _options_asked(self, message: messages.OptionsAsked) -> None:

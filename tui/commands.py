@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from modeldeck.engines.fit.types import Verdict
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Device, LocalModel, Probe, Source
 from modeldeck.engines.units import tokens_text
-from modeldeck.tui.actions import ACTIONS, help_digest, help_text, key_name, remapped
+from modeldeck.tui.actions import ACTIONS, Place, help_digest, help_text, key_name, remapped
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
 from modeldeck.tui.services import Services, open_services
 
@@ -200,7 +201,7 @@ def keys_page() -> str:
         "the focus; `esc` leaves one. Inside the deck `?` lists the keys that work at that moment.",
         'To change a key, name the action in the settings: `[keys]`, then `"models.unload" = "x"`.',
     ]
-    for place in ("everywhere", "models", "chat", "engines"):
+    for place in get_args(Place):
         lines += ["", f"## {place.capitalize()}", "", "| key | does | action |", "|---|---|---|"]
         for entry in ACTIONS:
             if entry.place == place:

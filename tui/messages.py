@@ -19,6 +19,7 @@ from modeldeck.engines.types import (
     LocalModel,
     Probe,
 )
+from modeldeck.tui.actions import Place
 from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class RescanAsked(Message):
 @dataclass
 class ProbeAsked(Message):
     """The user wants the engines looked for again."""
+
+
+@dataclass
+class PlaceAsked(Message):
+    """The user wants to go to another place."""
+
+    place: Place
 
 
 @dataclass

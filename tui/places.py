@@ -12,6 +12,7 @@ from modeldeck.tui.state import DeckState
 
 if TYPE_CHECKING:
     from modeldeck.tui.screens.chat import ChatScreen
+    from modeldeck.tui.services import Services
     from modeldeck.tui.talk import Talk
 
 
@@ -22,12 +23,12 @@ class Places:
         self,
         actions: tuple[Action, ...],
         talk: Callable[[], Talk],
-        batch_ms: int,
+        services: Services,
         state_now: Callable[[], DeckState],
     ) -> None:
         self._actions = actions
         self._talk = talk
-        self._batch_ms = batch_ms
+        self._services = services
         self._state_now = state_now
         self._made: dict[Place, PlaceScreen] = {}
 
@@ -42,7 +43,19 @@ class Places:
             case "chat":
                 from modeldeck.tui.screens.chat import ChatScreen  # 60 ms
 
-                return ChatScreen(self._actions, self._state_now(), self._talk(), self._batch_ms)
+                services = self._services
+                return ChatScreen(
+                    self._actions,
+                    self._state_now(),
+                    self._talk(),
+                    services.library,
+                    services.batch_ms,
+                )
+            case "conversations":
+                from modeldeck.tui.screens.conversations import ConversationsScreen
+
+                library = self._services.library
+                return ConversationsScreen(self._actions, self._state_now(), self._talk(), library)
             case "engines":
                 from modeldeck.tui.screens.engines import EnginesScreen
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.hardware.monitor import HardwareMonitor
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.engines.store.conversations import Conversations
+    from modeldeck.tui.library import Library
 
 # Verdicts, the driver, the engines and the conversations are imported when they are first asked
 # for: the list of models is painted without them, and would wait 0.1 s for them.
@@ -98,6 +99,13 @@ class Services:
         from modeldeck.engines.store.conversations import Conversations
 
         return Conversations(self._database)
+
+    @cached_property
+    def library(self) -> Library:
+        """The kept conversations to look through; its thread begins with the first call."""
+        from modeldeck.tui.library import Library
+
+        return Library(self._database, self.conversations, data_dir() / "exports")
 
     @property
     def place_names(self) -> tuple[str, ...]:
@@ -297,6 +305,8 @@ class Services:
 
     def close(self) -> None:
         """Close the driver session and the database."""
+        if "library" in self.__dict__:
+            self.library.close()
         if self._monitor is not None:
             self._monitor.close()
         self._database.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection, Row
 from typing import Final
 
@@ -48,6 +48,7 @@ class Listed:
         model: that answered last; empty when none has.
         updated: when something was last said, in seconds since 1970.
         message_count: over all its branches.
+        title_hits: the parts of the title that were searched for.
         found: where it says what was searched for; None in the list of all.
         message_id: the message of ``found``.
     """
@@ -57,6 +58,7 @@ class Listed:
     model: str
     updated: int
     message_count: int
+    title_hits: tuple[tuple[int, int], ...] = ()
     found: Snippet | None = None
     message_id: int | None = None
 
@@ -101,7 +103,8 @@ class ConversationList:
         for row in rows:
             message = hits.get(row["id"])
             snippet = finder.snippet(texts[message]) if message in texts else Snippet("")
-            found.append(_listed(row, snippet, message))
+            listed = replace(_listed(row), title_hits=finder.hits(row["title"]))
+            found.append(replace(listed, found=snippet, message_id=message))
         return tuple(found)
 
     def rename(self, conversation_id: int, title: str) -> None:
@@ -195,13 +198,11 @@ def _index_batch(connection: Connection) -> bool:
     return len(changed) == _BATCH
 
 
-def _listed(row: Row, found: Snippet | None = None, message_id: int | None = None) -> Listed:
+def _listed(row: Row) -> Listed:
     return Listed(
         id=row["id"],
         title=row["title"],
         model=row["model"] or "",
         updated=row["updated"],
         message_count=row["count"],
-        found=found,
-        message_id=message_id,
     )

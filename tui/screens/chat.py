@@ -16,6 +16,7 @@ from modeldeck.tui import messages
 from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.endings import CONTEXT_FULL
+from modeldeck.tui.library import Library, saved_text
 from modeldeck.tui.screens.chat_content import panel_of, picker_rows, title_of, turns_of
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
@@ -48,10 +49,16 @@ class ChatScreen(PlaceScreen):
     prompt = getters.query_one(Prompt)
 
     def __init__(
-        self, actions: tuple[Action, ...], state: DeckState, talk: Talk, batch_ms: int
+        self,
+        actions: tuple[Action, ...],
+        state: DeckState,
+        talk: Talk,
+        library: Library,
+        batch_ms: int,
     ) -> None:
         super().__init__(actions, state)
         self._talk = talk
+        self._library = library
         self._batch_ms = batch_ms
         self._reading: Reading = IDLE
         self._answering_id: int | None = None
@@ -251,6 +258,8 @@ class ChatScreen(PlaceScreen):
                 return self._talk.can_switch_branch
             case "chat.again" | "chat.edit":
                 return self._talk.can_ask_again
+            case "chat.export":
+                return self._talk.conversation is not None
             case "chat.copy":
                 return bool(self._talk.branch.last_answer)
             case "chat.prompt":
@@ -323,6 +332,23 @@ class ChatScreen(PlaceScreen):
         """Copy the last answer."""
         if self._talk.branch.last_answer:
             self.post_message(messages.CopyAsked(self._talk.branch.last_answer, "the answer"))
+
+    def action_chat_conversations(self) -> None:
+        """Look through what was said before."""
+        self.post_message(messages.PlaceAsked("conversations"))
+
+    def action_chat_export(self) -> None:
+        """Write the conversation to files and say where they are."""
+        conversation = self._talk.conversation
+        if conversation is not None:
+            self._library.export(
+                conversation.id,
+                lambda paths: self._say(saved_text(paths)),
+                lambda error: self._say(error.cause, error.next_step, failure=True),
+            )
+
+    def _say(self, cause: str, next_step: str = "", *, failure: bool = False) -> None:
+        self.post_message(messages.NoticeGiven(cause, next_step, failure))
 
     def action_chat_prompt(self) -> None:
         """Type again."""

@@ -26,11 +26,12 @@ _GIB = 1024**3
 
 def places_line(here: Place, actions: Iterable[Action]) -> Content:
     """The program's name and the places with their keys; the place shown stands out."""
+    shown = "chat" if here == "conversations" else here
     keys = {entry.id: key_name(entry.keys[0]) for entry in actions if entry.keys}
     parts: list[Content | tuple[str, str]] = [(" modeldeck ", "bold $primary")]
     for place, action_id in PLACES:
         label = f" {keys.get(action_id, '')} {action(action_id).label} "
-        parts.append((label, "bold reverse" if place == here else "$foreground-muted"))
+        parts.append((label, "bold reverse" if place == shown else "$foreground-muted"))
     return Content.assemble(*parts)
 
 
