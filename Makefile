@@ -71,6 +71,10 @@ format: .venv/.check  ## let ruff rewrite what it can
 bench: .venv/.test  ## run the benchmarks
 	$(BIN)/pytest -m bench tests/benchmarks $(ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/.fuzz  ## fuzz every reader of outside bytes for ten minutes (ARGS="gguf --seconds 60")
+	PYTHONPATH=.pkg $(BIN)/python -m tests.fuzz.run $(ARGS)
+
 .PHONY: docs
 docs: .venv/.modeldeck  ## write docs/keys.md from the actions of the deck
 	$(BIN)/modeldeck keys --markdown > docs/keys.md
@@ -92,7 +96,7 @@ lock: .venv/.setup  ## pin the newest versions that pyproject.toml allows
 	rm -rf .venv/lock && mkdir .venv/lock && cp pyproject.toml .venv/lock/
 	$(FROM_PIPS_INDEX) $(UV) lock --quiet --project .venv/lock --python $(BIN)/python
 	$(EXPORT) > requirements/base.txt
-	for tier in setup test check train; do \
+	for tier in setup test check fuzz train; do \
 	  $(EXPORT) --only-group $$tier > requirements/$$tier.txt || exit 1; done
 	rm -rf .venv/lock
 
@@ -129,6 +133,10 @@ clean:  ## remove what make and the tools have made
 	@touch $@
 
 .venv/.check: requirements/check.txt .venv/.test
+	@$(LOCKED) -r $<
+	@touch $@
+
+.venv/.fuzz: requirements/fuzz.txt .venv/.test
 	@$(LOCKED) -r $<
 	@touch $@
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _PROJECTOR: Final = re.compile(r"(^|[-_.])mmproj", re.IGNORECASE)
 _COMPANIONS: Final = frozenset({"adapter", "imatrix", "mmproj", "clip", "controlvector"})
 _NO_MODEL: Final = CachedHeader(None, None)
+MAX_PROBLEMS: Final = 1000
+"""Files with a problem that are listed one by one; more are counted."""
 
 
 def never() -> bool:
@@ -67,21 +69,27 @@ def models_of(
     """
     walk = Walk(should_stop)
     seen: set[tuple[int, int]] = set()
-    companions = 0
+    companions = problems = 0
     for place in places:
         for files in file_sets(walk.files(place.path)):
             if should_stop():
                 return
             if files.identity <= seen:
                 continue
-            seen |= files.identity
-            read = _NO_MODEL if _PROJECTOR.search(files.stem) else _read(files, cache)
+            if problems < MAX_PROBLEMS:
+                seen |= files.identity
+            kept = cache if problems < MAX_PROBLEMS else None
+            read = _NO_MODEL if _PROJECTOR.search(files.stem) else _read(files, kept)
             if read == _NO_MODEL:
                 companions += 1
             elif read is not None:
-                yield _model(files, place.source, read)
+                problems += read.problem is not None
+                if read.problem is None or problems <= MAX_PROBLEMS:
+                    yield _model(files, place.source, read)
     folders = {place.path for place in places if place.source is Source.FOLDER}
-    notes.extend(_notes(walk, [path for path in walk.absent if path in folders], companions))
+    notes.extend(
+        _notes(walk, [path for path in walk.absent if path in folders], companions, problems)
+    )
 
 
 def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
@@ -96,7 +104,7 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
             files.append(found(part, part.stat()))
         except OSError:
             continue
-    sets = file_sets(files)
+    sets = list(file_sets(files))
     read = _read(sets[0], cache) if sets else None
     if read is None or read == _NO_MODEL:
         what = "holds no model to chat with" if sets else "is no file that can be read"
@@ -106,7 +114,7 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
     return _model(sets[0], Source.FOLDER, read)
 
 
-def _notes(walk: Walk, absent: Sequence[Path], companions: int) -> Iterator[str]:
+def _notes(walk: Walk, absent: Sequence[Path], companions: int, problems: int) -> Iterator[str]:
     for path in absent:
         yield f"The folder {clean_line(str(path))} is not there."
     if walk.unreadable:
@@ -115,6 +123,8 @@ def _notes(walk: Walk, absent: Sequence[Path], companions: int) -> Iterator[str]
         yield f"Not entered because they lie too deep: {_count(walk.too_deep, 'folder')}."
     if walk.stopped_early:
         yield f"There are more than {MAX_ENTRIES:,} files; the rest was not looked at."
+    if problems > MAX_PROBLEMS:
+        yield f"Not listed because of their problems: {problems - MAX_PROBLEMS:,} more files."
     if companions:
         kinds = "projectors, adapters"
         yield f"Not listed because they go with models: {_count(companions, 'file')} ({kinds})."

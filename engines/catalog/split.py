@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,22 +55,27 @@ class FileSet:
         return f"Parts {', '.join(numbers[:-1])} and {numbers[-1]} of {self.count} are missing."
 
 
-def file_sets(files: Iterable[Found]) -> list[FileSet]:
-    """Files of one walk as models, in the order found, those with missing parts last."""
+def file_sets(files: Iterable[Found]) -> Iterator[FileSet]:
+    """Files of one walk as models: whole ones as they come, then split ones, incomplete ones last.
+
+    Only the parts of split models are held, so that a folder of any size takes little memory.
+    """
     split: dict[tuple[Path, str, int], dict[int, Found]] = {}
-    whole: list[FileSet] = []
     for file in files:
         part = _part(file.path)
         if part is None:
-            whole.append(FileSet(_stem(file.path), (file,)))
+            yield FileSet(_stem(file.path), (file,))
         else:
             stem, number, count = part
             split.setdefault((file.path.parent, stem, count), {})[number] = file
+    yield from sorted(_joined(split), key=lambda one: bool(one.missing))
+
+
+def _joined(split: Mapping[tuple[Path, str, int], Mapping[int, Found]]) -> Iterator[FileSet]:
     for (_, stem, count), parts in split.items():
         present = tuple(parts[number] for number in sorted(parts))
         missing = tuple(number for number in range(1, count + 1) if number not in parts)
-        whole.append(FileSet(stem, present, missing, count))
-    return sorted(whole, key=lambda one: bool(one.missing))
+        yield FileSet(stem, present, missing, count)
 
 
 def parts_beside(path: Path) -> list[Path]:

@@ -77,7 +77,9 @@ class Walk:
         while stack:
             folder, depth = stack.pop()
             below: list[Path] = []
-            for entry in self._entries_of(folder):
+            entries = self._entries_of(folder)
+            while entries:  # each is let go of once it was looked at: a folder may hold very many
+                entry = entries.pop()
                 self._entries += 1
                 if self._entries > MAX_ENTRIES:
                     self.stopped_early = True
@@ -93,7 +95,7 @@ class Walk:
                 self.too_deep += len(below)
 
     def _entries_of(self, folder: Path) -> list[os.DirEntry[str]]:
-        """The entries in the order of their names; none for a folder entered before."""
+        """The entries, the last name first; none for a folder entered before."""
         if self._should_stop():
             return []
         try:
@@ -102,7 +104,7 @@ class Walk:
                 return []
             self._seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
+                return sorted(entries, key=lambda entry: entry.name, reverse=True)
         except FileNotFoundError:
             return []
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable
@@ -106,22 +107,21 @@ class _Row:
 
 
 class HeaderCache:
-    """All cached headers, read with one query when made; what is new is written in one go.
+    """All cached headers, asked for one by one; what is new is written in one go.
 
-    Two scans may overlap in two threads: each step is one operation on a dict or a set. A file that
-    no scan has met for half a year is forgotten.
+    Two scans may overlap in two threads: each step is one operation on a dict. A file that no scan
+    has met for half a year is forgotten.
     """
 
     def __init__(self, database: Database) -> None:
-        """Raises StoreError."""
         self._database = database
-        query = "SELECT path, stamp, header, problem, seen FROM headers"
-        self._rows = {path: _Row(*row) for path, *row in database.rows(query)}
-        self._unsaved: set[str] = set()
+        self._unsaved: dict[str, _Row] = {}
+        self._unnamable: dict[str, _Row] = {}
 
     def get(self, path: Path, stamp: Stamp) -> CachedHeader | None:
         """What was found in ``path`` when it had this stamp, or None."""
-        row = self._rows.get(str(path))
+        name = str(path)
+        row = self._unsaved.get(name) or self._kept(name)
         if row is None or row.stamp != stamp.text:
             return None
         try:
@@ -132,6 +132,16 @@ class HeaderCache:
             self._keep(path, row.stamp, row.header, row.problem)
         return CachedHeader(header, row.problem)
 
+    def _kept(self, path: str) -> _Row | None:
+        """The row of ``path``; none where the cache cannot be read, which only makes it slower."""
+        if not _is_text(path):
+            return self._unnamable.get(path)
+        query = "SELECT stamp, header, problem, seen FROM headers WHERE path = ?"
+        with contextlib.suppress(StoreError):
+            for row in self._database.rows(query, (path,)):
+                return _Row(*row)
+        return None
+
     def put(self, path: Path, stamp: Stamp, found: CachedHeader) -> None:
         """Remember what was found; kept for good by ``save``."""
         header = None if found.header is None else encode(found.header)
@@ -139,14 +149,10 @@ class HeaderCache:
 
     def save(self) -> None:
         """Write what is new. Raises StoreError."""
-        unsaved, self._unsaved = self._unsaved, set()
+        unsaved, self._unsaved = self._unsaved, {}
         if not unsaved:
             return
-        rows = [
-            (path, row.stamp, row.header, row.problem, row.seen)
-            for path in unsaved
-            for row in (self._rows[path],)
-        ]
+        rows = [(p, row.stamp, row.header, row.problem, row.seen) for p, row in unsaved.items()]
         try:
             with self._database.transaction() as connection:
                 insert = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?)"
@@ -154,14 +160,13 @@ class HeaderCache:
                 forgotten = int(time.time()) - _FORGOTTEN_SECONDS
                 connection.execute("DELETE FROM headers WHERE seen < ?", (forgotten,))
         except StoreError:
-            self._unsaved |= unsaved
+            self._unsaved = unsaved | self._unsaved
             raise
 
     def _keep(self, path: Path, stamp: str, header: str | None, problem: str | None) -> None:
         name = str(path)
-        self._rows[name] = _Row(stamp, header, problem, int(time.time()))
-        if _is_text(name):
-            self._unsaved.add(name)
+        rows = self._unsaved if _is_text(name) else self._unnamable
+        rows[name] = _Row(stamp, header, problem, int(time.time()))
 
 
 def _is_text(path: str) -> bool:

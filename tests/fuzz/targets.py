@@ -1,0 +1,113 @@
+"""What is fuzzed: each target takes any bytes and may only read them or refuse them.
+
+A refusal is one of the errors that the reader's callers are told of. Anything else that is raised
+is a bug, and so is taking long or taking much memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from modeldeck.engines.errors import FormatError, SettingsError
+from modeldeck.engines.fit.cards import card_with_vram
+from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.formats.gguf import read_gguf
+from modeldeck.engines.formats.header import header_of
+from modeldeck.engines.text import UNSAFE, clean, clean_line
+from modeldeck.engines.types import Plan
+from modeldeck.engines.units import parse_size
+from modeldeck.tui.settings import settings_of
+from modeldeck.tui.settings_file import with_setting
+from tests.support.gguf_files import F16, F32, Q4_K, Tensor, header_bytes, llama_metadata
+
+_CARD = card_with_vram(12 << 30, 32 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A source of bytes that lie in memory."""
+
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the whole."""
+        return len(self.data)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Up to ``count`` bytes from ``offset``."""
+        return self.data[offset : offset + count]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to fuzz.
+
+    Attributes:
+        run: takes any bytes; raises only on a bug.
+        seeds: valid inputs to begin from.
+    """
+
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+
+
+def _gguf(data: bytes) -> None:
+    """Header, description and verdict of one file."""
+    with contextlib.suppress(FormatError):
+        header = header_of([read_gguf(Memory(data))])
+        judge(header, Plan(context_tokens=4096), _CARD)
+        assert not UNSAFE.search(header.name + header.architecture + header.quantisation)
+
+
+def _split_gguf(data: bytes) -> None:
+    """Two parts of one model, cut where the first byte says."""
+    at = data[0] * len(data) // 256 if data else 0
+    with contextlib.suppress(FormatError):
+        header_of([read_gguf(Memory(data[1:at])), read_gguf(Memory(data[at:]))])
+
+
+def _settings(data: bytes) -> None:
+    """A settings file: read, and one line of it changed."""
+    text = data.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, RecursionError):
+        settings_of(tomllib.loads(text))
+    with contextlib.suppress(ValueError, RecursionError):
+        changed = with_setting(text, "theme", "deck-light")
+        assert tomllib.loads(changed.removeprefix("\ufeff"))["theme"] == "deck-light"
+
+
+def _text(data: bytes) -> None:
+    """Names and sizes as strangers write them."""
+    text = data.decode("utf-8", "surrogateescape")
+    assert not UNSAFE.search(clean(text))
+    line = clean_line(text, 80)
+    assert not UNSAFE.search(line)
+    assert "\n" not in line
+    with contextlib.suppress(SettingsError):
+        parse_size(text)
+
+
+_TENSORS = (
+    Tensor("token_embd.weight", (256, 8), Q4_K),
+    Tensor("blk.0.attn_q.weight", (256, 4), F16),
+    Tensor("output_norm.weight", (256,), F32),
+)
+_SMALL = header_bytes(llama_metadata(blocks=1, embedding=256, tokens=8), list(_TENSORS))
+_PADDED = _SMALL + bytes(8192)
+
+TARGETS: Mapping[str, Target] = {
+    "gguf": Target(_gguf, (_PADDED, _SMALL)),
+    "split_gguf": Target(_split_gguf, (b"\x80" + _PADDED + _PADDED,)),
+    "settings": Target(
+        _settings,
+        (
+            b'# mine\ntheme = "deck-dark"\nmodel_dirs = ["~/models"]\n[keys]\n"a.b" = "s"\n',
+            b'context_tokens = 8192\nkv_type = "q8_0"\n[engines.llama_server]\nbinary = "/x"\n',
+        ),
+    ),
+    "text": Target(_text, (b"12 GiB", "a\x1b[31mb\u202ec".encode(), b"\xff\xfe\x00")),
+}
