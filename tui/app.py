@@ -13,6 +13,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.content import Content
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -101,6 +102,15 @@ class DeckApp(App[int]):
     def get_default_screen(self) -> Screen[None]:
         """The models: a mode from when they are mounted, because a new mode parses all styles."""
         return self._places.screen("models")
+
+    def get_driver_class(self) -> type[Driver]:
+        """The thrifty driver, unless the environment names another."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from modeldeck.tui.driver import ThriftyDriver
+
+        return ThriftyDriver
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's own filters, then the one that lets no control character out."""

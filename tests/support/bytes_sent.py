@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 from textual.drivers.headless_driver import HeadlessDriver
 
+from modeldeck.tui.thrift import shorter
+
 _SYNC = ("\x1b[?2026h", "\x1b[?2026l")
 
 
@@ -32,11 +34,14 @@ class BytesSent:
 
 @contextmanager
 def bytes_sent(monkeypatch: pytest.MonkeyPatch) -> Generator[BytesSent]:
-    """Count the bytes of a truecolor terminal for apps started inside the block."""
+    """Count the bytes of a truecolor terminal for apps started inside the block.
+
+    They pass what the deck's own driver has before the terminal.
+    """
     sent = BytesSent()
 
     def write(self: HeadlessDriver, data: str) -> None:
-        sent.text += data
+        sent.text += shorter(data)
 
     with monkeypatch.context() as patch:
         patch.setenv("COLORTERM", "truecolor")

@@ -38,7 +38,7 @@ from modeldeck.tui.widgets.model_rows import (
     COLUMNS,
     SORTS,
     Entry,
-    model_row,
+    MadeRows,
     size_text,
     sorted_entries,
 )
@@ -70,6 +70,7 @@ class ModelsScreen(PlaceScreen):
         self._sort = SORTS[0]
         self._query = ""
         self._rest: Timer | None = None
+        self._made_rows = MadeRows()
         self._choosing = ""
 
     def compose_body(self) -> ComposeResult:
@@ -81,7 +82,8 @@ class ModelsScreen(PlaceScreen):
             with Vertical(id="left"):
                 yield RowList(COLUMNS, id="model-list")
                 yield Line(id="engine-states")
-            yield ModelDetail(id="detail")
+            with Vertical(id="detail-frame"):
+                yield ModelDetail(id="detail")
 
     def on_mount(self) -> None:
         """The list takes the keys."""
@@ -104,14 +106,15 @@ class ModelsScreen(PlaceScreen):
     def show_state(self, state: DeckState, before: DeckState) -> None:
         """Redraw what differs: rows are compared one by one."""
         listed = (state.models, state.verdicts, state.loaded, state.scanning)
-        if listed != (before.models, before.verdicts, before.loaded, before.scanning) or (
-            state is before
-        ):
+        before_listed = (before.models, before.verdicts, before.loaded, before.scanning)
+        relisted = listed != before_listed or state is before
+        if relisted:
             self._show_rows()
         self._show_options()
         self._show_engines()
-        self._show_detail()
-        self.show_keys()
+        if relisted or self._rest is None:  # a moving cursor is followed when it rests
+            self._show_detail()
+            self.show_keys()
 
     def _show_rows(self) -> None:
         state = self.state
@@ -122,7 +125,7 @@ class ModelsScreen(PlaceScreen):
         ]
         if not self._query:
             entries = sorted_entries(entries, self._sort)
-        self.rows.set_rows(tuple(model_row(entry) for entry in entries))
+        self.rows.set_rows(self._made_rows.of(entries))
 
     def _show_options(self) -> None:
         state = self.state
@@ -206,6 +209,7 @@ class ModelsScreen(PlaceScreen):
         self._rest = self.set_timer(REST_S, self._rested)
 
     def _rested(self) -> None:
+        self._rest = None
         self._show_detail()
         self.show_keys()
 

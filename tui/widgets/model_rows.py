@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from modeldeck.engines.fit.types import Verdict, VerdictKind
@@ -131,9 +132,40 @@ def model_row(entry: Entry) -> Row:
     )
 
 
+class MadeRows:
+    """Makes rows, and a row again only when something it is made from is another object."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Entry, Row]] = {}
+
+    def of(self, entries: Sequence[Entry]) -> tuple[Row, ...]:
+        """The rows of ``entries``, in order. Those of other entries are forgotten."""
+        before, self._made = self._made, {}
+        for entry in entries:
+            made = before.get(entry.model.id)
+            if made is None or not _same(made[0], entry):
+                made = (entry, model_row(entry))
+            self._made[entry.model.id] = made
+        return tuple(row for _, row in self._made.values())
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    return (
+        one.model is other.model
+        and one.verdict is other.verdict
+        and one.loaded == other.loaded
+        and one.measured_tps == other.measured_tps
+    )
+
+
 def _name_key(entry: Entry) -> str:
+    return _orderly(entry.model.name)
+
+
+@lru_cache(1 << 15)
+def _orderly(name: str) -> str:
     """Names as people order them: ``8B`` before ``14B``, whatever the case."""
-    return _DIGITS.sub(lambda digits: digits[0].zfill(6), entry.model.name.casefold())
+    return _DIGITS.sub(lambda digits: digits[0].zfill(6), name.casefold())
 
 
 def _rank(entry: Entry) -> int:

@@ -14,6 +14,7 @@ from modeldeck.tui.widgets.model_rows import (
     COLUMNS,
     SORTS,
     Entry,
+    MadeRows,
     model_row,
     short_name,
     size_text,
@@ -158,3 +159,19 @@ def test_ten_thousand_rows_take_a_moment() -> None:
     rows = [model_row(entry) for entry in sorted_entries(entries, "verdict")]
     assert len(rows) == 10_000
     assert time.process_time() - start < 0.25
+
+
+def test_only_what_changed_is_made_again() -> None:
+    made = MadeRows()
+    entries = known_entries()
+    before = made.of(entries)
+
+    loaded = replace(entries[0], loaded=not entries[0].loaded)
+    judged = replace(entries[2], verdict=entries[3].verdict)
+    after = made.of((entries[3], loaded, entries[1], judged))
+
+    assert after == tuple(map(model_row, (entries[3], loaded, entries[1], judged)))
+    assert after[0] is before[3]
+    assert after[2] is before[1]
+    assert made.of(entries)[1] is before[1]
+    assert made.of(entries)[5] is not before[5]  # left out once, so forgotten

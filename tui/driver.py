@@ -1,0 +1,15 @@
+"""The deck's way to the terminal: Textual's, with fewer bytes."""
+
+from __future__ import annotations
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from modeldeck.tui.thrift import shorter
+
+
+class ThriftyDriver(LinuxDriver):
+    """Says of a change of style only what changes."""
+
+    def write(self, data: str) -> None:
+        """Write to the terminal."""
+        super().write(shorter(data))
