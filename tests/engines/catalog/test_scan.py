@@ -340,7 +340,7 @@ def test_a_scan_can_be_stopped_between_models(models: Path) -> None:
     assert len(found) == 3
 
 
-READER = "modeldeck.engines.catalog.scan.read_gguf"
+READER = "modeldeck.engines.formats.gguf.read_gguf"
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[ByteSource]:
