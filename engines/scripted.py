@@ -37,6 +37,9 @@ from modeldeck.engines.types import (
 
 Sleep = Callable[[float], Awaitable[None]]
 
+IMAGE_TOKENS = 16
+"""Tokens of an image, whatever its size."""
+
 _LOG_LINES = 200
 _NS = 1_000_000_000
 
@@ -80,7 +83,8 @@ class Script:
 class ScriptedEngine:
     """An engine whose every word and second is written in a ``Script``.
 
-    A token is a byte of UTF-8 where text is counted, and a piece of the script where it is made.
+    It sees images with a model that has a projector. A token is a byte of UTF-8 where text is
+    counted, and a piece of the script where it is made.
     """
 
     def __init__(
@@ -154,6 +158,7 @@ class ScriptedEngine:
             pid=None,
             load_ns=script.load_step_ns * len(script.load),
             device="CPU",
+            sees_images=model.projector is not None,
         )
         self._loaded[loaded.instance] = loaded
         self._counters[loaded.instance] = {"prompt_tokens": 0, "decoded_tokens": 0}
@@ -183,6 +188,8 @@ class ScriptedEngine:
         prompt = await self.count_tokens(request.instance, request.messages)
         if script.refuses:
             raise RequestRefused(script.refuses, "Ask something else.")
+        if not loaded.sees_images and any(message.images for message in request.messages):
+            raise RequestRefused("This model sees no images.", "Ask without one.")
         if prompt > loaded.context_tokens:
             raise RequestRefused(
                 f"The conversation is {prompt} tokens long and the context holds "
@@ -227,9 +234,10 @@ class ScriptedEngine:
         return tuple(text.encode("utf-8", "replace"))
 
     async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
-        """Bytes of every message, and one token for each role."""
+        """Bytes of every message, one token for each role, and some for each image."""
         tokens = [await self.tokenize(instance, message.content) for message in messages]
-        return sum(len(each) + 1 for each in tokens)
+        images = sum(len(message.images) for message in messages)
+        return sum(len(each) + 1 for each in tokens) + images * IMAGE_TOKENS
 
     async def metrics(self, instance: str) -> Mapping[str, float]:
         """Tokens computed and made by ``instance`` so far."""

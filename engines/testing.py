@@ -11,6 +11,7 @@ Needs pytest and pytest-asyncio. In a plug-in's tests::
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -34,6 +35,7 @@ from modeldeck.engines.types import (
     ChatMessage,
     ChatRequest,
     Done,
+    Image,
     LoadedModel,
     LoadProgress,
     LocalModel,
@@ -50,6 +52,18 @@ _MOST_LOG_LINES = 100_000
 _CLOCK_SLACK_NS = 50_000_000
 
 
+PIXEL = Image(
+    "pixel.png",
+    "image/png",
+    base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    ),
+    1,
+    1,
+)
+"""The smallest image there is."""
+
+
 @dataclass(frozen=True)
 class EngineHarness:
     """What the suite needs to know of the engine under test.
@@ -60,6 +74,7 @@ class EngineHarness:
             tenth of a second, so that there is a middle to stop in.
         broken: a model that must fail to load.
         plan: how to load both.
+        seeing: a model with a projector; None when the engine takes no images.
         kill: ends the engine of a loaded model as a crash would; None when there is no such thing.
         patience_s: the longest that any one test may take.
     """
@@ -67,6 +82,7 @@ class EngineHarness:
     make: Callable[[], Engine]
     model: LocalModel
     broken: LocalModel
+    seeing: LocalModel | None = None
     plan: Plan = field(default_factory=lambda: Plan(context_tokens=1024))
     kill: Callable[[Engine, LoadedModel], None] | None = None
     patience_s: float = 60.0
@@ -369,6 +385,28 @@ class EngineContract:
             assert counted >= len(tokens)
             assert isinstance(usage, Usage)
             assert usage.prompt_tokens == counted
+
+    async def test_images_are_part_of_the_question(self, harness: EngineHarness) -> None:
+        if harness.seeing is None:
+            pytest.skip("takes no images")
+        async with running(harness) as engine:
+            blind = await engine.load(harness.model, harness.plan)
+            assert not blind.sees_images
+            await engine.unload(blind.instance)
+            loaded = await engine.load(harness.seeing, harness.plan)
+            assert loaded.sees_images
+
+            async def tokens_of(*images: Image) -> int:
+                asked = (ChatMessage("user", "What is this?", images),)
+                sampling = Sampling(seed=1, max_tokens=2)
+                events = await ask(engine, ChatRequest(loaded.instance, asked, sampling))
+                assert words_of(events)
+                assert isinstance(events[-2], Usage)
+                return events[-2].prompt_tokens
+
+            without, one = await tokens_of(), await tokens_of(PIXEL)
+            assert one > without
+            assert await tokens_of(PIXEL, PIXEL) == without + 2 * (one - without)
 
     async def test_counters_count(self, harness: EngineHarness) -> None:
         async with holding(harness) as (engine, loaded):

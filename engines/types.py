@@ -116,6 +116,7 @@ class LocalModel:
         size_bytes: over all files.
         header: what the file says of itself; None when ``problem`` says why.
         problem: one sentence; None when the model is sound.
+        projector: the file that turns images into tokens (``mmproj``); None when it has none.
     """
 
     name: str
@@ -126,6 +127,7 @@ class LocalModel:
     size_bytes: int
     header: ModelHeader | None = None
     problem: str | None = None
+    projector: Path | None = None
 
     @property
     def id(self) -> str:
@@ -196,6 +198,7 @@ class LoadedModel:
         pid: the process that holds the weights, or None when it is not on this machine.
         load_ns: from the request to ready, by our clock.
         device: where it runs, in the engine's words (``CPU``, ``CUDA0``).
+        sees_images: a message may have images.
     """
 
     instance: str
@@ -207,6 +210,7 @@ class LoadedModel:
     pid: int | None
     load_ns: int
     device: str
+    sees_images: bool = False
 
 
 Role = Literal["system", "user", "assistant"]

@@ -170,7 +170,7 @@ class LlamaServerEngine:
         return tuple(int(token) for token in answer["tokens"])
 
     async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
-        """Prompt length of a conversation, chat template included."""
+        """Prompt length of a conversation, chat template included, images not."""
         body = {"messages": [{"role": m.role, "content": m.content} for m in messages]}
         held = self._instance(instance)
         prompt = await held.post("/apply-template", body)
@@ -190,7 +190,8 @@ class LlamaServerEngine:
 
     def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...]:
         """The ``llama-server`` command for the same load, as a person would type it."""
-        return server_words(self._binary or "llama-server", model.path, plan, None)
+        binary = self._binary or "llama-server"
+        return server_words(binary, model.path, plan, None, projector=model.projector)
 
     def log(self) -> tuple[str, ...]:
         """What the servers wrote; of the last one when none runs."""

@@ -116,7 +116,12 @@ class ServerInstance:
     async def _start(self) -> None:
         if self._binary is not None:
             command = server_words(
-                self._binary, self._model.path, self._plan, self._address, self._dialect
+                self._binary,
+                self._model.path,
+                self._plan,
+                self._address,
+                self._dialect,
+                projector=self._model.projector,
             )
             # Settings from the user's shell would rewrite the plan.
             environ: dict[str, str | None] = {
@@ -127,7 +132,13 @@ class ServerInstance:
         else:
             command = worker_command(WHEEL_MODULE)
             environ = {}
-            settings = wheel_settings(self._model.path, self._plan, self._address, self._api_key)
+            settings = wheel_settings(
+                self._model.path,
+                self._plan,
+                self._address,
+                self._api_key,
+                projector=self._model.projector,
+            )
             stdin = json.dumps(settings).encode() + b"\n"
         try:
             self._child = await ChildProcess.start(
@@ -232,6 +243,7 @@ class ServerInstance:
             pid=child.pid if child else None,
             load_ns=load_ns,
             device=device_of(self.log()),
+            sees_images=table(props.get("modalities")).get("vision") is True,
         )
 
     async def _get(self, path: str) -> dict[str, Any]:

@@ -29,7 +29,13 @@ def threads_for(plan: Plan) -> int:
 
 
 def server_words(
-    binary: str, model: Path, plan: Plan, address: Address | None, dialect: Dialect = MODERN
+    binary: str,
+    model: Path,
+    plan: Plan,
+    address: Address | None,
+    dialect: Dialect = MODERN,
+    *,
+    projector: Path | None = None,
 ) -> tuple[str, ...]:
     """The command for a ``llama-server``. Without an address: what a person would type."""
     words = [
@@ -56,6 +62,10 @@ def server_words(
     for option in options:
         if dialect.knows(option[0]):
             words += option
+    if projector is not None and dialect.knows("--mmproj"):
+        words += ["--mmproj", str(projector)]
+        if plan.gpu_layers == 0 and dialect.knows("--no-mmproj-offload"):
+            words.append("--no-mmproj-offload")
     if plan.cpu_moe_blocks:
         words += _experts(plan.cpu_moe_blocks, dialect)
     if not plan.mmap:
@@ -86,7 +96,9 @@ def _experts_on_cpu(blocks: int) -> str:
     return rf"blk\.({'|'.join(str(block) for block in range(blocks))}){_EXPERTS}"
 
 
-def wheel_settings(model: Path, plan: Plan, address: Address, api_key: str) -> Mapping[str, object]:
+def wheel_settings(
+    model: Path, plan: Plan, address: Address, api_key: str, *, projector: Path | None = None
+) -> Mapping[str, object]:
     """The same plan as attributes of ``xllamacpp.CommonParams``, for the worker's input."""
     threads = threads_for(plan)
     kv_type = {"enum": "ggml_type", "name": f"GGML_TYPE_{plan.kv_type.upper()}"}
@@ -126,6 +138,8 @@ def wheel_settings(model: Path, plan: Plan, address: Address, api_key: str) -> M
     }
     if plan.gpu_layers == 0:
         settings |= {"no_op_offload": True, "no_kv_offload": True}
+    if projector is not None:
+        settings |= {"mmproj.path": str(projector), "mmproj_use_gpu": plan.gpu_layers != 0}
     if plan.cpu_moe_blocks:
         settings["tensor_buft_overrides"] = _experts_on_cpu(plan.cpu_moe_blocks)
     return settings

@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 
 from modeldeck.engines.adapters.json_values import count, items, table, text
+from modeldeck.engines.images import data_uri
 from modeldeck.engines.text import clean
 from modeldeck.engines.types import (
     ChatEvent,
+    ChatMessage,
     ChatRequest,
     Done,
     PrefillProgress,
@@ -46,7 +48,7 @@ class SseReader:
 def request_body(request: ChatRequest) -> dict[str, object]:
     """The JSON body for a chat that streams, with the engine's timings in every piece."""
     return {
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": [_message(message) for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
         "timings_per_token": True,
@@ -54,6 +56,18 @@ def request_body(request: ChatRequest) -> dict[str, object]:
         "cache_prompt": True,
         **sampling_body(request.sampling),
     }
+
+
+def _message(message: ChatMessage) -> dict[str, object]:
+    """A turn; one with images is made of parts, as in OpenAI's chat completions."""
+    if not message.images:
+        return {"role": message.role, "content": message.content}
+    parts: list[dict[str, object]] = [
+        {"type": "image_url", "image_url": {"url": data_uri(image)}} for image in message.images
+    ]
+    if message.content:
+        parts.append({"type": "text", "text": message.content})
+    return {"role": message.role, "content": parts}
 
 
 def sampling_body(sampling: Sampling) -> dict[str, object]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modeldeck.engines.types import LocalModel, ModelFormat, Source
 from tests.support.random_model import SLOW, TINY, Size, make_random_model
+from tests.support.random_projector import make_random_projector
 
 
 def local_model(path: Path) -> LocalModel:
@@ -40,6 +42,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 def slow_model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
     """Writes slowly enough to be stopped in the middle, and never ends by itself."""
     return _shared_model(tmp_path_factory, "slow.gguf", SLOW)
+
+
+@pytest.fixture(scope="session")
+def seeing_model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """A model whose answers hang on the image it is shown."""
+    folder = tmp_path_factory.mktemp("seeing")
+    model = local_model(make_random_model(folder / "seeing.gguf", attention=0.5))
+    projector = make_random_projector(folder / "mmproj-seeing.gguf", TINY.width)
+    return replace(model, projector=projector)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ class TestScriptedEngine(EngineContract):
             make=lambda: ScriptedEngine(script),
             model=model_called("good"),
             broken=model_called("broken"),
+            seeing=replace(model_called("seeing"), projector=Path("mmproj.gguf")),
             kill=kill,
         )
 
@@ -49,7 +51,11 @@ class TestScriptedEngine(EngineContract):
 class TestLlamaServerFromTheWheel(EngineContract):
     @pytest.fixture
     def harness(
-        self, slow_model: LocalModel, broken_model: LocalModel, monkeypatch: pytest.MonkeyPatch
+        self,
+        slow_model: LocalModel,
+        broken_model: LocalModel,
+        seeing_model: LocalModel,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> EngineHarness:
         monkeypatch.setenv("PATH", "")
 
@@ -58,7 +64,11 @@ class TestLlamaServerFromTheWheel(EngineContract):
             os.kill(loaded.pid, signal.SIGKILL)
 
         return EngineHarness(
-            make=LlamaServerEngine, model=slow_model, broken=broken_model, kill=kill
+            make=LlamaServerEngine,
+            model=slow_model,
+            broken=broken_model,
+            seeing=seeing_model,
+            kill=kill,
         )
 
 
@@ -69,6 +79,7 @@ class TestLlamaServerFromABinary(EngineContract):
         self,
         slow_model: LocalModel,
         broken_model: LocalModel,
+        seeing_model: LocalModel,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> EngineHarness:
@@ -79,5 +90,9 @@ class TestLlamaServerFromABinary(EngineContract):
             os.kill(loaded.pid, signal.SIGKILL)
 
         return EngineHarness(
-            make=LlamaServerEngine, model=slow_model, broken=broken_model, kill=kill
+            make=LlamaServerEngine,
+            model=slow_model,
+            broken=broken_model,
+            seeing=seeing_model,
+            kill=kill,
         )

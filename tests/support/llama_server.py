@@ -42,6 +42,8 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "--override-tensor": ("-ot",),
     "--load-mode": ("-lm",),
     "--no-mmap": (),
+    "--mmproj": ("-mm",),
+    "--no-mmproj-offload": (),
     "--host": (),
     "--port": (),
     "--metrics": (),
@@ -59,6 +61,7 @@ SWITCHES = {
     "--no-context-shift",
     "--jinja",
     "--no-mmap",
+    "--no-mmproj-offload",
     "--metrics",
     "--slots",
     "--no-ui",
@@ -69,7 +72,7 @@ TODAY_LACKS = ("--no-mmap",)
 
 OLD_LACKS = (
     *("--kv-unified", "--fit", "--cache-ram", "--n-cpu-moe", "--load-mode", "--offline"),
-    *("--no-ui", "--slots", "--device"),
+    *("--no-ui", "--slots", "--device", "--mmproj", "--no-mmproj-offload"),
 )
 """A build of early 2025."""
 
@@ -188,6 +191,8 @@ def serve(given: dict[str, str], *, old_flash_attention: bool) -> None:
     params.endpoint_slots = True
     params.ui = "--no-ui" not in given
     params.verbosity = int(given.get("--verbosity", "3"))
+    params.mmproj.path = given.get("--mmproj", "")
+    params.mmproj_use_gpu = "--no-mmproj-offload" not in given
     if given.get("--load-mode") == "none" or "--no-mmap" in given:
         params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     try:

@@ -45,8 +45,13 @@ def _byte_tokens() -> list[str]:
     return [chr(code) for _, code in sorted(zip(codes, stand_ins, strict=True))]
 
 
-def make_random_model(path: Path, size: Size = TINY, *, context_length: int = 4096) -> Path:
-    """Write a model to ``path`` (whole or not at all) and return it."""
+def make_random_model(
+    path: Path, size: Size = TINY, *, context_length: int = 4096, attention: float = 0.02
+) -> Path:
+    """Write a model to ``path`` (whole or not at all) and return it.
+
+    With a scale of ``attention`` of 0.5, what it says hangs on all that was said before.
+    """
     rng = np.random.default_rng(0)
     temporary = path.with_suffix(f".{os.getpid()}")
     writer = gguf.GGUFWriter(temporary, "llama")
@@ -95,8 +100,8 @@ def make_random_model(path: Path, size: Size = TINY, *, context_length: int = 40
         norm(prefix + "attn_norm.weight")
         matrix(prefix + "attn_q.weight", width, width)
         matrix(prefix + "attn_k.weight", kv_width, width)
-        matrix(prefix + "attn_v.weight", kv_width, width)
-        matrix(prefix + "attn_output.weight", width, width)
+        matrix(prefix + "attn_v.weight", kv_width, width, attention)
+        matrix(prefix + "attn_output.weight", width, width, attention)
         norm(prefix + "ffn_norm.weight")
         matrix(prefix + "ffn_gate.weight", size.feed_forward, width)
         matrix(prefix + "ffn_up.weight", size.feed_forward, width)

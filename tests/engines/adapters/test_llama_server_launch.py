@@ -96,6 +96,21 @@ def test_no_layer_on_the_gpu_keeps_everything_off_it() -> None:
     assert told["no_kv_offload"] is True
 
 
+def test_the_projector_goes_where_the_layers_go() -> None:
+    projector = Path("mmproj-m.gguf")
+    told = wheel_settings(MODEL, PLAN, SOCKET, "key", projector=projector)
+    on_cpu = replace(PLAN, gpu_layers=0)
+    words = server_words("llama-server", MODEL, on_cpu, None, projector=projector)
+
+    assert (told["mmproj.path"], told["mmproj_use_gpu"]) == ("mmproj-m.gguf", True)
+    assert has(words, ("--mmproj", "mmproj-m.gguf", "--no-mmproj-offload"))
+    assert has(
+        server_words("llama-server", MODEL, PLAN, None, projector=projector),
+        ("--mmproj", "mmproj-m.gguf"),
+    )
+    assert "mmproj.path" not in wheel_settings(MODEL, PLAN, SOCKET, "key")
+
+
 def test_llama_cpp_is_told_to_rewrite_nothing() -> None:
     words = server_words("llama-server", MODEL, PLAN, SOCKET)
     told = wheel_settings(MODEL, PLAN, SOCKET, "key")

@@ -19,6 +19,7 @@ from modeldeck.engines.types import (
     ChatMessage,
     ChatRequest,
     Done,
+    Image,
     PrefillProgress,
     ReasoningDelta,
     Sampling,
@@ -167,6 +168,17 @@ def test_a_request_asks_for_everything_the_meter_needs() -> None:
         "return_progress": True,
         "cache_prompt": True,
     }
+
+
+def test_images_stand_before_the_words_as_parts_of_a_message() -> None:
+    image = Image("a.png", "image/png", b"\x89PNG")
+    messages = (ChatMessage("user", "What?", (image, image)), ChatMessage("user", "", (image,)))
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
+
+    assert request_body(ChatRequest("x", messages))["messages"] == [
+        {"role": "user", "content": [part, part, {"type": "text", "text": "What?"}]},
+        {"role": "user", "content": [part]},
+    ]
 
 
 def test_only_the_sampling_that_was_set_is_sent() -> None:
