@@ -75,6 +75,10 @@ bench: .venv/.test  ## run the benchmarks
 fuzz: .venv/.fuzz  ## fuzz every reader of outside bytes for ten minutes (ARGS="gguf --seconds 60")
 	PYTHONPATH=.pkg $(BIN)/python -m tests.fuzz.run $(ARGS)
 
+.PHONY: chaos
+chaos: .venv/.test  ## break the engine, the disk, the clock and the terminal on purpose, at length
+	$(BIN)/pytest -n logical --maxprocesses 2 -m chaos tests/real/chaos $(ARGS)
+
 .PHONY: docs
 docs: .venv/.modeldeck  ## write docs/keys.md from the actions of the deck
 	$(BIN)/modeldeck keys --markdown > docs/keys.md

@@ -17,7 +17,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect, dialect_of
-from modeldeck.engines.adapters.llama_server_instance import ENGINE, WHEEL_MODULE, ServerInstance
+from modeldeck.engines.adapters.llama_server_instance import (
+    ENGINE,
+    WHEEL_MODULE,
+    ServerInstance,
+    exit_words,
+)
 from modeldeck.engines.adapters.llama_server_launch import server_words
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineDied, EngineMissing, SettingsError
@@ -229,7 +234,7 @@ async def _probe_binary(binary: str) -> Probe:
         if (found := _DEVICE.match(line))
     )
     if code != 0 and not build:
-        raise ValueError(lines[-1] if lines else f"it ended with code {code}")
+        raise ValueError(lines[-1] if lines else exit_words(code))
     cpu = Device("CPU", "", None, None)
     return Probe(True, build=build, where=binary, devices=(*devices, cpu))
 
@@ -237,7 +242,7 @@ async def _probe_binary(binary: str) -> Probe:
 async def _probe_wheel() -> Probe:
     code, lines = await _output(*worker_command(WHEEL_MODULE), "--devices")
     if code != 0 or not lines:
-        raise ValueError(lines[-1] if lines else f"it ended with code {code}")
+        raise ValueError(lines[-1] if lines else exit_words(code))
     answer = json.loads(lines[-1])
     devices = tuple(
         Device(

@@ -21,12 +21,13 @@ def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A machine with the demo model under a second name; no socket may be left behind on it."""
+    """A machine with the demo model under a second name, on which nothing may be left behind."""
     machine = Machine(tmp_path / "home")
     machine.models.mkdir(parents=True)
     machine.runtime.mkdir(mode=0o700)
+    machine.temporary.mkdir()
     machine.settings('model_dirs = ["~/models"]\n')
     shutil.copy(model_path(), machine.models / "second.gguf")
     yield machine
-    left = list(machine.runtime.iterdir())
+    left = [*machine.runtime.iterdir(), *machine.temporary.iterdir()]
     assert not left, f"left behind: {left}"

@@ -61,7 +61,7 @@ def test_open_pick_load_ask_watch_switch_unload_quit(machine: Machine, slow_mode
         deck.wait_for(r"^ *stopped\b")
 
         deck.press("^o")
-        deck.wait_for(r"switch model")
+        deck.wait_for(r"type to filter")
         deck.type("second")
         deck.press("ENTER")
         deck.wait_for(r"second Q8_0 +llama_server on CPU +ctx 2k f16")

@@ -29,6 +29,11 @@ class Machine:
         return self.home / "run"
 
     @property
+    def temporary(self) -> Path:
+        """``TMPDIR``."""
+        return self.home / "tmp"
+
+    @property
     def database(self) -> Path:
         """Where the decks of this home keep their conversations."""
         return self.home / ".local" / "share" / "modeldeck" / "modeldeck.db"
@@ -48,14 +53,15 @@ class Machine:
             **kept,
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.runtime),
+            "TMPDIR": str(self.temporary),
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             **more,
         }
 
-    def kept_messages(self) -> tuple[Message, ...]:
-        """The conversation that was last said something in, as it is kept."""
-        database = Database.open(self.database, SCHEMAS)
+    def kept_messages(self, path: Path | None = None) -> tuple[Message, ...]:
+        """The conversation that was last said something in, as it is kept here or in ``path``."""
+        database = Database.open(path or self.database, SCHEMAS)
         try:
             conversations = Conversations(database)
             newest = conversations.recent(1)

@@ -1,7 +1,7 @@
 """Llama-architecture GGUFs with random weights: real models to any engine, made in seconds.
 
-They say nothing sensible and practically never stop by themselves, which is what tests of
-streaming, stopping and killing need.
+They say made-up words (`` w12 w345 …``) and practically never stop by themselves, which is what
+tests of streaming, stopping and killing need.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def make_random_model(
     def matrix(name: str, rows: int, columns: int, scale: float = 0.02) -> None:
         values = rng.standard_normal((rows, columns), dtype=np.float32) * scale
         if name == "output.weight":
-            # A logit of 0 for the end token is never among the forty best of so many.
-            values[0] = 0
+            # A logit of 0 is never among the forty best of so many: no end, and whole words only.
+            values[:257] = 0
         kind = gguf.GGMLQuantizationType.Q8_0
         writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 

@@ -151,6 +151,16 @@ class Terminal:
             os.write(self._fd, character.encode())
             self.pump(0.01)
 
+    def paste(self, text: str) -> None:
+        """Paste text at once, as a terminal with bracketed paste does."""
+        os.write(self._fd, f"\x1b[200~{text}\x1b[201~".encode())
+        self.pump(0.1)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the terminal larger or smaller; the program is told by SIGWINCH."""
+        self.screen.resize(lines, columns)
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
     def children(self) -> list[psutil.Process]:
         """Every process below the program."""
         return psutil.Process(self.pid).children(recursive=True)
