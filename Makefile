@@ -71,6 +71,10 @@ format: .venv/.check  ## let ruff rewrite what it can
 bench: .venv/.test  ## run the benchmarks
 	$(BIN)/pytest -m bench tests/benchmarks $(ARGS)
 
+.PHONY: engines
+engines: .venv/.engines  ## build the optional engines, once, and run their tests
+	$(BIN)/pytest -m engines tests/engines/installed $(ARGS)
+
 .PHONY: fuzz
 fuzz: .venv/.fuzz  ## fuzz every reader of outside bytes for ten minutes (ARGS="gguf --seconds 60")
 	PYTHONPATH=.pkg $(BIN)/python -m tests.fuzz.run $(ARGS)
@@ -100,7 +104,7 @@ lock: .venv/.setup  ## pin the newest versions that pyproject.toml allows
 	rm -rf .venv/lock && mkdir .venv/lock && cp pyproject.toml .venv/lock/
 	$(FROM_PIPS_INDEX) $(UV) lock --quiet --project .venv/lock --python $(BIN)/python
 	$(EXPORT) > requirements/base.txt
-	for tier in setup test check fuzz train; do \
+	for tier in setup test check engines fuzz train; do \
 	  $(EXPORT) --only-group $$tier > requirements/$$tier.txt || exit 1; done
 	rm -rf .venv/lock
 
@@ -138,6 +142,10 @@ clean:  ## remove what make and the tools have made
 
 .venv/.check: requirements/check.txt .venv/.test
 	@$(LOCKED) -r $<
+	@touch $@
+
+.venv/.engines: requirements/engines.txt tests/support/build_engines.py .venv/.test
+	@$(FROM_PIPS_INDEX) PYTHONPATH=.pkg $(BIN)/python -m tests.support.build_engines
 	@touch $@
 
 .venv/.fuzz: requirements/fuzz.txt .venv/.test

@@ -50,6 +50,7 @@ class ChildProcess:
         stdin: bytes = b"",
         on_line: OnLine = _ignore,
         hidden: Sequence[str] = (),
+        inherited: Sequence[int] = (),
     ) -> ChildProcess:
         """Start ``command``.
 
@@ -59,6 +60,7 @@ class ChildProcess:
             stdin: written to the child at once; the pipe then stays open.
             on_line: called with each line as it comes.
             hidden: secrets to strike out of what the child writes.
+            inherited: descriptors that the child gets under the same numbers.
 
         Raises:
             OSError: the program cannot be started.
@@ -77,6 +79,7 @@ class ChildProcess:
             env={name: value for name, value in changed.items() if value is not None},
             limit=_LINE_LIMIT_BYTES,
             start_new_session=True,
+            pass_fds=tuple(inherited),
         )
         child = cls(process, on_line, hidden)
         if stdin and process.stdin is not None:

@@ -1,0 +1,198 @@
+"""llama.cpp through ``llama-cpp-python``, the library people build for their own card.
+
+The library runs in a child process for each model, spoken to over an inherited socket: nothing
+listens anywhere, and an abort of llama.cpp ends the child only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from modeldeck.engines.adapters.json_values import count, items, table, text
+from modeldeck.engines.adapters.llama_cpp_python_instance import ENGINE, WORKER, WorkerInstance
+from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
+from modeldeck.engines.errors import EngineDied, EngineMissing, SettingsError
+from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import (
+    ChatEvent,
+    ChatMessage,
+    ChatRequest,
+    Device,
+    EngineInfo,
+    LoadedModel,
+    LocalModel,
+    ModelFormat,
+    Plan,
+    Probe,
+)
+from modeldeck.engines.workers.foreign import foreign_command, python_with
+from modeldeck.engines.workers.process import ChildProcess
+
+LIBRARY: Final = "llama_cpp"
+_PROBE_TIMEOUT_S: Final = 30.0
+_PROBE_HOLDS_S: Final = 60.0
+_GET_IT: Final = (
+    "Run: pip install 'modeldeck[llama-cpp]'; for NVIDIA put CMAKE_ARGS=-DGGML_CUDA=on before it."
+)
+
+
+class LlamaCppPythonEngine:
+    """One worker process for each loaded model."""
+
+    def __init__(self) -> None:
+        self._chosen: str | None = None
+        self._instances: dict[str, WorkerInstance] = {}
+        self._last_log: tuple[str, ...] = ()
+        self._probed: tuple[float, str, Probe] | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        """llama.cpp, GGUF only."""
+        return EngineInfo(
+            name=ENGINE,
+            title="llama-cpp-python",
+            formats=frozenset({ModelFormat.GGUF}),
+            summary="llama.cpp as a Python library, in a process of its own for each model.",
+        )
+
+    def configure(self, settings: EngineSettings) -> None:
+        """Take ``python``: the interpreter of an environment that has llama-cpp-python.
+
+        Raises:
+            SettingsError: it is no text, or there is no such file.
+        """
+        self._probed = None
+        chosen = settings.get("python")
+        if chosen is None:
+            self._chosen = None
+            return
+        path = Path(chosen).expanduser() if isinstance(chosen, str) else None
+        if path is None or not path.is_file():
+            raise SettingsError(
+                f"[engines.{ENGINE}] python cannot be run: {clean_line(str(chosen))}.",
+                "Give the path of a Python that has llama-cpp-python, or take the line out.",
+            )
+        self._chosen = str(path)
+
+    def _python(self) -> str:
+        python = python_with(LIBRARY, ENGINE, self._chosen)
+        if python is None:
+            raise EngineMissing("llama-cpp-python is not installed.", _GET_IT)
+        return python
+
+    async def probe(self) -> Probe:
+        """Version and devices, asked in a child; a good answer holds for a minute."""
+        try:
+            python = self._python()
+        except EngineMissing as missing:
+            return Probe(False, problem=missing.cause, next_step=missing.next_step)
+        if self._probed is not None:
+            asked_s, asked, answer = self._probed
+            if asked == python and time.monotonic() - asked_s < _PROBE_HOLDS_S:
+                return answer
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                answer = await _asked(python)
+        except (OSError, TimeoutError, ValueError) as error:
+            reason = clean_line(str(error) or "time-out", 160)
+            return Probe(
+                False,
+                where=python,
+                problem=f"llama-cpp-python does not answer ({reason}).",
+                next_step=f"Run it by hand to see why: {python} -c 'import llama_cpp'",
+            )
+        self._probed = (time.monotonic(), python, answer)
+        return answer
+
+    async def models(self) -> Sequence[LoadedModel]:
+        """The models whose workers are alive; what has died is cleared away."""
+        for instance_id, instance in list(self._instances.items()):
+            if not instance.running:
+                self._last_log = instance.log()
+                del self._instances[instance_id]
+                await instance.stop()
+        return tuple(i.loaded for i in self._instances.values() if i.loaded is not None)
+
+    async def load(
+        self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
+    ) -> LoadedModel:
+        """Start a worker for ``model``. Raises EngineMissing, LoadFailed."""
+        build = self._probed[2].build if self._probed else "llama-cpp-python"
+        instance = WorkerInstance(model, plan, self._python(), build)
+        try:
+            loaded = await instance.load(on_progress)
+        finally:
+            self._last_log = instance.log()
+        self._instances[instance.id] = instance
+        return loaded
+
+    async def unload(self, instance: str) -> None:
+        """End the worker of ``instance``; done when its process is reaped."""
+        held = self._instances.pop(instance, None)
+        if held is not None:
+            self._last_log = held.log()
+            await held.stop()
+
+    def _instance(self, instance: str) -> WorkerInstance:
+        held = self._instances.get(instance)
+        if held is None:
+            raise EngineDied("The model is not loaded any more.", "Load it again from Models.")
+        return held
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Stream one reply. Raises EngineDied, RequestRefused."""
+        async with contextlib.aclosing(self._instance(request.instance).chat(request)) as events:
+            async for event in events:
+                yield event
+
+    async def tokenize(self, instance: str, text: str) -> tuple[int, ...]:
+        """Token ids of ``text`` (``llama_tokenize``)."""
+        ids = items(await self._instance(instance).value("tokenize", text=text))
+        return tuple(token for token in ids if isinstance(token, int))
+
+    async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
+        """Prompt length of a conversation, chat template included."""
+        return await self._instance(instance).count_tokens(tuple(messages))
+
+    async def metrics(self, instance: str) -> Mapping[str, float]:
+        """The worker's counters since the load, named as llama-server names its own."""
+        found = table(await self._instance(instance).value("metrics"))
+        return {name: float(v) for name, v in found.items() if isinstance(v, int | float)}
+
+    def log(self) -> tuple[str, ...]:
+        """What the workers wrote; of the last one when none runs."""
+        lines = [line for held in self._instances.values() for line in held.log()]
+        return tuple(lines) or self._last_log
+
+    async def close(self) -> None:
+        """End every worker."""
+        held, self._instances = list(self._instances.values()), {}
+        await asyncio.gather(*(instance.stop() for instance in held))
+
+
+async def _asked(python: str) -> Probe:
+    child = await ChildProcess.start(foreign_command(python, WORKER, "--devices"))
+    try:
+        code, lines = await child.wait(), child.log()
+    finally:
+        await child.stop(grace_s=0.2)
+    if code != 0 or not lines:
+        raise ValueError(lines[-1] if lines else f"it ended with code {code}")
+    answer = table(json.loads(lines[-1]))
+    devices = tuple(
+        Device(
+            clean_line(text(device.get("name"))),
+            clean_line(text(device.get("description"))),
+            count(device.get("memory_total_bytes")) or None,
+            count(device.get("memory_free_bytes")) or None,
+        )
+        for device in map(table, items(answer.get("devices")))
+    )
+    build = f"llama-cpp-python {clean_line(text(answer.get('version')), 40)}"
+    return Probe(True, build=build, where=python, devices=devices)
