@@ -93,7 +93,8 @@ class DeckApp(App[int]):
         """The conversation, from the first time it is asked for."""
         from modeldeck.tui.talk import Talk
 
-        return Talk(self.services.conversations, self.jobs, self._tell)
+        kept = self.services
+        return Talk(kept.conversations, kept.model_settings, self.jobs, self._tell)
 
     def close_talk(self) -> ModeldeckError | None:
         """Keep what is being said, when anything was. Returns what went wrong with that."""
@@ -351,13 +352,9 @@ class DeckApp(App[int]):
         self._places.chat.take_state(self.state)
 
     @on(messages.PromptCounted)
-    def _prompt_counted(self, message: messages.PromptCounted) -> None:
-        self._places.chat.post_message(messages.PromptCounted(message.next_prompt))
-
     @on(messages.ReplyMoved)
-    def _reply_moved(self, message: messages.ReplyMoved) -> None:
-        self._places.chat.post_message(messages.ReplyMoved(message.message_id, message.update))
-        self.change(self.state.hearing(silent=message.update.silent))
+    def _for_the_chat(self, message: messages.PromptCounted | messages.ReplyMoved) -> None:
+        self._places.chat.post_message(replace(message))
 
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:

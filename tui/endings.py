@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from modeldeck.engines.store.conversations import Message, Outcome, State
 from modeldeck.engines.types import StopReason, Usage
+
+if TYPE_CHECKING:
+    from modeldeck.tui.reply import ReplyEnd
 
 CONTEXT_FULL: Final = "stopped: the context is full"
 LIMIT_REACHED: Final = "stopped at the token limit"
@@ -26,3 +31,34 @@ def ending_note(reason: StopReason | None, usage: Usage | None, context_tokens: 
         return LIMIT_REACHED
     used = usage.prompt_tokens + usage.completion_tokens
     return CONTEXT_FULL if used >= context_tokens - _SPARE_TOKENS else LIMIT_REACHED
+
+
+def outcome_of(end: ReplyEnd, context_tokens: int | None) -> Outcome:
+    """What is kept of the end of a reply by a model with so much context."""
+    state: State = "done"
+    if end.error is not None:
+        state = "failed"
+    elif end.reason == "cancelled":
+        state = "stopped"
+    return Outcome(
+        state,
+        end.error.cause if end.error else ending_note(end.reason, end.usage, context_tokens),
+        end.usage,
+        end.reading.first_token_ns,
+        end.reading.thought_ns,
+        end.reading.thought_tokens,
+    )
+
+
+def closed(message: Message, outcome: Outcome, text: str, reasoning: str) -> Message:
+    """An answer as it will be read back from the store, whether or not it could be kept yet."""
+    return replace(
+        message,
+        text=text,
+        reasoning=reasoning,
+        state=outcome.state,
+        error=outcome.error,
+        completion_tokens=outcome.usage.completion_tokens if outcome.usage else None,
+        thought_ns=outcome.thought_ns,
+        thought_tokens=outcome.thought_tokens,
+    )

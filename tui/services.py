@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.hardware.monitor import HardwareMonitor
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.engines.store.conversations import Conversations
+    from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.library import Library
 
 # Verdicts, the driver, the engines and the conversations are imported when they are first asked
@@ -92,6 +93,13 @@ class Services:
             Place(Source.DEMO, demo.model_path()),
         )
         self.config_dir = config_path.parent
+
+    @cached_property
+    def model_settings(self) -> ModelSettings:
+        """What the user set for each model."""
+        from modeldeck.engines.store.model_settings import ModelSettings
+
+        return ModelSettings(self._database)
 
     @cached_property
     def conversations(self) -> Conversations:

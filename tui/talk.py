@@ -17,17 +17,19 @@ from modeldeck.engines.store.conversations import (
     Conversations,
     Message,
     Outcome,
-    State,
 )
+from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
 from modeldeck.engines.store.stream_writer import StreamWriter
-from modeldeck.engines.types import ChatRequest, LoadedModel, Sampling
+from modeldeck.engines.types import ChatRequest, LoadedModel
 from modeldeck.tui.branch import Branch
-from modeldeck.tui.endings import ending_note
+from modeldeck.tui.chat_memory import ChatMemory
+from modeldeck.tui.endings import closed, outcome_of
 from modeldeck.tui.ledger import Ledger
 from modeldeck.tui.talk_events import (
     Answering,
     Asked,
     Changed,
+    Configured,
     ModelWanted,
     NotKept,
     TalkEvent,
@@ -48,6 +50,7 @@ class Talk:
     def __init__(
         self,
         conversations: Conversations,
+        model_settings: ModelSettings,
         jobs: AnswersWritten,
         tell: Callable[[TalkEvent], None],
     ) -> None:
@@ -55,6 +58,9 @@ class Talk:
         self._jobs = jobs
         self._ledger = Ledger()
         self._tell = tell
+        self._memory = ChatMemory(
+            conversations, model_settings, self._ledger, lambda error: tell(NotKept(error))
+        )
         self._loaded: LoadedModel | None = None
         self._writer: StreamWriter | None = None
         self._shown = 0
@@ -67,8 +73,8 @@ class Talk:
         self.waiting = False
         self.keeping = False
         self.context_used_tokens: int | None = None
-        self.system_prompt = ""
-        self.sampling = Sampling()
+        self.settings = ChatSettings()
+        self._settings_are_own = False
 
     @property
     def busy(self) -> bool:
@@ -119,17 +125,19 @@ class Talk:
         if editing and question is not None:
             branch = branch.before(question)
         if self._loaded is not None and text and not self.busy:
-            self._jobs.count(self._loaded, branch.as_told(self.system_prompt, text), text)
+            self._jobs.count(self._loaded, branch.as_told(self.settings.system_prompt, text), text)
 
     def _say(self, text: str, before: Branch) -> None:
         """Say ``text`` after what is shown now; show ``before`` again when it cannot be kept."""
         held, leaf, shown = self.conversation, self.branch.leaf, self._shown
-        prompt, sampling = self.system_prompt, self.sampling
+        settings = self.settings
         self.keeping, self._stop_asked = True, False
         self._tell(Asked(text, self.branch.fork_to_be))
 
         def keep() -> tuple[Conversation, Message]:
-            conversation = held or self._conversations.create(prompt, sampling)
+            conversation = held or self._conversations.create(
+                settings.system_prompt, settings.sampling
+            )
             return conversation, self._conversations.say(conversation.id, leaf, text)
 
         def kept(result: tuple[Conversation, Message]) -> None:
@@ -138,6 +146,9 @@ class Talk:
             self.keeping = False
             self.conversation, message = result
             self.branch = self.branch.with_message(message)
+            if settings != self.settings:  # the model's came in between
+                self._take(self.settings)
+                self._memory.keep(self.conversation, None, self.settings)
             if not self._stop_asked:
                 self._answer_or_wait()
 
@@ -166,7 +177,7 @@ class Talk:
     def _answer(self, loaded: LoadedModel, before: Branch | None = None) -> None:
         if self.conversation is None:
             return
-        self.waiting, self.keeping = False, True
+        self.waiting, self.keeping, self._settings_are_own = False, True, True
         conversation, leaf, shown = self.conversation.id, self.branch.leaf, self._shown
         name, engine = loaded.model.name, loaded.engine
 
@@ -197,8 +208,8 @@ class Talk:
             return
         self._context_tokens = loaded.context_tokens
         self._writer = StreamWriter(self._conversations, answer_id)
-        said = self.branch.as_told(self.system_prompt)
-        request = ChatRequest(loaded.instance, said, self.sampling)
+        said = self.branch.as_told(self.settings.system_prompt)
+        request = ChatRequest(loaded.instance, said, self.settings.sampling)
         self._jobs.reply(answer_id, loaded.engine, request, self._writer)
 
     def _not_kept(
@@ -220,20 +231,7 @@ class Talk:
         """Close the answer that ended."""
         if message_id != self.writing_id:
             return
-        state: State = "done"
-        if end.error is not None:
-            state = "failed"
-        elif end.reason == "cancelled":
-            state = "stopped"
-        note = ending_note(end.reason, end.usage, self._context_tokens)
-        outcome = Outcome(
-            state,
-            end.error.cause if end.error else note,
-            end.usage,
-            end.reading.first_token_ns,
-            end.reading.thought_ns,
-            end.reading.thought_tokens,
-        )
+        outcome = outcome_of(end, self._context_tokens)
         self._close_answer(message_id, outcome, end.text, end.reasoning)
 
     def _close_answer(self, message_id: int, outcome: Outcome, text: str, reasoning: str) -> None:
@@ -243,17 +241,8 @@ class Talk:
         if self.branch.leaf == message_id:
             if usage is not None:
                 self.context_used_tokens = usage.prompt_tokens + usage.completion_tokens
-            closed = replace(
-                self.messages[-1],
-                text=text,
-                reasoning=reasoning,
-                state=outcome.state,
-                error=outcome.error,
-                completion_tokens=usage.completion_tokens if usage else None,
-                thought_ns=outcome.thought_ns,
-                thought_tokens=outcome.thought_tokens,
-            )
-            self.branch = self.branch.ending_with(closed)
+            last = closed(self.messages[-1], outcome, text, reasoning)
+            self.branch = self.branch.ending_with(last)
             if self._written_in != self._shown:
                 self._tell(Changed())
         self._finish(message_id, writer, outcome)
@@ -291,12 +280,15 @@ class Talk:
     # The conversation.
 
     def new(self) -> None:
-        """Begin a new conversation with the same settings."""
+        """Begin a new conversation, with what is set for the model."""
         self._leave()
+        self._settings_are_own = False
         self.conversation = None
         self.branch = Branch()
         self.context_used_tokens = None
         self._tell(Changed())
+        if self._loaded is not None:
+            self._recall(self._loaded)
 
     def open(self, conversation_id: int) -> None:
         """Show a kept conversation, with its own system prompt and sampling.
@@ -313,8 +305,9 @@ class Talk:
         def opened(found: tuple[Conversation, Branch]) -> None:
             if shown == self._shown:
                 self.conversation, self.branch = found
-                self.system_prompt = self.conversation.system_prompt
-                self.sampling = self.conversation.sampling
+                conversation = self.conversation
+                self.settings = ChatSettings(conversation.system_prompt, conversation.sampling)
+                self._settings_are_own = True
                 self._show_branch()
 
         self._ledger.keep(read, opened, lambda error: self._tell(NotKept(error)))
@@ -349,26 +342,52 @@ class Talk:
         self._shown += 1
         return self._shown
 
-    def configure(self, system_prompt: str, sampling: Sampling) -> None:
-        """Take the system prompt and sampling for what is asked from now on."""
-        self.system_prompt, self.sampling = system_prompt, sampling
-        if self.conversation is None:
-            return
-        changed = replace(self.conversation, system_prompt=system_prompt, sampling=sampling)
-        self.conversation = changed
-        self._ledger.keep(
-            lambda: self._conversations.configure(changed),
-            lambda _: None,
-            lambda error: self._tell(NotKept(error)),
-        )
+    # What it is held with.
+
+    def configure(self, settings: ChatSettings) -> None:
+        """Take ``settings`` for what is asked from now on, and for this model's next chats."""
+        self._take(settings)
+        self._settings_are_own = True
+        model = self._loaded.model if self._loaded else None
+        self._memory.keep(self.conversation, model, settings)
+
+    def _take(self, settings: ChatSettings) -> None:
+        self.settings = settings
+        if self.conversation is not None:
+            self.conversation = replace(
+                self.conversation,
+                system_prompt=settings.system_prompt,
+                sampling=settings.sampling,
+            )
+
+    def _recall(self, loaded: LoadedModel) -> None:
+        """A conversation without answers and settings of its own takes the model's."""
+        shown = self._shown
+
+        def recalled(settings: ChatSettings) -> None:
+            if shown == self._shown and not self._settings_are_own:
+                self._take(settings)
+                self._settings_are_own = self.conversation is not None
+                if self.conversation is not None:
+                    self._memory.keep(self.conversation, None, settings)
+                self._tell(Configured())
+            self._answer_what_waits()
+
+        self._memory.recall(loaded.model, recalled)
 
     # The model.
 
     def model_changed(self, loaded: LoadedModel | None) -> None:
         """Another model is loaded, or none; a question that waits is answered now."""
         self._loaded = loaded
-        if loaded is not None and self.waiting:
-            self._answer(loaded)
+        if loaded is not None and not self._settings_are_own:
+            self._recall(loaded)
+        else:
+            self._answer_what_waits()
+
+    def _answer_what_waits(self) -> None:
+        if self._loaded is not None and self.waiting:
+            self._answer(self._loaded)
 
     def load_failed(self) -> None:
         """The model did not come: nothing waits for it any more."""

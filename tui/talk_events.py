@@ -33,6 +33,11 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Configured:
+    """The conversation took what is set for its model."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelWanted:
     """A question waits and no model is loaded."""
 
@@ -45,4 +50,4 @@ class NotKept:
     text: str = ""
 
 
-TalkEvent = Asked | Answering | Changed | ModelWanted | NotKept
+TalkEvent = Asked | Answering | Changed | Configured | ModelWanted | NotKept

@@ -7,14 +7,14 @@ is being followed.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from sqlite3 import Connection, IntegrityError, Row
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from modeldeck.engines.store import sampling_text
 from modeldeck.engines.store.branches import Tree, read_tree
 from modeldeck.engines.store.conversation_tables import CONVERSATIONS
 from modeldeck.engines.store.database import Database, StoreError
@@ -114,7 +114,7 @@ class Conversations:
             cursor = connection.execute(
                 "INSERT INTO conversations (title, created, updated, system_prompt, sampling)"
                 " VALUES ('', ?, ?, ?, ?)",
-                (now, now, prompt, json.dumps(asdict(sampling))),
+                (now, now, prompt, sampling_text.to_text(sampling)),
             )
             identity = cursor.lastrowid or 0
         return Conversation(identity, "", now, prompt, sampling)
@@ -145,7 +145,7 @@ class Conversations:
                 "UPDATE conversations SET system_prompt = ?, sampling = ? WHERE id = ?",
                 (
                     clean(conversation.system_prompt),
-                    json.dumps(asdict(conversation.sampling)),
+                    sampling_text.to_text(conversation.sampling),
                     conversation.id,
                 ),
             )
@@ -296,23 +296,13 @@ def _fold(connection: Connection, message_id: int) -> None:
     connection.execute("DELETE FROM chunks WHERE message = ?", (message_id,))
 
 
-def _sampling(text: str) -> Sampling:
-    """Sampling as it was kept; what this version does not know is left out."""
-    known = {entry.name for entry in fields(Sampling)}
-    try:
-        kept: dict[str, Any] = json.loads(text)
-        return Sampling(**{name: value for name, value in kept.items() if name in known})
-    except (ValueError, AttributeError):
-        return Sampling()
-
-
 def _conversation(row: Row) -> Conversation:
     return Conversation(
         id=row["id"],
         title=row["title"],
         updated=row["updated"],
         system_prompt=row["system_prompt"],
-        sampling=_sampling(row["sampling"]),
+        sampling=sampling_text.from_text(row["sampling"]),
         leaf=row["leaf"],
     )
 

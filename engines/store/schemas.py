@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modeldeck.engines.store import engine_choices, headers
+from modeldeck.engines.store import engine_choices, headers, model_settings
 from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS, IMAGES
 
 SCHEMAS: Final = (
@@ -13,5 +13,6 @@ SCHEMAS: Final = (
     CONVERSATION_SEARCH,
     IMAGES,
     engine_choices.SCHEMA,
+    model_settings.SCHEMA,
 )
 """One entry for each module that keeps something."""

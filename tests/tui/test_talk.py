@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.meter import IDLE, Reading
 from modeldeck.engines.store.conversations import Conversations, Message
 from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import (
     ChatMessage,
@@ -31,7 +32,7 @@ from modeldeck.engines.types import (
 from modeldeck.tui.endings import CONTEXT_FULL, LIMIT_REACHED
 from modeldeck.tui.reply import Keeper, ReplyEnd
 from modeldeck.tui.talk import Talk
-from modeldeck.tui.talk_events import Answering, Changed, NotKept, TalkEvent
+from modeldeck.tui.talk_events import Answering, Changed, Configured, NotKept, TalkEvent
 from modeldeck.tui.talk_events import Asked as Shown
 
 MODEL = LocalModel("m", Path("m"), (Path("m"),), Source.FOLDER, ModelFormat.GGUF, 1)
@@ -71,7 +72,8 @@ class Conversing:
         self.kept = Conversations(self.database)
         self.jobs = Asked()
         self.told: list[TalkEvent] = []
-        self.talk = Talk(self.kept, self.jobs, self.told.append)
+        self.models = ModelSettings(self.database)
+        self.talk = Talk(self.kept, self.models, self.jobs, self.told.append)
 
     @property
     def problems(self) -> list[NotKept]:
@@ -339,7 +341,7 @@ async def test_the_branch_followed_is_there_after_a_restart(
 ) -> None:
     talk = conversing.talk
     talk.model_changed(LOADED)
-    talk.configure("Be kind.", Sampling(temperature=0.3))
+    talk.configure(ChatSettings("Be kind.", Sampling(temperature=0.3)))
     await conversing.exchange("one", "two")
     talk.resend("eins")
     await conversing.until(lambda: len(conversing.jobs.requests) == 2)
@@ -353,8 +355,7 @@ async def test_the_branch_followed_is_there_after_a_restart(
     await later.until(lambda: bool(later.talk.messages))
     assert later.said() == [("user", "one"), ("assistant", "two")]
     assert [str(fork) for fork in later.talk.branch.forks.values()] == ["1/2"]
-    assert later.talk.system_prompt == "Be kind."
-    assert later.talk.sampling == Sampling(temperature=0.3)
+    assert later.talk.settings == ChatSettings("Be kind.", Sampling(temperature=0.3))
     later.talk.next_branch()
     await later.until(lambda: later.said()[0] == ("user", "eins"))
     later.talk.close()
@@ -405,6 +406,80 @@ async def test_opening_the_conversation_that_is_being_written_shows_its_end(
     assert conversing.told[-1] == Changed()
 
 
+# What it is held with.
+
+OTHER = replace(LOADED, model=replace(MODEL, name="other"))
+KIND = ChatSettings("Be kind.", Sampling(temperature=0.3))
+TERSE = ChatSettings("Be terse.")
+
+
+async def test_a_models_settings_come_back_in_its_next_new_conversation(
+    conversing: Conversing, tmp_path: Path
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.until(lambda: Configured() in conversing.told)
+    talk.configure(KIND)
+    await conversing.exchange("one", "two")
+    talk.new()
+    await conversing.exchange("three", "four")
+    assert conversing.jobs.requests[-1][1].sampling.temperature == 0.3
+    talk.close()
+    later = Conversing(tmp_path / "deck.db")
+    later.talk.submit("asked before the model is there")
+    await later.until(lambda: later.talk.waiting)
+    later.talk.model_changed(LOADED)
+    await later.until(lambda: len(later.jobs.requests) == 1)
+    assert later.jobs.requests[-1][1].messages[0] == ChatMessage("system", "Be kind.")
+    later.answer("hello")
+    assert later.talk.conversation is not None
+    later.talk.close()
+    assert later.kept.get(later.talk.conversation.id).system_prompt == "Be kind."
+    later.database.close()
+
+
+async def test_a_conversation_keeps_its_own_whatever_the_model(conversing: Conversing) -> None:
+    talk = conversing.talk
+    conversing.models.set(OTHER.model, TERSE)
+    talk.model_changed(LOADED)
+    await conversing.exchange("one", "two")
+    talk.configure(KIND)
+    talk.model_changed(OTHER)
+    await conversing.exchange("three", "four")
+    assert talk.settings == KIND
+    talk.new()
+    await conversing.until(lambda: talk.settings == TERSE)
+    talk.model_changed(LOADED)
+    await conversing.until(lambda: talk.settings == KIND)
+
+
+async def test_a_conversation_begun_with_one_model_is_not_given_anothers_settings(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    conversing.models.set(OTHER.model, TERSE)
+    talk.model_changed(LOADED)
+    await conversing.exchange("one", "two")
+    talk.model_changed(OTHER)
+    await conversing.exchange("three", "four")
+    assert talk.settings == ChatSettings()
+
+
+async def test_typing_settings_writes_the_newest_not_every_letter(
+    conversing: Conversing,
+) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.until(lambda: Configured() in conversing.told)
+    words = "You are a patient teacher."
+    with conversing.locked():
+        for end in range(1, len(words) + 1):
+            talk.configure(ChatSettings(words[:end]))
+        await conversing.until(lambda: bool(conversing.problems))
+    await conversing.until(lambda: conversing.models.get(MODEL).system_prompt == words)
+    assert len(conversing.problems) <= 2
+
+
 # The next prompt.
 
 
@@ -413,7 +488,7 @@ async def test_the_next_prompt_is_what_sending_would_make(conversing: Conversing
     talk.count("nobody is there to count", editing=False)
     assert conversing.jobs.counted == []
     talk.model_changed(LOADED)
-    talk.configure("Be kind.", Sampling())
+    talk.configure(ChatSettings("Be kind."))
     await conversing.exchange("one", "two")
     system = ChatMessage("system", "Be kind.")
     talk.count("three", editing=False)

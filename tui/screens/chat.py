@@ -12,6 +12,7 @@ from textual.events import Resize
 from textual.types import CSSPathType
 
 from modeldeck.engines.meter import IDLE, Reading
+from modeldeck.engines.store.model_settings import ChatSettings
 from modeldeck.tui import messages
 from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
@@ -21,10 +22,10 @@ from modeldeck.tui.screens.chat_content import panel_of, picker_rows, title_of, 
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
-from modeldeck.tui.talk_events import Answering, Asked, Changed, ModelWanted, NotKept
+from modeldeck.tui.talk_events import Answering, Asked, Changed, Configured, ModelWanted, NotKept
 from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.ask_bar import AskBar
-from modeldeck.tui.widgets.chat_settings import ChatSettings
+from modeldeck.tui.widgets.chat_settings import ChatSettings as SettingsPanel
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_picker import ModelPicker
 from modeldeck.tui.widgets.prompt import Prompt
@@ -101,11 +102,16 @@ class ChatScreen(PlaceScreen):
 
     def show_state(self, state: DeckState, before: DeckState) -> None:
         """The title and the panel follow the model and the machine."""
-        self.title_line.show(title_of(state, key_name(self.key_of("chat.switch"))))
+        self._show_title()
         self._show_panel()
         self.show_keys()
         if state.loaded is not before.loaded:
             self.ask_bar.count_again()
+
+    def _show_title(self) -> None:
+        changed = self._talk.settings != ChatSettings()
+        key = key_name(self.key_of("chat.switch"))
+        self.title_line.show(title_of(self.state, key, settings_changed=changed))
 
     def _show_panel(self) -> None:
         state, reading = self.state, self._reading
@@ -133,8 +139,9 @@ class ChatScreen(PlaceScreen):
                 self.post_message(messages.NoticeGiven(error.cause, error.next_step, True))
             case Changed():
                 await self._show_conversation()
-            case ModelWanted():
-                pass
+            case Configured() | ModelWanted():
+                self.ask_bar.count_again()
+        self._show_title()
         self._show_panel()
         self.show_keys()
 
@@ -293,22 +300,26 @@ class ChatScreen(PlaceScreen):
         self.post_message(messages.ChatAsked(event.key))
 
     @on(ModelPicker.Dismissed)
-    @on(ChatSettings.Closed)
+    @on(SettingsPanel.Closed)
     def _dismissed(self) -> None:
         self._close_inline()
 
     async def action_chat_settings(self) -> None:
         """System prompt and sampling."""
-        if self.query(ChatSettings):
+        if self.query(SettingsPanel):
             self._close_inline()
             return
         self._close_inline()
-        settings = ChatSettings(self._talk.system_prompt, self._talk.sampling)
-        await self.query_one("#inline", Vertical).mount(settings)
+        loaded, settings = self.state.loaded, self._talk.settings
+        panel = SettingsPanel(
+            settings.system_prompt, settings.sampling, kept_for=loaded.model.name if loaded else ""
+        )
+        await self.query_one("#inline", Vertical).mount(panel)
 
-    @on(ChatSettings.Changed)
-    def _configured(self, event: ChatSettings.Changed) -> None:
-        self._talk.configure(event.system_prompt, event.sampling)
+    @on(SettingsPanel.Changed)
+    def _configured(self, event: SettingsPanel.Changed) -> None:
+        self._talk.configure(ChatSettings(event.system_prompt, event.sampling))
+        self._show_title()
         self.ask_bar.count_again()
 
     def action_chat_again(self) -> None:

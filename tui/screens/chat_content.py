@@ -38,8 +38,11 @@ def turns_of(branch: Branch) -> list[Turn]:
     return [turn_of(kept, str(forks.get(kept.id, ""))) for kept in branch.messages]
 
 
-def title_of(state: DeckState, switch_key: str) -> Content:
-    """The model that is loaded or being loaded, else the key that picks one."""
+def title_of(state: DeckState, switch_key: str, *, settings_changed: bool = False) -> Content:
+    """The model that is loaded or being loaded, else the key that picks one.
+
+    A system prompt or sampling that the user has set is said: it may be remembered from long ago.
+    """
     loaded, loading = state.loaded, state.loading
     if loading is not None:
         share = loading.progress.fraction
@@ -54,6 +57,7 @@ def title_of(state: DeckState, switch_key: str) -> Content:
         return Content.assemble(
             (f" {loaded.model.name}{quantisation}", "bold"),
             (f"{where}{tokens_text(loaded.context_tokens)} {loaded.plan.kv_type}", "$text-muted"),
+            ("   your settings" if settings_changed else "", "$text-accent"),
         )
     return Content.styled(f" no model loaded   {switch_key} picks one", "$text-muted")
 

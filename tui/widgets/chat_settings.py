@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, TextArea
 
-from modeldeck.engines.text import clean
+from modeldeck.engines.text import clean, clean_line
 from modeldeck.engines.types import Sampling
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.sampling_fields import (
@@ -117,12 +117,14 @@ class ChatSettings(VerticalScroll):
         system_prompt: str = "",
         sampling: Sampling | None = None,
         *,
+        kept_for: str = "",
         id: str | None = None,  # noqa: A002
     ) -> None:
-        """Make the panel for settings as they are now."""
+        """Make the panel for settings as they are now; a model they are kept for stands in it."""
         super().__init__(id=id, can_focus=False)
         self._told = self.Changed(system_prompt, sampling or Sampling())
-        self.border_title = Content("system prompt and sampling")
+        kept = f", kept for {clean_line(kept_for, 30)}" if kept_for else ""
+        self.border_title = Content(f"system prompt and sampling{kept}")
         self.border_subtitle = Content("tab next field   esc close")
 
     def compose(self) -> ComposeResult:

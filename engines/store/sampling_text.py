@@ -1,0 +1,24 @@
+"""Sampling parameters as the text they are kept as."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+from modeldeck.engines.types import Sampling
+
+
+def to_text(sampling: Sampling) -> str:
+    """The parameters as JSON."""
+    return json.dumps(asdict(sampling))
+
+
+def from_text(text: str) -> Sampling:
+    """Sampling as it was kept; what this version does not know is left out."""
+    known = {entry.name for entry in fields(Sampling)}
+    try:
+        kept: dict[str, Any] = json.loads(text)
+        return Sampling(**{name: value for name, value in kept.items() if name in known})
+    except (ValueError, AttributeError):
+        return Sampling()
