@@ -89,7 +89,10 @@ async def test_an_old_conversation_is_opened_and_gone_on_with(home: Path, past: 
         held = deck.app.talk
         assert held.conversation is not None
         assert held.conversation.id == past[2]
-        assert (held.system_prompt, held.sampling.temperature) == ("Be brief.", 0.5)
+        assert (held.settings.system_prompt, held.settings.sampling.temperature) == (
+            "Be brief.",
+            0.5,
+        )
         await deck.press("escape", "1", "home", "enter")
         await deck.until(lambda: deck.app.state.loaded is not None, "a loaded model")
         await deck.press("i")
