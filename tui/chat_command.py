@@ -220,11 +220,7 @@ class _Printed:
             return
         if not self.text:
             thinking = bool(self.reasoning)
-            self._status.show(
-                "the engine does not answer"
-                if update.silent
-                else waiting(update.reading, thinking=thinking)
-            )
+            self._status.show(waiting(update.reading, thinking=thinking, silent=update.silent))
         elif update.text:
             self._status.clear()
             try:
@@ -242,8 +238,10 @@ class _Printed:
             print(flush=True)  # noqa: T201
 
 
-def waiting(reading: Reading, *, thinking: bool) -> str:
+def waiting(reading: Reading, *, thinking: bool, silent: bool = False) -> str:
     """What goes on before the first word of the answer."""
+    if silent:
+        return "the engine does not answer"
     if thinking:
         return f"thinking, {reading.completion_tokens or 0} tokens"
     if reading.phase_fraction is not None and reading.phase == "prefill":

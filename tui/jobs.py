@@ -170,6 +170,8 @@ class Jobs:
         error: ModeldeckError | None = None
         try:
             async with self._engine_lock:
+                # Ending what runs and asking the engine for its devices may take seconds.
+                on_progress(LoadProgress("starting", 0.0))
                 await self._end_reply()
                 await self._unload_now()
                 engine, devices = await self._services.engine_for(model, wanted)

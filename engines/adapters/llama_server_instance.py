@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -378,7 +377,7 @@ class ServerInstance:
         if self._child is not None:
             await self._child.stop(grace_s=1.0)
         if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.remove()
 
 
 def exit_words(code: int | None) -> str:

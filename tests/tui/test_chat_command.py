@@ -155,3 +155,4 @@ def test_what_is_waited_for_is_named() -> None:
     reading = Reading(phase="prefill", phase_fraction=0.5)
     assert waiting(reading, thinking=False) == "reading the prompt, 50%"
     assert waiting(Reading(completion_tokens=7), thinking=True) == "thinking, 7 tokens"
+    assert waiting(reading, thinking=True, silent=True) == "the engine does not answer"

@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
+from modeldeck.engines.contract import OnProgress, ignore_progress
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.types import (
     ChatEvent,
     ChatMessage,
     ChatRequest,
     Done,
+    LoadedModel,
     LocalModel,
     ModelFormat,
     Plan,
@@ -21,6 +23,7 @@ from modeldeck.engines.types import (
 )
 from modeldeck.tui.reply import ReplyUpdate, run_reply
 from modeldeck.tui.state import DeckState, Notice
+from tests.support.decks import dense, open_deck
 
 MODEL = LocalModel("m", Path("m"), (Path("m"),), Source.FOLDER, ModelFormat.GGUF, 1)
 REQUEST = ChatRequest("scripted", (ChatMessage("user", "Go on"),))
@@ -39,6 +42,15 @@ class Hanging(ScriptedEngine):
         assert instance == REQUEST.instance
         self.asked += 1
         return self.answering
+
+    async def load(
+        self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
+    ) -> LoadedModel:
+        return replace(await super().load(model, plan, on_progress), instance=REQUEST.instance)
+
+    async def models(self) -> tuple[LoadedModel, ...]:
+        held = await super().models()
+        return tuple(replace(loaded, instance=REQUEST.instance) for loaded in held)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         yield TextDelta("one ")
@@ -94,3 +106,19 @@ def test_the_notice_comes_and_goes_and_leaves_others_alone() -> None:
     assert silent.hearing(silent=False).notice is None
     other = replace(state, notice=Notice("Theme ink."))
     assert other.hearing(silent=False) is other
+
+
+async def test_in_the_deck_it_is_said_and_taken_back(fresh_home: Path) -> None:
+    (fresh_home / "models").mkdir()
+    dense(fresh_home / "models", "Small-3B", blocks=28, embedding=3072)
+    engine = Hanging(answering=False)
+    async with open_deck(fresh_home, engine, size=(80, 24)) as deck:
+        await deck.rest()
+        await deck.press("end", "enter")
+        await deck.see("Small-3B Q4_K_M")
+        await deck.type("Hi")
+        await deck.press("enter")
+        await deck.see("✕ The engine does not answer. Wait, esc stops the answer, or unload it.")
+        engine.release.set()
+        await deck.see("one two")
+        assert "does not answer" not in deck.text

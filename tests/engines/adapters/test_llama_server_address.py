@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from modeldeck.engines.adapters.llama_server_address import new_address, sweep_stale_directories
+from modeldeck.engines.adapters.llama_server_address import (
+    SocketDirectory,
+    new_address,
+    sweep_stale_directories,
+)
 
 
 @pytest.fixture
@@ -65,6 +69,19 @@ def test_the_directory_is_its_owners_alone(
     address, directory = new_address()
 
     assert directory is not None
-    assert directory.parent == base
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert address.host == str(directory / "llama.sock")
+    assert directory.path.parent == base
+    assert directory.path.stat().st_mode & 0o777 == 0o700
+    assert address.host == str(directory.path / "llama.sock")
+    directory.remove()
+    directory.remove()
+    assert list(base.iterdir()) == []
+
+
+def test_one_that_is_in_use_stays_though_its_process_cannot_be_seen(
+    tmp_path: Path, dead_pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: dead_pid)  # a number of another container
+    directory = SocketDirectory(tmp_path)
+    sweep_stale_directories(tmp_path)
+    assert list(tmp_path.iterdir()) == [directory.path]
+    directory.remove()

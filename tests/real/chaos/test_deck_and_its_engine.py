@@ -20,7 +20,7 @@ from tests.support.machine import Machine
 from tests.support.terminal import Terminal
 from tests.support.words import is_end_of, words_on
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.chaos]
 
 POOL_THREADS = 4
 """How many threads a deck's pool may still start after the count before."""
@@ -90,7 +90,6 @@ def kill_in(phase: str, watched: Watched, chance: random.Random) -> None:
     deck.wait_for(r"Send again")
 
 
-@pytest.mark.chaos
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("phase", ["load", "prefill", "decode"])
 def test_the_engine_is_killed(machine: Machine, slow_model: Path, phase: str, number: int) -> None:
@@ -142,7 +141,6 @@ def test_the_engine_hangs_and_is_ended(machine: Machine, slow_model: Path) -> No
     assert is_end_of(shown, kept.text)
 
 
-@pytest.mark.chaos
 def test_the_engine_hangs_for_half_a_minute_and_goes_on(machine: Machine, slow_model: Path) -> None:
     (machine.models / "slow.gguf").hardlink_to(slow_model)
     with machine.deck() as deck:
@@ -171,7 +169,6 @@ def test_the_engine_hangs_for_half_a_minute_and_goes_on(machine: Machine, slow_m
         wait_until_gone(engine)
 
 
-@pytest.mark.chaos
 def test_the_engine_hangs_in_a_load(machine: Machine, slow_model: Path) -> None:
     (machine.models / "slow.gguf").hardlink_to(slow_model)
     with machine.deck() as deck:

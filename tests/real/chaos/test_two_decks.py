@@ -17,7 +17,7 @@ from tests.real.test_when_things_break import ask, leave, open_chat
 from tests.support.machine import Machine
 from tests.support.words import is_end_of, words_on
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.chaos]
 
 SETTINGS = '# where my models are\nmodel_dirs = ["~/models"] # all of them\n'
 
@@ -31,8 +31,9 @@ def answers(machine: Machine) -> dict[str, Message]:
     return {branch[0].text: branch[-1] for branch in branches}
 
 
-def test_both_talk_and_one_is_killed_while_the_other_writes(
-    machine: Machine, slow_model: Path
+@pytest.mark.parametrize("way", ["killed", "quits"])
+def test_both_talk_and_one_ends_while_the_other_writes(
+    machine: Machine, slow_model: Path, way: str
 ) -> None:
     machine.settings(SETTINGS)
     (machine.models / "slow.gguf").hardlink_to(slow_model)
@@ -47,8 +48,11 @@ def test_both_talk_and_one_is_killed_while_the_other_writes(
 
         lost_engine = engine_of(right)
         shown = words_on(right.text)
-        right.send_signal(signal.SIGKILL)
-        right.wait_exit()
+        if way == "killed":
+            right.send_signal(signal.SIGKILL)
+            right.wait_exit()
+        else:
+            leave(right)
         wait_until_gone(lost_engine)
 
         with machine.deck() as third:
@@ -74,7 +78,6 @@ def test_both_talk_and_one_is_killed_while_the_other_writes(
     assert kept["The right one"].state == "stopped"
 
 
-@pytest.mark.chaos
 def test_both_change_the_settings_and_read_the_same_headers(machine: Machine) -> None:
     machine.settings(SETTINGS)
     for number in range(10):
