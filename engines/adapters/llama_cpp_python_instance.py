@@ -17,6 +17,7 @@ from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.adapters.llama_server_instance import exit_words
 from modeldeck.engines.adapters.llama_server_launch import threads_for
 from modeldeck.engines.adapters.llama_server_log import device_of, reason_of
+from modeldeck.engines.adapters.planned import require_planned
 from modeldeck.engines.adapters.thoughts import ThoughtSplitter
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
@@ -151,13 +152,7 @@ class WorkerInstance:
 
     def _described(self, made: Answer, load_ns: int) -> LoadedModel:
         context, slots = count(made.get("context_tokens")), count(made.get("slots"))
-        if context < self._plan.context_tokens or slots != self._plan.slots:
-            raise LoadFailed(
-                f"llama.cpp made {context} tokens of context in {slots} slots, where"
-                f" {self._plan.context_tokens} in {self._plan.slots} were asked for.",
-                "Load it with a smaller context.",
-                self.log()[-_TAIL_LINES:],
-            )
+        require_planned(self._plan, context, slots, self.log()[-_TAIL_LINES:])
         return LoadedModel(
             instance=self.id,
             engine=ENGINE,

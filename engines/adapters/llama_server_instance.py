@@ -23,6 +23,7 @@ from modeldeck.engines.adapters.llama_server_wire import (
     StreamFailed,
     request_body,
 )
+from modeldeck.engines.adapters.planned import require_planned
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
 from modeldeck.engines.text import clean_line
@@ -231,7 +232,13 @@ class ServerInstance:
     async def _describe(self, load_ns: int) -> LoadedModel:
         props = await self._get("/props")
         context = table(props.get("default_generation_settings")).get("n_ctx")
-        child = self._child
+        child, slots = self._child, props.get("total_slots")
+        require_planned(
+            self._plan,
+            context if isinstance(context, int) else None,
+            slots if isinstance(slots, int) else None,
+            self.log()[-_TAIL_LINES:],
+        )
         return LoadedModel(
             instance=self.id,
             engine=ENGINE,

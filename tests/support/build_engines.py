@@ -127,7 +127,7 @@ def unpacked_source(environment: Environment, lock: str, folder: Path) -> Path:
     wanted = folder / "wanted.txt"
     wanted.write_text(requirements(lock, library=True), encoding="utf-8")
     run(
-        *(str(environment.python), "-m", "pip", "download", "--quiet"),
+        *(str(environment.python), "-m", "pip", "download", "-qq"),
         *("--no-deps", "--no-build-isolation", "--no-binary", ":all:", "--require-hashes"),
         *("--dest", str(folder), "-r", str(wanted)),
         environ=_no_compilation(environment),

@@ -7,6 +7,7 @@ tests of streaming, stopping and killing need.
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,4 +112,16 @@ def make_random_model(
     writer.write_tensors_to_file()
     writer.close()
     temporary.rename(path)
+    return path
+
+
+def make_aborting_model(source: Path, path: Path) -> Path:
+    """A copy of ``source`` that loads, and whose first computation llama.cpp aborts on.
+
+    Its epsilon is negative: ``GGML_ASSERT(eps >= 0.0f)`` ends the process.
+    """
+    data = source.read_bytes()
+    key = b"attention.layer_norm_rms_epsilon"
+    at = data.index(key) + len(key) + 4
+    path.write_bytes(data[:at] + struct.pack("<f", -1.0) + data[at + 4 :])
     return path

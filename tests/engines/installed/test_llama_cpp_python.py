@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from modeldeck.engines.adapters.llama_cpp_python import LlamaCppPythonEngine
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.demo import model_path
-from modeldeck.engines.errors import RequestRefused
+from modeldeck.engines.errors import EngineDied, RequestRefused
 from modeldeck.engines.testing import EngineContract, EngineHarness, ask, question, words_of
 from modeldeck.engines.types import (
     ChatMessage,
@@ -27,6 +28,7 @@ from modeldeck.engines.types import (
     Usage,
 )
 from tests.engines.conftest import local_model
+from tests.support.random_model import make_aborting_model
 
 pytestmark = pytest.mark.engines
 
@@ -155,3 +157,18 @@ async def test_the_plan_reaches_llama_cpp_whole(
         assert re.search(said, log)
     assert f"K ({kv_type})" in log
     assert words_of(await ask(engine, question(loaded, max_tokens=4)))
+
+
+async def test_an_abort_of_llama_cpp_ends_the_worker_only(
+    engine: LlamaCppPythonEngine, tiny_model: LocalModel, tmp_path: Path
+) -> None:
+    aborting = local_model(make_aborting_model(tiny_model.path, tmp_path / "aborts.gguf"))
+    loaded = await engine.load(aborting, PLAN)
+    with pytest.raises(EngineDied) as died:
+        await ask(engine, question(loaded, max_tokens=2))
+
+    assert "gave up on its own check (eps >= 0.0f)" in died.value.cause
+    assert any("GGML_ASSERT" in line for line in died.value.log_tail)
+    assert not await engine.models()
+    again = await engine.load(tiny_model, PLAN)
+    assert words_of(await ask(engine, question(again, max_tokens=2)))
