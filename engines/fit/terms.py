@@ -95,26 +95,29 @@ def bill(shape: Shape, plan: Plan, context_tokens: int, blocks_on_gpu: int | Non
     """
     graph = graph_bytes(shape, plan, context_tokens)
     all_elements = shape.kv_elements[-1]
-    logits_out = 4 * plan.slots * shape.vocabulary
-    inputs = 8 * _micro_batch(plan, context_tokens) * shape.embedding
+    # The logits of each slot, and the inputs of a micro-batch.
+    outside = 4 * plan.slots * shape.vocabulary
+    outside += 8 * _micro_batch(plan, context_tokens) * shape.embedding
     if blocks_on_gpu is None:
         return Bill(
             weights_host_bytes=(
                 shape.input_bytes + shape.output_host_bytes + shape.blocks_host_bytes[0]
             ),
             kv_host_bytes=kv_bytes(all_elements, plan, context_tokens),
-            compute_host_bytes=graph + logits_out + inputs,
+            compute_host_bytes=graph + outside,
         )
     k = blocks_on_gpu
     host_elements = all_elements - shape.kv_elements[k]
-    compute_gpu = graph
-    compute_host = mask_bytes(plan, context_tokens) + inputs + logits_out
-    if k < shape.layers:
+    if k == shape.layers:
+        compute_gpu = graph
+        compute_host = mask_bytes(plan, context_tokens) + outside
+    else:
         # Large batches run on the GPU all the same: it holds a copy of one host matrix and of one
         # host layer's cache at a time.
         widest_cache = shape.kv_heads * (shape.key_length + shape.value_length)
-        compute_gpu += shape.largest_matrix_bytes + kv_bytes(widest_cache, plan, context_tokens)
-        compute_host = graph + inputs + logits_out
+        widest_bytes = kv_bytes(widest_cache, plan, context_tokens)
+        compute_gpu = graph + shape.largest_matrix_bytes + widest_bytes
+        compute_host = graph + outside
     return Bill(
         weights_gpu_bytes=shape.blocks_gpu_bytes[k] + shape.output_gpu_bytes,
         weights_host_bytes=shape.input_bytes + shape.blocks_host_bytes[k],

@@ -177,20 +177,39 @@ def _fits(terms: Bill, card: Card) -> bool:
 def _longest_context(shape: Shape, plan: Plan, card: Card, k: int | None) -> int:
     """The largest context that fits with the last ``k`` blocks on the GPU; None: no GPU."""
 
-    def fits(context_tokens: int) -> bool:
-        return _fits(bill(shape, plan, context_tokens, k), card)
+    def left(steps: int) -> int:
+        """Bytes to spare, on the GPU or in memory, whichever is scarcer."""
+        terms = bill(shape, plan, _STEP * steps, k)
+        return min(card.free_bytes - _gpu_need(terms), card.ram_bytes - terms.total_host_bytes)
 
     cap = shape.trained_context_tokens or _LONGEST_CONTEXT
-    if fits(cap):
+    if _fits(bill(shape, plan, cap, k), card):
         return cap
-    if not fits(_STEP):
+    return _STEP * last_not_negative(left, (cap - 1) // _STEP)
+
+
+def last_not_negative(falling: Callable[[int], int], last: int) -> int:
+    """The largest n from 1 to ``last`` at which ``falling`` is not negative; 0 for none.
+
+    Looks first where a straight line would cross zero: what contexts cost is nearly straight, so
+    that it takes half the looks of a bisection. After eight it bisects, whatever the curve.
+    """
+    if last < 1 or (at_low := falling(1)) < 0:
         return 0
-    return _STEP * _last_that(lambda steps: fits(_STEP * steps), (cap - 1) // _STEP)
-
-
-def _last_that(holds: Callable[[int], bool], last: int) -> int:
-    """The largest n up to ``last`` for which it ``holds``, as it does below; 0 for none."""
-    return bisect_right(range(1, last + 1), False, key=lambda n: not holds(n))
+    if (at_high := falling(last)) >= 0:
+        return last
+    low, high = 1, last
+    looks = 0
+    while high - low > 1:
+        looks += 1
+        guess = low + (high - low) * at_low // (at_low - at_high)
+        middle = (low + high) // 2 if looks > 8 else max(low + 1, min(guess, high - 1))
+        value = falling(middle)
+        if value >= 0:
+            low, at_low = middle, value
+        else:
+            high, at_high = middle, value
+    return low
 
 
 def _share(used_bytes: int, of_bytes: int) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modeldeck.engines.fit.cards import card_with_vram, reference_card
 from modeldeck.engines.fit.plan import plan_for
 from modeldeck.engines.fit.types import Card, VerdictKind
-from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.fit.verdict import judge, last_not_negative
 from modeldeck.engines.types import (
     ALL_LAYERS,
     BlockWeights,
@@ -441,3 +441,26 @@ def test_no_header_raises(
     assert verdict.reason
     assert (verdict.bill is None) == (verdict.kind is VerdictKind.NOT_JUDGED)
     assert plan_for(header, CARD, number, "f16", has_gpu=True).context_tokens >= 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(-(10**9), 10**9)), min_size=1, max_size=4
+    ),
+    st.integers(0, 5000),
+)
+def test_the_longest_context_is_found_on_any_falling_curve(
+    lines: list[tuple[int, int]], last: int
+) -> None:
+    looks: list[int] = []
+
+    def falling(n: int) -> int:
+        looks.append(n)
+        return min(height - slope * n for slope, height in lines)
+
+    found = last_not_negative(falling, last)
+
+    assert len(looks) <= 24
+    assert all(1 <= n <= last for n in looks)
+    assert found == 0 or falling(found) >= 0
+    assert found == last or falling(found + 1) < 0

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
 
 import pytest
@@ -22,7 +21,7 @@ from modeldeck.tui.widgets.model_rows import (
     speed_text,
     verdict_cell,
 )
-from tests.support.model_bench import bench_entries, known_entries, model
+from tests.support.model_bench import known_entries, model
 
 
 @pytest.mark.parametrize(
@@ -150,15 +149,6 @@ def test_an_order_does_not_depend_on_the_one_before(entries: list[Entry], by: st
 
 def test_every_column_can_be_sorted_by() -> None:
     assert list(SORTS) == [column.key for column in COLUMNS]
-
-
-@pytest.mark.bench
-def test_ten_thousand_rows_take_a_moment() -> None:
-    entries = bench_entries(10_000)
-    start = time.process_time()
-    rows = [model_row(entry) for entry in sorted_entries(entries, "verdict")]
-    assert len(rows) == 10_000
-    assert time.process_time() - start < 0.25
 
 
 def test_only_what_changed_is_made_again() -> None:
