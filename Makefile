@@ -68,7 +68,7 @@ format: .venv/.check  ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: .venv/.test  ## run the benchmarks
+bench: .venv/.test  ## measure, against the targets (ARGS=--write to keep the table)
 	$(BIN)/pytest -m bench tests/benchmarks $(ARGS)
 
 .PHONY: engines

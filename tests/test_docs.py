@@ -13,7 +13,16 @@ from modeldeck.tui.cli import main
 from modeldeck.tui.commands import keys_page
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cli.md")]
+PAGES = [
+    ROOT / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/cli.md",
+        "docs/performance.md",
+    )
+]
 
 
 def test_the_page_of_keys_is_current() -> None:

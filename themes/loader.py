@@ -11,7 +11,6 @@ A file looks like this; whatever it leaves out it has from the theme it inherits
 
 from __future__ import annotations
 
-import difflib
 import re
 import stat
 import tomllib
@@ -128,6 +127,8 @@ def _source_of(table: Mapping[str, Any]) -> _Source:
 def _known(name: str, names: Iterable[str], what: str) -> None:
     names = tuple(names)
     if name not in names:
+        import difflib  # for mistakes alone
+
         near = difflib.get_close_matches(name, names, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}."
         raise _Bad(f"it has no {what} called {_shown(name)}; {hint}")

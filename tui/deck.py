@@ -26,7 +26,6 @@ def open_deck(options: argparse.Namespace) -> int:
         names = ", ".join(command.name for command in COMMANDS)
         note(f"next: use a command instead: {names}; see modeldeck --help")
         return 2
-    gc.disable()  # nothing that is made while starting is garbage; looking for it takes 20 ms
     prepare_environment(os.environ)
     with open_services(options) as services:
         return asyncio.run(_run(services, mouse=not options.no_mouse))

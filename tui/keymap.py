@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -51,6 +50,8 @@ def _flat(table: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]
 
 def _no_such_action(action_id: str, known: Mapping[str, Action]) -> str:
     shown = clean_line(action_id, 60)
+    import difflib  # for mistakes alone
+
     verbs = [name for name in known if name.rpartition(".")[2] == action_id]
     near = verbs or difflib.get_close_matches(action_id, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "see: modeldeck keys."

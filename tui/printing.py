@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -68,6 +67,8 @@ def _ascii_json(character: str) -> str:
 
 def output_columns() -> int | None:
     """How wide the terminal on standard output is; None when that is no terminal."""
+    import shutil  # 4 ms
+
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -84,9 +85,7 @@ def table(
         right: numbers of the columns that are aligned to the right.
         columns: of the terminal; None for as many as it takes.
     """
-    from rich.cells import cell_len  # wide characters take two cells; about 10 ms
-
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(_cells(row[i]) for row in rows) for i in range(len(rows[0]))]
     if columns is not None:
         _squeeze(widths, columns)
     flush_right = frozenset(right)
@@ -94,7 +93,7 @@ def table(
     def line(row: Sequence[str]) -> str:
         cells: list[str] = []
         for i, text in enumerate(row):
-            pad = " " * (widths[i] - cell_len(text))
+            pad = " " * (widths[i] - _cells(text))
             cells.append(pad + text if i in flush_right else text + pad)
         return (" " * _GAP).join(cells).rstrip()
 
@@ -103,6 +102,15 @@ def table(
         wrapped = [_wrap(text, width) for text, width in zip(row, widths, strict=True)]
         lines += map(line, zip_longest(*wrapped, fillvalue=""))
     return "\n".join(lines)
+
+
+def _cells(text: str) -> int:
+    """How many cells ``text`` takes: wide characters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # 10 ms
+
+    return cell_len(text)
 
 
 def _squeeze(widths: list[int], columns: int) -> None:
@@ -115,10 +123,10 @@ def _squeeze(widths: list[int], columns: int) -> None:
 
 def _wrap(text: str, width: int) -> list[str]:
     """``text`` in lines of at most ``width`` cells, broken at blanks where there are some."""
+    if _cells(text) <= width:
+        return [text]
     from rich.cells import cell_len, chop_cells
 
-    if cell_len(text) <= width:
-        return [text]
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines[-1] else word

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -116,6 +115,8 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
 def _complaint(key: str) -> str:
     if key in _EXPECTED:
         return f"The setting {key} must be {_EXPECTED[key]}; its default is used."
+    import difflib  # for mistakes alone
+
     near = difflib.get_close_matches(key, _EXPECTED, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(_EXPECTED)}."
     return f"There is no setting called {clean_line(key, 60)}; {hint}"

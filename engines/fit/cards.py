@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Final, cast
 
 from modeldeck.engines.errors import SettingsError
@@ -55,7 +55,7 @@ class CardRow:
 @cache
 def known_cards() -> tuple[CardRow, ...]:
     """Every card in the table, in its order."""
-    text = files("modeldeck.engines.fit").joinpath("cards.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("cards.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)
     usual = _band(table["efficiency"])
     return tuple(_row(row, usual) for row in cast("list[dict[str, object]]", table["card"]))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
-import socket
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from modeldeck.engines.hardware import proc
 from modeldeck.engines.hardware.types import HostSnapshot
 from modeldeck.engines.text import clean_line
 
@@ -88,29 +87,23 @@ class HostReader:
     """
 
     def __init__(self) -> None:
-        self._name = clean_line(socket.gethostname(), 60)
-        self._cpu_name = cpu_name(_read("/proc/cpuinfo")) or clean_line(platform.processor(), 80)
+        self._name = clean_line(os.uname().nodename, 60)
+        self._cpu_name = cpu_name(_read("/proc/cpuinfo")) or _processor()
         self._membership = _read("/proc/self/cgroup")
         self._last_times: tuple[float, float] | None = None
 
     def read(self) -> HostSnapshot:
         """The host now."""
-        import psutil  # 60 ms
-
-        memory = psutil.virtual_memory()
-        total, available = int(memory.total), int(memory.available)
+        total, available = proc.memory()
         group = group_memory(self._membership)
         if group is not None:
             total, available = min(total, group.limit_bytes), min(available, group.available_bytes)
-        times = psutil.cpu_times()
-        # Linux counts guest time in user time too.
-        guests: float = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-        idle: float = times.idle + getattr(times, "iowait", 0.0)
+        times = proc.times()
         return HostSnapshot(
             name=self._name,
             cpu_name=self._cpu_name,
             cpu_cores=_usable_cores(),
-            cpu_percent=self._percent(sum(times) - guests, idle),
+            cpu_percent=self._percent(times.total, times.idle),
             memory_total_bytes=total,
             memory_available_bytes=available,
         )
@@ -123,9 +116,15 @@ class HostReader:
         return round(100 * min(max(1 - share_idle, 0.0), 1.0), 1)
 
 
+def _processor() -> str:
+    import platform  # for systems that have no /proc
+
+    return clean_line(platform.processor(), 80)
+
+
 def process_memory(pid: int) -> int | None:
     """Resident bytes of process ``pid``; None when it is gone, finished or not ours to see."""
-    import psutil
+    import psutil  # 15 ms
 
     try:
         process = psutil.Process(pid)

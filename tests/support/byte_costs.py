@@ -61,13 +61,14 @@ async def cursor_moves(home: Path, patch: pytest.MonkeyPatch) -> list[Move]:
 
 
 async def scrolling_moves(home: Path, patch: pytest.MonkeyPatch) -> list[int]:
-    """Moves at the lower edge, each of which scrolls the list by a row, in bytes."""
+    """Moves at the upper edge, each of which scrolls the list by a row, in bytes."""
     costs: list[int] = []
     async with _ten_thousand(home, patch, rest_s=_NEVER_S) as (deck, sent):
-        await deck.press("pagedown", "pagedown")
+        await deck.press("pagedown")
         for _ in range(10):
             sent.reset()
-            await deck.press("down")
+            await deck.pilot.press("up")
+            await deck.until(lambda: sent.count > 0, "the move")
             costs.append(sent.count)
     return costs
 
@@ -75,12 +76,15 @@ async def scrolling_moves(home: Path, patch: pytest.MonkeyPatch) -> list[int]:
 async def bills(home: Path, patch: pytest.MonkeyPatch, rows: int) -> list[int]:
     """What the pane sends when the cursor has come to rest on another model, in bytes."""
     costs: list[int] = []
-    async with _ten_thousand(home, patch, rest_s=models.REST_S) as (deck, sent):
+    async with _ten_thousand(home, patch, rest_s=_NEVER_S) as (deck, sent):
+        screen = deck.app.screen
+        assert isinstance(screen, models.ModelsScreen)
         for _ in range(rows):
             sent.reset()
             await deck.pilot.press("down")
             await deck.until(lambda: sent.count > 0, "the move")
             sent.reset()
+            screen.follow_cursor()
             await deck.until(lambda: sent.count > 0, "the bill")
             costs.append(sent.count)
     return costs

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Size:
     blocks: int
     feed_forward: int
     vocabulary: int
+    quantisation: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.Q8_0
 
 
 TINY = Size(width=128, blocks=2, feed_forward=256, vocabulary=1024)
@@ -30,6 +32,9 @@ TINY = Size(width=128, blocks=2, feed_forward=256, vocabulary=1024)
 
 SLOW = Size(width=1024, blocks=10, feed_forward=3072, vocabulary=2048)
 """138 MB: some 70 tokens per second on one core."""
+
+LARGE = Size(1024, 20, 4096, 2048, gguf.GGMLQuantizationType.Q4_0)
+"""318 million parameters in 179 MB: what a benchmark reads through for every token."""
 
 _TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
 _HEADS, _KV_HEADS = 8, 4
@@ -44,6 +49,16 @@ def _byte_tokens() -> list[str]:
             stand_ins.append(256 + len(codes) - 188)
             codes.append(byte)
     return [chr(code) for _, code in sorted(zip(codes, stand_ins, strict=True))]
+
+
+def _random_q4_0(
+    rng: np.random.Generator, rows: int, columns: int, scale: float
+) -> npt.NDArray[np.uint8]:
+    """Rows of Q4_0 blocks, drawn as they are stored: 32 numbers from -8 to 7 and their factor."""
+    blocks = rng.integers(0, 256, (rows, columns // 32, 18), np.uint8)
+    factor = np.array([scale / 4.6], np.float16)  # 4.6: the deviation of the sixteen numbers
+    blocks[:, :, :2] = factor.view(np.uint8)
+    return blocks.reshape(rows, -1)
 
 
 def make_random_model(
@@ -67,7 +82,7 @@ def make_random_model(
     writer.add_rope_freq_base(10000.0)
     writer.add_rope_dimension_count(size.width // _HEADS)
     writer.add_vocab_size(size.vocabulary)
-    writer.add_file_type(7)
+    writer.add_file_type(2 if size.quantisation is gguf.GGMLQuantizationType.Q4_0 else 7)
     writer.add_quantization_version(2)
     tokens = ["<|end|>", *_byte_tokens()]
     tokens += [f"Ġw{i}" for i in range(size.vocabulary - len(tokens))]
@@ -82,12 +97,17 @@ def make_random_model(
     writer.add_chat_template(_TEMPLATE)
 
     def matrix(name: str, rows: int, columns: int, scale: float = 0.02) -> None:
-        values = rng.standard_normal((rows, columns), dtype=np.float32) * scale
+        kind = size.quantisation
+        if kind is gguf.GGMLQuantizationType.Q4_0:
+            blocks = _random_q4_0(rng, rows, columns, scale)
+        else:
+            blocks = gguf.quants.quantize(
+                rng.standard_normal((rows, columns), dtype=np.float32) * scale, kind
+            )
         if name == "output.weight":
             # A logit of 0 is never among the forty best of so many: no end, and whole words only.
-            values[:257] = 0
-        kind = gguf.GGMLQuantizationType.Q8_0
-        writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+            blocks[:257] = gguf.quants.quantize(np.zeros((1, columns), np.float32), kind)
+        writer.add_tensor(name, blocks, raw_dtype=kind)
 
     def norm(name: str) -> None:
         writer.add_tensor(name, np.ones(size.width, np.float32))

@@ -206,9 +206,10 @@ class ModelsScreen(PlaceScreen):
     def _highlighted(self) -> None:
         if self._rest is not None:
             self._rest.stop()
-        self._rest = self.set_timer(REST_S, self._rested)
+        self._rest = self.set_timer(REST_S, self.follow_cursor)
 
-    def _rested(self) -> None:
+    def follow_cursor(self) -> None:
+        """Show the bill and the keys of the model that the cursor rests on."""
         self._rest = None
         self._show_detail()
         self.show_keys()
