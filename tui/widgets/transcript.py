@@ -19,8 +19,9 @@ from modeldeck.tui.widgets.line_breaks import wrapped
 from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.turn import Turn, named
 
-MOUNTED_MESSAGES = 60
-EARLIER_STEP = 20
+MOUNTED_MESSAGES = 24
+"""Enough for a screen and a page up; every one is laid out again whenever the last one grows."""
+EARLIER_STEP = 12
 QUESTION_LINES = 40
 
 Scroll = Literal["page_up", "page_down", "home", "end"]
@@ -96,8 +97,9 @@ class EarlierMessages(LinesView):
 class Transcript(VerticalScroll):
     """Messages, newest at the bottom; stays there unless the user scrolls away.
 
-    Only the newest messages are widgets. Older ones are mounted, a few at a time, when the user
-    reaches the top.
+    Only the newest messages are widgets: what a frame costs does not grow with the conversation.
+    Older ones are mounted, a few at a time, when the user reaches the top or there is room, and let
+    go when the user comes back to the end.
     """
 
     DEFAULT_CSS = """
@@ -215,6 +217,8 @@ class Transcript(VerticalScroll):
         overflows = virtual_size.height > container_size.height
         if overflows != self.is_anchored:
             self.anchor(overflows)
+        if not overflows and container_size.height:
+            self._want_earlier()
         return changed
 
     def scroll_by(self, where: Scroll) -> None:
@@ -228,6 +232,7 @@ class Transcript(VerticalScroll):
                 self.scroll_home(animate=False)
             case "end":
                 self.scroll_end(animate=False)
+                self.call_next(self._prune)
         if where in ("page_up", "home") and self.scroll_y <= 0:
             self._want_earlier()
 

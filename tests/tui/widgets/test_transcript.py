@@ -102,7 +102,7 @@ async def test_a_long_chat_mounts_only_its_end_and_more_when_the_top_is_reached(
         assert (len(transcript.messages), transcript.earlier_count) == (30, 70)
         transcript.scroll_by("home")
         await settle(pilot)
-        assert (len(transcript.messages), transcript.earlier_count) == (50, 50)
+        assert (len(transcript.messages), transcript.earlier_count) == (42, 58)
         # What was at the top still is: the earlier messages came above it.
         assert "message 70" in shown(app)
         transcript.scroll_by("home")
@@ -114,14 +114,32 @@ async def test_a_long_chat_mounts_only_its_end_and_more_when_the_top_is_reached(
                 break
         assert "message 0" in shown(app)
         assert "earlier" not in shown(app)
+        transcript.scroll_by("end")
+        await settle(pilot)
+        assert (len(transcript.messages), transcript.earlier_count) == (30, 70)
+        assert "message 99" in shown(app)
+
+
+async def test_a_tall_terminal_is_filled() -> None:
+    app = OneTranscript(mounted=4)
+    async with app.run_test(size=(40, 60)) as pilot:
+        await app.transcript.show(conversation(200))
+        await settle(pilot)
+        await settle(pilot)
+        assert shown(app).splitlines()[0].strip(), "something up to the first row"
+        assert "message 199" in shown(app)
+        assert 15 <= len(app.transcript.messages) <= 40
 
 
 async def test_the_line_above_the_oldest_message_counts_the_others() -> None:
     app = OneTranscript(mounted=4)
-    async with app.run_test(size=(40, 40)) as pilot:
+    async with app.run_test(size=(40, 10)) as pilot:
         await app.transcript.show(conversation(6))
         await settle(pilot)
-        assert shown(app).splitlines()[0] == " … 2 earlier messages: pgup"
+        app.transcript.scroll_to(y=1, animate=False)
+        await settle(pilot)
+        app.transcript.scroll_up(animate=False)
+        assert app.transcript.earlier_line.lay_out(40)[0].plain == " … 2 earlier messages: pgup"
 
 
 async def test_a_chat_that_goes_on_and_on_keeps_few_widgets_and_loses_nothing() -> None:
