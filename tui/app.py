@@ -355,6 +355,8 @@ class DeckApp(App[int]):
     @on(messages.ReplyMoved)
     def _for_the_chat(self, message: messages.PromptCounted | messages.ReplyMoved) -> None:
         self._places.chat.post_message(replace(message))
+        if isinstance(message, messages.ReplyMoved):
+            self.change(self.state.hearing(silent=message.update.silent))
 
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:
