@@ -71,6 +71,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.prompt", ("i",), "write", "go back to the message field", "chat", False),
     Action("chat.conversations", ("ctrl+f",), "conversations", "list and search the kept conversations", "chat"),
     Action("chat.export", ("x",), "export", "save the conversation as Markdown and JSON", "chat", False),
+    Action("chat.image", ("a",), "image", "attach an image to the message", "chat", False),
     Action("chat.unload", ("u",), "unload", "unload the model and free its memory", "chat", False),
     Action("conversations.open", ("enter",), "open", "open the conversation under the cursor", "conversations"),
     Action("conversations.rename", ("ctrl+r",), "rename", "rename the conversation", "conversations"),

@@ -55,6 +55,14 @@ def command_line() -> argparse.ArgumentParser:
     chat.add_argument(
         "-m", "--model", required=True, metavar="MODEL", help="a name from ls, or a path"
     )
+    chat.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an image that goes with the first question; may be given more than once",
+    )
+    parsers["demo"].set_defaults(image=[])
     for entry in (chat, parsers["demo"]):
         entry.add_argument(
             "prompt",

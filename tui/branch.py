@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from modeldeck.engines.store.branches import Fork, Tree
 from modeldeck.engines.store.conversations import Message
-from modeldeck.engines.types import ChatMessage, Role
+from modeldeck.engines.types import ChatMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +61,32 @@ class Branch:
         """Only what stands above ``message``, and itself."""
         return replace(self, messages=self.messages[: self.messages.index(message) + 1])
 
-    def as_told(self, system_prompt: str, then: str = "") -> tuple[ChatMessage, ...]:
+    def as_told(
+        self, system_prompt: str, then: str = "", *, sees_images: bool = False
+    ) -> tuple[ChatMessage, ...]:
         """The branch as an engine is told it, and what the user says ``then``.
 
-        Answers that never came are left out.
+        Answers that never came are left out. A model that sees no images is told their names.
         """
         system = (ChatMessage("system", system_prompt),) if system_prompt.strip() else ()
-        turns: list[ChatMessage] = []
-        said: list[tuple[Role, str]] = [(m.role, m.text) for m in self.messages]
+        said = [_told(message, sees_images=sees_images) for message in self.messages]
         if then:
-            said.append(("user", then))
-        for role, text in said:
-            if role == "assistant" and not text:
+            said.append(ChatMessage("user", then))
+        turns: list[ChatMessage] = []
+        for turn in said:
+            if turn.role == "assistant" and not turn.content:
                 continue
-            if turns and turns[-1].role == role:
-                turns[-1] = ChatMessage(role, f"{turns[-1].content}\n\n{text}")
+            before = turns[-1] if turns else None
+            if before is not None and before.role == turn.role:
+                text = f"{before.content}\n\n{turn.content}"
+                turns[-1] = ChatMessage(turn.role, text, before.images + turn.images)
             else:
-                turns.append(ChatMessage(role, text))
+                turns.append(turn)
         return (*system, *turns)
+
+
+def _told(message: Message, *, sees_images: bool) -> ChatMessage:
+    if sees_images or not message.images:
+        return ChatMessage(message.role, message.text, message.images)
+    names = "\n".join(f"[image: {image.name}]" for image in message.images)
+    return ChatMessage(message.role, f"{names}\n{message.text}")

@@ -9,6 +9,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from types import FrameType
 
 from modeldeck.engines import demo
@@ -20,9 +21,17 @@ from modeldeck.engines.errors import (
     RequestRefused,
     SettingsError,
 )
+from modeldeck.engines.images import read_image
 from modeldeck.engines.meter import Rate, Reading
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import ChatMessage, ChatRequest, LoadedModel, LocalModel, Sampling
+from modeldeck.engines.types import (
+    ChatMessage,
+    ChatRequest,
+    Image,
+    LoadedModel,
+    LocalModel,
+    Sampling,
+)
 from modeldeck.tui.printing import complain, emit, report
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services, open_services
@@ -38,9 +47,11 @@ def run_chat(options: argparse.Namespace) -> int:
     time, it ends the command, with the model unloaded.
 
     Raises:
-        ModeldeckError: there is no such model, or no engine for it, or it does not load.
+        ModeldeckError: there is no such model, or no engine for it, or it does not load; or an
+            image cannot be read, or not be seen by the model.
     """
     prompts = None if _typing(options) else iter([_prompt(options)])
+    images = tuple(read_image(Path(name).expanduser()) for name in options.image)
     with _Ending() as ending, open_services(options) as services:
         for problem in (*services.problems, *services.find_engines().problems):
             complain(problem)
@@ -50,9 +61,11 @@ def run_chat(options: argparse.Namespace) -> int:
         with asyncio.Runner() as runner:
             try:
                 engine, loaded = runner.run(_load(services, model, options))
+                if images and not loaded.sees_images:
+                    raise _blind(model)
                 if prompts is None:
                     complain(f"{model.name} is ready. Ctrl+c stops an answer, ctrl+d ends.")
-                talk = _Talk(runner, engine, loaded, options)
+                talk = _Talk(runner, engine, loaded, images, options)
                 for prompt in prompts or _typed():
                     code = talk.ask(prompt, go_on=prompts is None and ending.number is None)
                     if ending.number is not None or (code and prompts is not None):
@@ -139,6 +152,13 @@ def _typed() -> Iterator[str]:
             yield line
 
 
+def _blind(model: LocalModel) -> SettingsError:
+    return SettingsError(
+        f"{model.name} sees no images: it has no projector (mmproj) here.",
+        "Choose a vision model with its mmproj file beside it.",
+    )
+
+
 class _Talk:
     """A conversation with a loaded model, one question at a time."""
 
@@ -147,8 +167,10 @@ class _Talk:
         runner: asyncio.Runner,
         engine: Engine,
         loaded: LoadedModel,
+        images: tuple[Image, ...],
         options: argparse.Namespace,
     ) -> None:
+        self._images = images
         self._runner = runner
         self._engine = engine
         self._loaded = loaded
@@ -169,7 +191,7 @@ class _Talk:
             ModeldeckError: the engine failed; what it had answered is printed.
             OSError: the answer cannot be printed; the engine has stopped.
         """
-        asked = (*self._messages, ChatMessage("user", prompt))
+        asked = (*self._messages, ChatMessage("user", prompt, self._images))
         request = ChatRequest(self._loaded.instance, asked, self._sampling)
         printed = _Printed(quiet=self._json)
         end = self._runner.run(_answer(self._engine, request, printed))
@@ -179,7 +201,7 @@ class _Talk:
                 raise end.error
             report(end.error)
             return 1
-        self._messages = [*asked, ChatMessage("assistant", printed.text)]
+        self._messages, self._images = [*asked, ChatMessage("assistant", printed.text)], ()
         if self._json:
             emit(record(self._loaded, printed.text, printed.reasoning, end))
         else:

@@ -20,7 +20,7 @@ from modeldeck.engines.store.conversations import (
 )
 from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
 from modeldeck.engines.store.stream_writer import StreamWriter
-from modeldeck.engines.types import ChatRequest, LoadedModel
+from modeldeck.engines.types import ChatRequest, Image, LoadedModel
 from modeldeck.tui.branch import Branch
 from modeldeck.tui.chat_memory import ChatMemory
 from modeldeck.tui.endings import closed, outcome_of
@@ -104,20 +104,23 @@ class Talk:
 
     # Asking.
 
-    def submit(self, text: str) -> None:
-        """Say ``text`` and have it answered; it waits when no model is loaded.
+    def submit(self, text: str, images: tuple[Image, ...] = ()) -> None:
+        """Say ``text``, with ``images``, and have it answered; it waits when no model is loaded.
 
         What cannot be kept comes back with ``NotKept``; nothing has changed then.
         """
-        self._say(text, self.branch)
+        self._say(text, images, self.branch)
 
     def resend(self, text: str) -> None:
-        """Say ``text`` in place of the last question; the old one stays as another branch."""
+        """Say ``text`` in place of the last question; the old one stays as another branch.
+
+        The images of the old question are shown again.
+        """
         before, question = self.branch, self.branch.last_question
         if question is not None and not self.busy:
             self.branch = before.before(question)
             self._tell(Changed())
-            self._say(text, before)
+            self._say(text, question.images, before)
 
     def count(self, text: str, *, editing: bool) -> None:
         """Have the prompt counted that sending ``text`` would make now, if that can be said."""
@@ -125,20 +128,23 @@ class Talk:
         if editing and question is not None:
             branch = branch.before(question)
         if self._loaded is not None and text and not self.busy:
-            self._jobs.count(self._loaded, branch.as_told(self.settings.system_prompt, text), text)
+            prompt, sees = self.settings.system_prompt, self._loaded.sees_images
+            told = branch.as_told(prompt, text, sees_images=sees)
+            if not any(turn.images for turn in told):
+                self._jobs.count(self._loaded, told, text)
 
-    def _say(self, text: str, before: Branch) -> None:
+    def _say(self, text: str, images: tuple[Image, ...], before: Branch) -> None:
         """Say ``text`` after what is shown now; show ``before`` again when it cannot be kept."""
         held, leaf, shown = self.conversation, self.branch.leaf, self._shown
         settings = self.settings
         self.keeping, self._stop_asked = True, False
-        self._tell(Asked(text, self.branch.fork_to_be))
+        self._tell(Asked(text, self.branch.fork_to_be, images))
 
         def keep() -> tuple[Conversation, Message]:
             conversation = held or self._conversations.create(
                 settings.system_prompt, settings.sampling
             )
-            return conversation, self._conversations.say(conversation.id, leaf, text)
+            return conversation, self._conversations.say(conversation.id, leaf, text, images)
 
         def kept(result: tuple[Conversation, Message]) -> None:
             if shown != self._shown:
@@ -208,7 +214,8 @@ class Talk:
             return
         self._context_tokens = loaded.context_tokens
         self._writer = StreamWriter(self._conversations, answer_id)
-        said = self.branch.as_told(self.settings.system_prompt)
+        prompt, sees = self.settings.system_prompt, loaded.sees_images
+        said = self.branch.as_told(prompt, sees_images=sees)
         request = ChatRequest(loaded.instance, said, self.settings.sampling)
         self._jobs.reply(answer_id, loaded.engine, request, self._writer)
 

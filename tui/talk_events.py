@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.types import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Asked:
 
     text: str
     fork: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

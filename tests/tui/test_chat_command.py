@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from modeldeck.engines import registry
+from modeldeck.engines.contract import OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineError
 from modeldeck.engines.meter import Reading
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.text import UNSAFE
+from modeldeck.engines.types import ChatEvent, ChatRequest, LoadedModel, LocalModel, Plan
 from modeldeck.tui.chat_command import waiting
 from modeldeck.tui.cli import main
 from tests.support.gguf_files import write_llama
+from tests.support.image_files import png
 
 Captured = pytest.CaptureFixture[str]
 Ask = Callable[..., int]
@@ -32,13 +37,29 @@ def ask(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     config.write_text('model_dirs = ["~/models"]\n', encoding="utf-8")
 
     def run(*words: str, script: Script | None = None, stdin: str = "", engines: int = 1) -> int:
-        made = [ScriptedEngine(script, sleep=_at_once) for _ in range(engines)]
+        made = [Seeing(script, sleep=_at_once) for _ in range(engines)]
         no_failures: tuple[EngineError, ...] = ()
         monkeypatch.setattr(registry, "create_all", lambda: (tuple(made), no_failures))
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         return main(["--config", str(config), *words])
 
     return run
+
+
+class Seeing(ScriptedEngine):
+    """Sees with the model called tiny-two, as if its projector lay beside it; hears all."""
+
+    heard: ClassVar[list[ChatRequest]] = []
+
+    async def load(
+        self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
+    ) -> LoadedModel:
+        projector = Path("mmproj.gguf") if model.name == "tiny-two" else None
+        return await super().load(replace(model, projector=projector), plan, on_progress)
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        self.heard.append(request)
+        return super().chat(request)
 
 
 async def _at_once(seconds: float) -> None:
@@ -156,3 +177,25 @@ def test_what_is_waited_for_is_named() -> None:
     assert waiting(reading, thinking=False) == "reading the prompt, 50%"
     assert waiting(Reading(completion_tokens=7), thinking=True) == "thinking, 7 tokens"
     assert waiting(reading, thinking=True, silent=True) == "the engine does not answer"
+
+
+def test_images_go_with_the_first_question(ask: Ask, capsys: Captured, fresh_home: Path) -> None:
+    (fresh_home / "cat.png").write_bytes(png(4, 3))
+    words = ["--image", "~/cat.png", "--image", str(fresh_home / "cat.png")]
+
+    assert ask("chat", "-m", "tiny-two", *words, "what is this?") == 0
+
+    assert capsys.readouterr().out == "Hello, deck.\n"
+    (asked,) = Seeing.heard[-1].messages
+    assert [(image.name, image.width) for image in asked.images] == [("cat.png", 4)] * 2
+
+
+def test_images_that_cannot_be_shown_are_said(ask: Ask, capsys: Captured, fresh_home: Path) -> None:
+    (fresh_home / "cat.png").write_bytes(png(4, 3))
+
+    assert ask("chat", "-m", "tiny-one", "--image", "~/cat.png", "what is this?") == 1
+    assert "tiny-one sees no images" in capsys.readouterr().err
+    assert ask("chat", "-m", "tiny-two", "--image", "~/config.toml", "what is this?") == 1
+    assert "no image that models read" in capsys.readouterr().err
+    assert ask("chat", "-m", "tiny-two", "--image", "~/gone.png", "what is this?") == 1
+    assert "gone.png cannot be read" in capsys.readouterr().err

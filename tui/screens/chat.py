@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from textual import getters, on
@@ -11,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.types import CSSPathType
 
+from modeldeck.engines.images import image_line, looks_like_image
 from modeldeck.engines.meter import IDLE, Reading
 from modeldeck.engines.store.model_settings import ChatSettings
 from modeldeck.tui import messages
@@ -18,7 +20,8 @@ from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.endings import CONTEXT_FULL
 from modeldeck.tui.library import Library, saved_text
-from modeldeck.tui.screens.chat_content import panel_of, picker_rows, title_of, turns_of
+from modeldeck.tui.paths_typed import typed_path
+from modeldeck.tui.screens.chat_content import no_sight, panel_of, picker_rows, title_of, turns_of
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
@@ -26,6 +29,7 @@ from modeldeck.tui.talk_events import Answering, Asked, Changed, Configured, Mod
 from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.ask_bar import AskBar
 from modeldeck.tui.widgets.chat_settings import ChatSettings as SettingsPanel
+from modeldeck.tui.widgets.image_field import ImageField
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_picker import ModelPicker
 from modeldeck.tui.widgets.prompt import Prompt
@@ -129,8 +133,8 @@ class ChatScreen(PlaceScreen):
     @on(messages.TalkTold)
     async def _told(self, message: messages.TalkTold) -> None:
         match message.event:
-            case Asked(text=text, fork=fork):
-                await self.transcript.ask(text, fork)
+            case Asked(text=text, fork=fork, images=images):
+                await self.transcript.ask(text, fork, [image_line(image) for image in images])
             case Answering(message_id=message_id, model=model, fork=fork):
                 self._reading, self._answering_id = IDLE, message_id
                 await self.transcript.answer(model, fork)
@@ -211,7 +215,7 @@ class ChatScreen(PlaceScreen):
             self.ask_bar.stop_editing()
             self._talk.resend(event.text)
         else:
-            self._talk.submit(event.text)
+            self._talk.submit(event.text, self.ask_bar.take_images())
         self.show_keys()
 
     @on(AskBar.Drafted)
@@ -238,6 +242,9 @@ class ChatScreen(PlaceScreen):
             return True
         if self.ask_bar.editing:
             self.ask_bar.stop_editing()
+            return True
+        if self.ask_bar.images:
+            self.ask_bar.detach()
             return True
         if self.in_text_field:
             self.transcript.focus()
@@ -301,6 +308,7 @@ class ChatScreen(PlaceScreen):
 
     @on(ModelPicker.Dismissed)
     @on(SettingsPanel.Closed)
+    @on(ImageField.Dismissed)
     def _dismissed(self) -> None:
         self._close_inline()
 
@@ -343,6 +351,33 @@ class ChatScreen(PlaceScreen):
         """Copy the last answer."""
         if self._talk.branch.last_answer:
             self.post_message(messages.CopyAsked(self._talk.branch.last_answer, "the answer"))
+
+    async def action_chat_image(self) -> None:
+        """Ask for an image, when the model can see it."""
+        if problem := no_sight(self.state):
+            self._say(*problem)
+        elif self.query(ImageField):
+            self._close_inline()
+        else:
+            await self._ask_for_image()
+
+    async def _ask_for_image(self, path: str = "") -> None:
+        self._close_inline()
+        await self.query_one("#inline", Vertical).mount(ImageField(path))
+
+    @on(Prompt.Pasted)
+    async def _pasted(self, event: Prompt.Pasted) -> None:
+        path = typed_path(event.text)
+        if path is None or no_sight(self.state):
+            return
+        if await asyncio.to_thread(looks_like_image, path):
+            await self._ask_for_image(event.text.strip())
+
+    @on(ImageField.Attached)
+    def _attached(self, event: ImageField.Attached) -> None:
+        self._close_inline()
+        self.prompt.put(self.prompt.text.replace(event.typed, "", 1).strip())
+        self.ask_bar.attach(event.image)
 
     def action_chat_conversations(self) -> None:
         """Look through what was said before."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
+from modeldeck.engines.images import image_line
 from modeldeck.engines.meter import Reading
 from modeldeck.engines.store.conversations import Message
 from modeldeck.engines.units import tokens_text
@@ -29,6 +30,7 @@ def turn_of(message: Message, fork: str = "") -> Turn:
         thought_seconds=None if message.thought_ns is None else message.thought_ns / 1e9,
         thought_tokens=message.thought_tokens,
         fork=fork,
+        images=tuple(image_line(image) for image in message.images),
     )
 
 
@@ -88,3 +90,14 @@ def picker_rows(state: DeckState) -> Sequence[PickerRow]:
             hint = verdict_cell(Entry(model, state.verdicts.get(model.id))).text
             rows.append(PickerRow(model.id, model.name, f"{size_text(model.size_bytes)}  {hint}"))
     return rows
+
+
+def no_sight(state: DeckState) -> tuple[str, str] | None:
+    """Why no image can be shown to the model now, and what to do; None when one can."""
+    loaded = state.loaded
+    if loaded is None:
+        return "No model is loaded that could see an image.", "Load one first."
+    if not loaded.sees_images:
+        cause = f"{loaded.model.name} sees no images: it has no projector (mmproj) here."
+        return cause, "Load a vision model with its mmproj file beside it."
+    return None

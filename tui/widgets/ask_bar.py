@@ -14,6 +14,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from modeldeck.engines.images import image_line
+from modeldeck.engines.types import Image
 from modeldeck.tui.next_prompt import NextPrompt
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.prompt import Prompt
@@ -41,8 +43,8 @@ class AskBar(Vertical):
         height: auto;
         border-top: solid $foreground 25%;
         border-title-align: right;
-        & > #ask-note { display: none; }
-        &.-note > #ask-note { display: block; }
+        & > #ask-note, & > #ask-images { display: none; }
+        &.-note > #ask-note, &.-images > #ask-images { display: block; }
         & > Horizontal { height: auto; max-height: 6; }
         & #ask-mark { width: 3; }
         &.-editing #ask-mark { width: 8; }
@@ -86,10 +88,13 @@ class AskBar(Vertical):
         self._send_keys = tuple(send_keys)
         self._newline_keys = tuple(newline_keys)
         self._draft: str | None = None
+        self._sent: tuple[Image, ...] = ()
+        self.images: tuple[Image, ...] = ()
 
     def compose(self) -> ComposeResult:
         """The note above, mark and prompt below."""
         yield Line(id="ask-note")
+        yield Line(id="ask-images")
         with Horizontal():
             yield Line(_MARK, id="ask-mark")
             yield Prompt(
@@ -115,14 +120,43 @@ class AskBar(Vertical):
     def stop_editing(self) -> None:
         """Leave the question; what was typed before it comes back."""
         draft, self._draft = self._draft, None
+        self._sent = ()
         if draft is not None:
             self.prompt.put(draft)
             self._show()
 
     def put_back(self, text: str) -> None:
-        """Give the user ``text`` back, above what is typed by now."""
+        """Give the user ``text`` back, above what is typed by now, and its images."""
         if text:
+            self.attach(*self._sent)
+            self._sent = ()
             self.prompt.put("\n".join(filter(None, (text, self.prompt.text))))
+
+    # Images of the next message.
+
+    def attach(self, *images: Image) -> None:
+        """Show these images, too, with the next message."""
+        self._hold((*self.images, *images))
+
+    def detach(self) -> None:
+        """Take the image attached last away again."""
+        self._hold(self.images[:-1])
+
+    def take_images(self) -> tuple[Image, ...]:
+        """The attached images, which are sent now."""
+        self._sent = self.images
+        self._hold(())
+        return self._sent
+
+    def _hold(self, images: tuple[Image, ...]) -> None:
+        if images == self.images:
+            return
+        self.images = images
+        lines = "   ".join(image_line(image) for image in images)
+        removes = ("   esc removes", "$text-muted")
+        self.query_one("#ask-images", Line).show(Content.assemble(f" {lines}", removes))
+        self.set_class(bool(images), "-images")
+        self.count_again()
 
     # What the next prompt will take.
 
@@ -139,7 +173,7 @@ class AskBar(Vertical):
     def _count_soon(self) -> None:
         if self._pause is not None:
             self._pause.stop()
-        if self.prompt.message:
+        if self.prompt.message and not self.images:  # what an image takes, only the engine knows
             self._pause = self.set_timer(PAUSE_S, self._rest)
         else:
             self.show_next(None)

@@ -84,6 +84,12 @@ class Prompt(TextArea):
 
         where: Scroll
 
+    @dataclass
+    class Pasted(Message):
+        """The user pasted a text; it stands in the field."""
+
+        text: str
+
     def __init__(
         self,
         *,
@@ -165,6 +171,7 @@ class Prompt(TextArea):
             text = mark
         start, end = self.selection
         self.replace(text, start, end, maintain_selection_offset=False)
+        self.post_message(self.Pasted(text))
 
     def _row(self) -> int:
         return self.wrapped_document.location_to_offset(self.cursor_location).y

@@ -15,6 +15,7 @@ from textual.geometry import Size
 
 from modeldeck.engines.text import clean
 from modeldeck.tui.widgets.answer import LOCAL_INTERVAL_S, Answer
+from modeldeck.tui.widgets.cells import fit
 from modeldeck.tui.widgets.line_breaks import wrapped
 from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.turn import Turn, named
@@ -31,19 +32,25 @@ Scroll = Literal["page_up", "page_down", "home", "end"]
 class Question(LinesView):
     """What the user said, as plain text. A pasted book is folded after its first lines."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"question--name", "question--fork"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "question--name",
+        "question--fork",
+        "question--image",
+    }
     DEFAULT_CSS = """
     Question {
         margin: 0 0 1 0;
         color: $foreground;
         & > .question--name { color: $text-muted; }
         & > .question--fork { color: $text-accent; }
+        & > .question--image { color: $text-accent; }
     }
     """
 
-    def __init__(self, text: str, fork: str = "") -> None:
+    def __init__(self, text: str, fork: str = "", images: Sequence[str] = ()) -> None:
         super().__init__()
         self.text = text
+        self.images = tuple(images)
         self.fork = fork
         lines = clean(text).expandtabs(4).strip("\n").split("\n")
         self._shown = [Content(line) for line in lines[:QUESTION_LINES]]
@@ -52,7 +59,7 @@ class Question(LinesView):
     @property
     def turn(self) -> Turn:
         """The message as data."""
-        return Turn("user", self.text, fork=self.fork)
+        return Turn("user", self.text, fork=self.fork, images=self.images)
 
     def lay_out(self, width: int) -> Sequence[Content]:
         """``you`` and the text, indented."""
@@ -66,8 +73,12 @@ class Question(LinesView):
             del lines[QUESTION_LINES:]
         if hidden:
             lines.append(Content.styled(f"… {hidden:,} more lines", ".question--name"))
+        images = [
+            indent + Content.styled(fit(line, max(8, width - 4)).rstrip(), ".question--image")
+            for line in self.images
+        ]
         name = named("you", ".question--name", self.fork, ".question--fork")
-        return [name, *(indent + line for line in lines)]
+        return [name, *images, *(indent + line for line in lines)]
 
 
 class EarlierMessages(LinesView):
@@ -165,9 +176,9 @@ class Transcript(VerticalScroll):
             await self.mount_all(self._widget(turn) for turn in turns[first:])
         self.follow()
 
-    async def ask(self, text: str, fork: str = "") -> Question:
+    async def ask(self, text: str, fork: str = "", images: Sequence[str] = ()) -> Question:
         """Add what the user said, and follow the conversation again."""
-        question = Question(text, fork)
+        question = Question(text, fork, images)
         await self._add(question)
         return question
 
@@ -196,7 +207,9 @@ class Transcript(VerticalScroll):
         await self.remove_children(surplus)
 
     def _widget(self, turn: Turn) -> Question | Answer:
-        return Question(turn.text, turn.fork) if turn.role == "user" else Answer.of(turn)
+        if turn.role == "user":
+            return Question(turn.text, turn.fork, turn.images)
+        return Answer.of(turn)
 
     # Scrolling.
 

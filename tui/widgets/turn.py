@@ -21,6 +21,7 @@ class Turn:
         thought_seconds: how long the reasoning took, when that was measured.
         fork: which of how many messages at this place it is (``2/3``); empty when it is alone.
         thought_tokens: tokens of the reasoning, when they were counted.
+        images: a line for each image shown with it.
     """
 
     role: Literal["user", "assistant"]
@@ -31,6 +32,7 @@ class Turn:
     thought_seconds: float | None = None
     thought_tokens: int | None = None
     fork: str = ""
+    images: tuple[str, ...] = ()
 
 
 def named(name: str, name_style: str, fork: str, fork_style: str) -> Content:
