@@ -38,6 +38,10 @@ class Ledger:
         self._owed: list[Callable[[], None]] = []
         self._closed = False
 
+    def run(self, call: Callable[[], None]) -> None:
+        """Make a call whose outcome changes nothing: a later run of the program makes it again."""
+        self._thread.submit(call)
+
     def keep(self, call: Callable[[], _T], done: Callable[[_T], None], failed: Failed) -> None:
         """Make a call; ``done`` or ``failed`` follows on this event loop. Needs a running one."""
         self._submit(call, done, failed)

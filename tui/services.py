@@ -106,7 +106,7 @@ class Services:
         """The kept conversations."""
         from modeldeck.engines.store.conversations import Conversations
 
-        return Conversations(self._database)
+        return Conversations(self._database, end_orphans=False)
 
     @cached_property
     def library(self) -> Library:

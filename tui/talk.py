@@ -57,6 +57,7 @@ class Talk:
         self._conversations = conversations
         self._jobs = jobs
         self._ledger = Ledger()
+        self._ledger.run(conversations.end_orphans)
         self._tell = tell
         self._memory = ChatMemory(
             conversations, model_settings, self._ledger, lambda error: tell(NotKept(error))

@@ -79,13 +79,20 @@ class ConversationGone(StoreError):
 class Conversations:
     """All conversations of a user. Every method may raise StoreError."""
 
-    def __init__(self, database: Database) -> None:
-        """Answers that a deck left unfinished when it was killed are marked as stopped."""
+    def __init__(self, database: Database, *, end_orphans: bool = True) -> None:
+        """Use ``database``.
+
+        Args:
+            database: where they are kept.
+            end_orphans: call ``end_orphans`` at once; who may not wait for the disk does it later.
+        """
         self._database = database
         self._writer = writer_mark(os.getpid())
-        self._end_orphans()
+        if end_orphans:
+            self.end_orphans()
 
-    def _end_orphans(self) -> None:
+    def end_orphans(self) -> None:
+        """Mark the answers as stopped that a deck left unfinished when it was killed."""
         open_rows = self._database.rows("SELECT id, writer FROM messages WHERE state = 'writing'")
         orphans = [row["id"] for row in open_rows if not is_writing(row["writer"])]
         if not orphans:

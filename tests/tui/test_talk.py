@@ -69,7 +69,7 @@ class Conversing:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = Database.open(path, SCHEMAS, busy_seconds=0.2)
-        self.kept = Conversations(self.database)
+        self.kept = Conversations(self.database, end_orphans=False)
         self.jobs = Asked()
         self.told: list[TalkEvent] = []
         self.models = ModelSettings(self.database)
@@ -535,3 +535,22 @@ async def test_how_long_the_model_thought_is_kept(conversing: Conversing) -> Non
     talk.close()
     for message in (shown, conversing.on_disk()[-1]):
         assert (message.thought_ns, message.thought_tokens) == (4_100_000_000, 139)
+
+
+async def test_what_a_killed_deck_left_is_ended_without_holding_up_the_start(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "deck.db"
+    database = Database.open(path, SCHEMAS, busy_seconds=0.2)
+    kept = Conversations(database)
+    conversation = kept.create()
+    kept.append(kept.begin_answer(conversation.id, None, "m", "e").id, "half", "")
+    with database.transaction() as connection:
+        connection.execute("UPDATE messages SET writer = 'of another time'")
+    database.close()
+    later = Conversing(path)
+    later.talk.open(conversation.id)
+    await later.until(lambda: bool(later.talk.messages))
+    assert [(m.text, m.state) for m in later.talk.messages] == [("half", "stopped")]
+    later.talk.close()
+    later.database.close()
