@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from modeldeck.engines.catalog.places import Place
+from modeldeck.engines.catalog.projectors import PROJECTOR, Projectors
 from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
 from modeldeck.engines.catalog.walk import MAX_ENTRIES, Found, Walk, found
 from modeldeck.engines.errors import FormatError, ModelNotFound
@@ -19,7 +19,6 @@ from modeldeck.engines.types import LocalModel, ModelFormat, Source
 if TYPE_CHECKING:
     from modeldeck.engines.formats.gguf import GgufFile
 
-_PROJECTOR: Final = re.compile(r"(^|[-_.])mmproj", re.IGNORECASE)
 _COMPANIONS: Final = frozenset({"adapter", "imatrix", "mmproj", "clip", "controlvector"})
 _NO_MODEL: Final = CachedHeader(None, None)
 MAX_PROBLEMS: Final = 1000
@@ -69,6 +68,7 @@ def models_of(
     """
     walk = Walk(should_stop)
     seen: set[tuple[int, int]] = set()
+    projectors = Projectors()
     companions = problems = 0
     for place in places:
         for files in file_sets(walk.files(place.path)):
@@ -79,13 +79,13 @@ def models_of(
             if problems < MAX_PROBLEMS:
                 seen |= files.identity
             kept = cache if problems < MAX_PROBLEMS else None
-            read = _NO_MODEL if _PROJECTOR.search(files.stem) else _read(files, kept)
+            read = _NO_MODEL if PROJECTOR.search(files.stem) else _read(files, kept)
             if read == _NO_MODEL:
                 companions += 1
             elif read is not None:
                 problems += read.problem is not None
                 if read.problem is None or problems <= MAX_PROBLEMS:
-                    yield _model(files, place.source, read)
+                    yield _model(files, place.source, read, projectors)
     folders = {place.path for place in places if place.source is Source.FOLDER}
     notes.extend(
         _notes(walk, [path for path in walk.absent if path in folders], companions, problems)
@@ -111,7 +111,7 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
         raise ModelNotFound(
             f"{clean_line(str(path))} {what}.", "Name a .gguf file, or see: modeldeck ls."
         )
-    return _model(sets[0], Source.FOLDER, read)
+    return _model(sets[0], Source.FOLDER, read, Projectors())
 
 
 def _notes(walk: Walk, absent: Sequence[Path], companions: int, problems: int) -> Iterator[str]:
@@ -181,7 +181,9 @@ def _is_companion(part: GgufFile) -> bool:
     )
 
 
-def _model(files: FileSet, source: Source, read: CachedHeader) -> LocalModel:
+def _model(
+    files: FileSet, source: Source, read: CachedHeader, projectors: Projectors
+) -> LocalModel:
     paths = tuple(file.path for file in files.files)
     return LocalModel(
         name=clean_line(files.stem, 200) or "(no name)",
@@ -192,4 +194,5 @@ def _model(files: FileSet, source: Source, read: CachedHeader) -> LocalModel:
         size_bytes=sum(file.size_bytes for file in files.files),
         header=read.header,
         problem=read.problem,
+        projector=projectors.beside(paths[0], files.stem, read.header),
     )
