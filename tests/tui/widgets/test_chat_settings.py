@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from textual.widgets import Input
 
 from modeldeck.engines.types import Sampling
+from modeldeck.tui.presets import load_presets, preset_like
 from modeldeck.tui.widgets.chat_settings import ChatSettings, SamplingRow
 from modeldeck.tui.widgets.sampling_fields import (
     FIELDS,
@@ -113,3 +114,42 @@ def test_settings_survive_the_fields() -> None:
     assert sampling_of(texts_of(sampling)) == sampling
     assert sampling_of(texts_of(Sampling())) == Sampling()
     assert sampling_of({"top_k": "x"}) is None
+
+
+async def test_a_presets_name_fills_the_fields_and_the_fields_find_their_name() -> None:
+    app = ChatBench()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+        panel = app.query_one(ChatSettings)
+        assert panel.preset.field_input.value == ""
+        await pilot.press(*["tab"] * (len(FIELDS) - 1), "7")
+        await pilot.press("tab", "tab")
+        await pilot.press(*"precise")
+        await pilot.pause()
+        assert changes(app)[-1][1] == Sampling(temperature=0.2, top_p=0.9, seed=7)
+        values = {row.field.name: row.text for row in app.query(SamplingRow)}
+        assert (values["temperature"], values["top_k"], values["seed"]) == ("0.2", "", "7")
+        row = app.query(SamplingRow).first()
+        row.field_input.focus()
+        await pilot.press("end", "5")
+        await pilot.pause()
+        assert changes(app)[-1][1].temperature == 0.25
+        assert panel.preset.field_input.value == ""
+        await pilot.press("backspace")
+        await pilot.pause()
+        assert panel.preset.field_input.value == "precise"
+        await pilot.press(*["tab"] * len(FIELDS))
+        await pilot.press(*"creative")
+        await pilot.pause()
+        assert changes(app)[-1][1].temperature == 1.2, "typing replaces the name"
+        assert "min p" in str(panel.preset.message.content)
+
+
+def test_the_presets_are_samplings_that_the_fields_allow() -> None:
+    presets = load_presets()
+    assert len({preset.name for preset in presets}) == len(presets) >= 3
+    for preset in presets:
+        assert preset.hint
+        assert sampling_of(texts_of(preset.sampling)) == preset.sampling
+        assert preset_like(presets, preset.over(Sampling(seed=1, max_tokens=5))) == preset
