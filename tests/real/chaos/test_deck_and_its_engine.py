@@ -169,7 +169,8 @@ def test_the_engine_hangs_for_half_a_minute_and_goes_on(machine: Machine, slow_m
         wait_until_gone(engine)
 
 
-def test_the_engine_hangs_in_a_load(machine: Machine, slow_model: Path) -> None:
+@pytest.mark.parametrize("way", ["goes on", "unload", "quit"])
+def test_the_engine_hangs_in_a_load(machine: Machine, slow_model: Path, way: str) -> None:
     (machine.models / "slow.gguf").hardlink_to(slow_model)
     with machine.deck() as deck:
         watched = Watched(machine, deck)
@@ -177,8 +178,14 @@ def test_the_engine_hangs_in_a_load(machine: Machine, slow_model: Path) -> None:
         engine = engine_that_loads(deck)
         engine.send_signal(signal.SIGSTOP)
         deck.wait_for(r"slow +loading: the engine does not answer")
-        engine.resume()
-        deck.wait_for(r"slow Q8_0 +llama_server on")
-        watched.unload("slow")
-        watched.nothing_is_left()
+        if way == "goes on":
+            engine.resume()
+            deck.wait_for(r"slow Q8_0 +llama_server on")
+            watched.unload("slow")
+        elif way == "unload":
+            deck.press("ESC", "u")
+            deck.wait_for(r"no model loaded")
+        if way != "quit":
+            watched.nothing_is_left()
         leave(deck)
+    wait_until_gone(engine)
