@@ -22,13 +22,26 @@ def engine_of(deck: Terminal) -> psutil.Process:
 
 
 def put_cursor_on(deck: Terminal, name: str) -> None:
-    """Move the cursor of the list down to a model."""
+    """Move the cursor of the list to a model, as a person does: by looking where it is."""
     deck.press("HOME")
-    for _ in range(20):
-        if re.search(rf"^▌(?:▶ )?{name}", deck.text, re.MULTILINE):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        at = _line(deck, "▌")
+        if at is not None and at == _line(deck, rf"▌(?:▶ )?{name}"):
             return
-        deck.press("DOWN")
+        wanted = _line(deck, rf"[ ▌](?:▶ )?{name}")
+        deck.press("UP" if at is not None and wanted is not None and wanted < at else "DOWN")
+        for _ in range(10):  # a busy machine shows it later
+            if _line(deck, "▌") != at:
+                break
+            deck.pump(0.1)
     raise AssertionError(f"no row {name}:\n{deck.text}")
+
+
+def _line(deck: Terminal, start: str) -> int | None:
+    """The first line of the screen that begins so."""
+    lines = deck.text.splitlines()
+    return next((i for i, line in enumerate(lines) if re.match(start, line)), None)
 
 
 def wait_until_gone(process: psutil.Process) -> None:
