@@ -78,9 +78,8 @@ class DeckApp(App[int]):
         if problems := (*services.problems, *theme_problems):
             self.state = replace(self.state, notice=_problems_notice(problems))
         self._places = Places(self.actions, lambda: self.talk, services, lambda: self.state)
-        self._add_place("chat")
-        self._add_place("conversations")
-        self._add_place("engines")
+        for place in ("chat", "conversations", "engines"):
+            self._add_place(place)
         self._wanted: LocalModel | None = None
         self._looked_around = False
 
@@ -104,14 +103,18 @@ class DeckApp(App[int]):
         """The models: a mode from when they are mounted, because a new mode parses all styles."""
         return self._places.screen("models")
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Parse the styles again in other colours; before anything is mounted they are not yet."""
+        if self.children:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+
     def get_driver_class(self) -> type[Driver]:
         """The thrifty driver, unless the environment names another."""
-        chosen = super().get_driver_class()
-        if chosen.__name__ != "LinuxDriver":
-            return chosen
-        from modeldeck.tui.driver import ThriftyDriver
+        from modeldeck.tui.driver import thrifty
 
-        return ThriftyDriver
+        return thrifty(super().get_driver_class())
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's own filters, then the one that lets no control character out."""
@@ -161,8 +164,7 @@ class DeckApp(App[int]):
             )
         )
         if not self._looked_around:
-            self._looked_around = True
-            self.call_after_refresh(self._look_around)
+            self._looked_around = bool(self.call_after_refresh(self._look_around))
         self._judge()
 
     @on(messages.ModelsJudged)

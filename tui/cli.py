@@ -74,24 +74,36 @@ def _run(words: Sequence[str]) -> int:
     if "--version" in words[:1]:
         return _say_version()
     from modeldeck.engines.errors import ModeldeckError
-    from modeldeck.tui.arguments import command_line
     from modeldeck.tui.printing import report
 
     try:
-        options = command_line().parse_args(words)
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else OK
-    try:
-        return _say_version() if options.version else _command(options)
+        return _parsed(words) if words else _plain_start()
     except ModeldeckError as error:
         report(error)
         return FAILED
 
 
+def _plain_start() -> int:
+    from modeldeck.tui.deck import open_deck  # Textual: about 0.3 s
+    from modeldeck.tui.plain_start import PlainStart
+
+    return open_deck(PlainStart())
+
+
+def _parsed(words: Sequence[str]) -> int:
+    from modeldeck.tui.arguments import command_line
+
+    try:
+        options = command_line().parse_args(words)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else OK
+    return _say_version() if options.version else _command(options)
+
+
 def _command(options: Namespace) -> int:
     match options.command:
         case None:
-            from modeldeck.tui.deck import open_deck  # Textual: about 0.3 s
+            from modeldeck.tui.deck import open_deck
 
             return open_deck(options)
         case "chat" | "demo":

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import os
+from typing import TYPE_CHECKING
 
-from modeldeck.tui.actions import COMMANDS
 from modeldeck.tui.printing import complain, note
 from modeldeck.tui.services import Services, open_services
 from modeldeck.tui.terminal import ending_signals, prepare_environment, terminal_is_usable
 
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from modeldeck.tui.plain_start import PlainStart
+
 _STARTED_S = 1.0
 
 
-def open_deck(options: argparse.Namespace) -> int:
+def open_deck(options: Namespace | PlainStart) -> int:
     """Run the deck until the user or a signal ends it. Returns the exit code.
 
     Raises:
@@ -23,11 +27,14 @@ def open_deck(options: argparse.Namespace) -> int:
     """
     if not terminal_is_usable():
         complain("The deck needs a terminal on standard input and output.")
+        from modeldeck.tui.actions import COMMANDS
+
         names = ", ".join(command.name for command in COMMANDS)
         note(f"next: use a command instead: {names}; see modeldeck --help")
         return 2
     prepare_environment(os.environ)
     with open_services(options) as services:
+        services.scan_early()
         return asyncio.run(_run(services, mouse=not options.no_mouse))
 
 

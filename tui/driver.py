@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 
 from modeldeck.tui.thrift import shorter
@@ -13,3 +14,8 @@ class ThriftyDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Write to the terminal."""
         super().write(shorter(data))
+
+
+def thrifty(chosen: type[Driver]) -> type[Driver]:
+    """The thrifty driver in place of the usual one; another one that was chosen stays."""
+    return ThriftyDriver if chosen is LinuxDriver else chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import time
@@ -25,16 +24,20 @@ from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import Device, KvType, LocalModel, Plan, Source
 from modeldeck.engines.units import parse_size
+from modeldeck.tui.early_scan import EarlyScan
 from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
 from modeldeck.tui.terminal import batch_ms
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.monitor import HardwareMonitor
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.engines.store.conversations import Conversations
     from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.library import Library
+    from modeldeck.tui.plain_start import PlainStart
 
 # Verdicts, the driver, the engines and the conversations are imported when they are first asked
 # for: the list of models is painted without them, and would wait 0.1 s for them.
@@ -82,6 +85,7 @@ class Services:
         self._make_engines = make_engines
         self._engines: EnginesMade | None = None
         self._engines_lock = Lock()
+        self._early_scan: EarlyScan[ScanStep] | None = None
         self.batch_ms = batch_ms(environ)
         self._config_path = config_path
         self._database = database
@@ -122,8 +126,16 @@ class Services:
 
     # Models.
 
+    def scan_early(self) -> None:
+        """Begin to read the places; the next ``scan`` goes on with what this finds."""
+        self._early_scan = EarlyScan(self._read_places)
+
     def scan(self, should_stop: Callable[[], bool]) -> Iterator[ScanStep]:
         """Read the places, yielding what was found so far every now and then."""
+        early, self._early_scan = self._early_scan, None
+        yield from early.steps(should_stop) if early else self._read_places(should_stop)
+
+    def _read_places(self, should_stop: Callable[[], bool]) -> Iterator[ScanStep]:
         notes: list[str] = []
         found: list[LocalModel] = []
         shown = time.monotonic()
@@ -315,6 +327,8 @@ class Services:
         """Close the driver session and the database."""
         if "library" in self.__dict__:
             self.library.close()
+        if self._early_scan is not None:
+            self._early_scan.stop()
         if self._monitor is not None:
             self._monitor.close()
         self._database.close()
@@ -335,7 +349,7 @@ def _made_engines(tables: Mapping[str, Mapping[str, object]]) -> EnginesMade:
 
 
 @contextlib.contextmanager
-def open_services(options: argparse.Namespace) -> Generator[Services]:
+def open_services(options: Namespace | PlainStart) -> Generator[Services]:
     """Open everything for one run of the program and close it afterwards.
 
     What is wrong with the settings is a problem to show, not an error. Engines are made when they
@@ -359,7 +373,7 @@ def open_services(options: argparse.Namespace) -> Generator[Services]:
         services.close()
 
 
-def _with_options(settings: Settings, options: argparse.Namespace) -> Settings:
+def _with_options(settings: Settings, options: Namespace | PlainStart) -> Settings:
     """The settings with what the command line says in place of the file. Raises SettingsError."""
     if options.gpu:
         from modeldeck.engines.fit.cards import card_named
