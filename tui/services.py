@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
+from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
 from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
 from modeldeck.engines.errors import EngineMissing, ModeldeckError, SettingsError
@@ -206,7 +207,7 @@ class Services:
             if model.header is not None:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
-                verdicts[model.id] = judge(model.header, plan, card)
+                verdicts[model.id] = judge(model.header, plan, card, projector_size(model))
         return verdicts
 
     def plan(
@@ -225,7 +226,8 @@ class Services:
 
         engine_has_gpu = any(not device.name.startswith("CPU") for device in devices)
         has_gpu = engine_has_gpu and bool(hardware.gpus)
-        return plan_for(model.header, card_of(hardware), context_tokens, kv_type, has_gpu)
+        card, projector_bytes = card_of(hardware), projector_size(model)
+        return plan_for(model.header, card, context_tokens, kv_type, has_gpu, projector_bytes)
 
     # Engines and the machine.
 

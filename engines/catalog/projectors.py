@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from modeldeck.engines.errors import FormatError
-from modeldeck.engines.types import ModelHeader
+from modeldeck.engines.types import LocalModel, ModelHeader
 
 PROJECTOR: Final = re.compile(r"(^|[-_.])mmproj", re.IGNORECASE)
 """What the name of a projector's file has in it."""
@@ -128,3 +128,11 @@ def _width(path: Path) -> int:
     except (FormatError, OSError):
         return 0
     return width if isinstance(width, int) else 0
+
+
+def projector_size(model: LocalModel) -> int:
+    """Bytes of a model's projector; 0 when it has none, or the file has gone."""
+    try:
+        return model.projector.stat().st_size if model.projector is not None else 0
+    except OSError:
+        return 0

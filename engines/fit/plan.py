@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from modeldeck.engines.fit.shape import Unjudged, shape_of
-from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
+from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
 from modeldeck.engines.fit.types import Card
-from modeldeck.engines.fit.verdict import judge_shape
+from modeldeck.engines.fit.verdict import judge_shape, with_projector
 from modeldeck.engines.types import HParam, KvType, ModelHeader, Plan
 from modeldeck.engines.units import GIB
 
@@ -17,7 +17,12 @@ _AMPLE_BYTES: Final = 2 * GIB
 
 
 def plan_for(
-    header: ModelHeader, card: Card, context_tokens: int, kv_type: KvType, has_gpu: bool
+    header: ModelHeader,
+    card: Card,
+    context_tokens: int,
+    kv_type: KvType,
+    has_gpu: bool,
+    projector_file_bytes: int = 0,
 ) -> Plan:
     """What to load a model with here: as much on the GPU as fits, else on the CPU.
 
@@ -30,13 +35,15 @@ def plan_for(
         context_tokens: wanted, over all slots.
         kv_type: wanted.
         has_gpu: the engine can use a GPU; without one the plan is for the CPU.
+        projector_file_bytes: of the projector that is loaded with it; 0 is none.
     """
     if header.context_length > 0:
         context_tokens = min(context_tokens, header.context_length)
     plan = Plan(context_tokens=max(context_tokens, 1), kv_type=kv_type)
     shape = shape_of(header)
     if isinstance(shape, Unjudged):
-        fits = has_gpu and _surely_fits(header, plan, card)
+        room = replace(card, free_bytes=card.free_bytes - projector_bytes(projector_file_bytes))
+        fits = has_gpu and _surely_fits(header, plan, room)
         return plan if fits else replace(plan, gpu_layers=0)
     if has_gpu and not flash_attention_on_cuda(shape):
         plan = replace(plan, flash_attention=False)
@@ -44,6 +51,7 @@ def plan_for(
         plan = replace(plan, kv_type="f16")
     if not has_gpu:
         return replace(plan, gpu_layers=0)
+    shape = with_projector(shape, projector_file_bytes)
     gpu_layers = judge_shape(shape, plan, card).gpu_layers
     # On the CPU flash attention takes any head size.
     return replace(

@@ -51,6 +51,7 @@ class Shape:
         output_host_bytes: the output layer in host memory, where a tied one needs no copy.
         largest_matrix_bytes: upper estimate of the largest matrix of a block.
         quantisation: the file's type by name.
+        projector_bytes: what seeing images takes; 0 for a model that sees none.
     """
 
     layers: int
@@ -71,6 +72,7 @@ class Shape:
     output_host_bytes: int
     largest_matrix_bytes: int
     quantisation: str
+    projector_bytes: int = 0
 
 
 class _Gap(Exception):

@@ -105,6 +105,7 @@ def bill(shape: Shape, plan: Plan, context_tokens: int, blocks_on_gpu: int | Non
             ),
             kv_host_bytes=kv_bytes(all_elements, plan, context_tokens),
             compute_host_bytes=graph + outside,
+            projector_host_bytes=shape.projector_bytes,
         )
     k = blocks_on_gpu
     host_elements = all_elements - shape.kv_elements[k]
@@ -127,7 +128,17 @@ def bill(shape: Shape, plan: Plan, context_tokens: int, blocks_on_gpu: int | Non
         compute_host_bytes=compute_host,
         context_overhead_bytes=CONTEXT_OVERHEAD_BYTES,
         margin_bytes=MARGIN_BYTES,
+        projector_gpu_bytes=shape.projector_bytes,
     )
+
+
+def projector_bytes(file_bytes: int) -> int:
+    """What a projector takes: its file, and half of it for the graph that encodes an image.
+
+    An upper estimate: llama-server's own worst case is 1131 MiB for a file of 860 MiB and 1284 MiB
+    for one of 857 MiB.
+    """
+    return file_bytes * 3 // 2
 
 
 def _micro_batch(plan: Plan, context_tokens: int) -> int:

@@ -58,6 +58,8 @@ class Bill:
     compute_host_bytes: int = 0
     context_overhead_bytes: int = 0
     margin_bytes: int = 0
+    projector_gpu_bytes: int = 0
+    projector_host_bytes: int = 0
 
     @property
     def total_gpu_bytes(self) -> int:
@@ -67,12 +69,14 @@ class Bill:
             + self.kv_gpu_bytes
             + self.compute_gpu_bytes
             + self.context_overhead_bytes
+            + self.projector_gpu_bytes
         )
 
     @property
     def total_host_bytes(self) -> int:
         """Everything in host memory."""
-        return self.weights_host_bytes + self.kv_host_bytes + self.compute_host_bytes
+        own = self.weights_host_bytes + self.kv_host_bytes + self.compute_host_bytes
+        return own + self.projector_host_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.speed import decode_rates
-from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda, kv_bytes, refusal
+from modeldeck.engines.fit.terms import (
+    bill,
+    flash_attention_on_cuda,
+    kv_bytes,
+    projector_bytes,
+    refusal,
+)
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
@@ -17,7 +24,7 @@ _STEP: Final = 256
 _LONGEST_CONTEXT: Final = 1 << 20
 
 
-def judge(header: ModelHeader, plan: Plan, card: Card) -> Verdict:
+def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int = 0) -> Verdict:
     """The closed-form verdict on a model, instantly and without opening its file. Never raises.
 
     With ``plan.gpu_layers`` at ``ALL_LAYERS`` the best placement is looked for: everything on the
@@ -26,7 +33,12 @@ def judge(header: ModelHeader, plan: Plan, card: Card) -> Verdict:
     shape = shape_of(header)
     if isinstance(shape, Unjudged):
         return _not_judged(shape.why)
-    return judge_shape(shape, plan, card)
+    return judge_shape(with_projector(shape, projector_file_bytes), plan, card)
+
+
+def with_projector(shape: Shape, file_bytes: int) -> Shape:
+    """The same with a projector of this size beside it; 0 is none."""
+    return replace(shape, projector_bytes=projector_bytes(file_bytes)) if file_bytes else shape
 
 
 def judge_shape(shape: Shape, plan: Plan, card: Card) -> Verdict:

@@ -38,6 +38,8 @@ class Term:
 def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
     """What takes up the card's memory, from the plan's weights to what is kept free."""
     others = max(0, card.usable_bytes - card.free_bytes)
+    gpu_bytes, host_bytes = bill.projector_gpu_bytes, bill.projector_host_bytes
+    projector = Term("projector", "▚", "$bar-compute", gpu_bytes, _in_ram(host_bytes) or "at most")
     return (
         Term(
             "weights",
@@ -60,6 +62,7 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
             bill.compute_gpu_bytes,
             _in_ram(bill.compute_host_bytes),
         ),
+        *((projector,) if gpu_bytes or host_bytes else ()),
         Term("cuda context", "░", "$bar-context", bill.context_overhead_bytes, "assumed"),
         Term("in use", "╱", "$bar-other", others, "" if card.what_if else "by others now"),
         Term("margin", "╌", "$bar-other", bill.margin_bytes),

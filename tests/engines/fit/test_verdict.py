@@ -464,3 +464,24 @@ def test_the_longest_context_is_found_on_any_falling_curve(
     assert all(1 <= n <= last for n in looks)
     assert found == 0 or falling(found) >= 0
     assert found == last or falling(found + 1) < 0
+
+
+def test_a_projector_takes_its_share_where_the_layers_are() -> None:
+    header = dense()
+    plain, seeing = judge(header, Plan(), CARD), judge(header, Plan(), CARD, 800 * MIB)
+    assert plain.bill is not None
+    assert seeing.bill is not None
+    assert seeing.bill.projector_gpu_bytes == 1200 * MIB
+    assert seeing.bill.total_gpu_bytes == plain.bill.total_gpu_bytes + 1200 * MIB
+    assert plain.max_context_tokens is not None
+    assert seeing.max_context_tokens is not None
+    assert seeing.max_context_tokens < plain.max_context_tokens
+
+    room = replace(CARD, free_bytes=plain.bill.total_gpu_bytes + plain.bill.margin_bytes)
+    assert judge(header, Plan(), room).kind is VerdictKind.FITS
+    assert judge(header, Plan(), room, 800 * MIB).kind is VerdictKind.FITS_PARTIAL
+    assert plan_for(header, room, 4096, "f16", True, 800 * MIB).gpu_layers < ALL_LAYERS
+    on_cpu = judge(header, Plan(gpu_layers=0), CARD, 800 * MIB)
+    assert on_cpu.bill is not None
+    assert on_cpu.bill.projector_host_bytes == 1200 * MIB
+    assert on_cpu.bill.total_gpu_bytes == 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from modeldeck.tui.widgets.memory_bar import bar, bill_lines
 from tests.support.model_bench import CARD, bill
 
 SIZE = st.integers(0, 400 * GIB)
-BILL = st.builds(Bill, SIZE, SIZE, SIZE, SIZE, SIZE, SIZE, SIZE, SIZE)
+BILL = st.builds(Bill, *([SIZE] * 10))
 
 
 def test_a_model_that_fits_as_a_bar_and_as_lines() -> None:
@@ -24,6 +26,13 @@ def test_a_model_that_fits_as_a_bar_and_as_lines() -> None:
         "╌ margin         0.25",
         "· free           0.42  of 11.63 GiB",
     ]
+
+
+def test_a_projector_has_a_line_of_its_own() -> None:
+    plan = replace(bill(7.97, 1.5, 0.41), projector_gpu_bytes=GIB)
+    lines = [line.plain.rstrip() for line in bill_lines(plan, CARD, "16k f16")]
+    assert "▚ projector      1.00  at most" in lines
+    assert "▚▚▚" in bar(plan, CARD, 38).plain
 
 
 def test_a_model_larger_than_the_card_shows_where_the_card_ends() -> None:
