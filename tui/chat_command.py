@@ -35,6 +35,7 @@ from modeldeck.engines.types import (
 from modeldeck.tui.printing import complain, emit, report
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
 from modeldeck.tui.services import Services, open_services
+from modeldeck.tui.sight import blind_words
 
 _BATCH_MS = 30
 _MARK = "› "
@@ -62,7 +63,7 @@ def run_chat(options: argparse.Namespace) -> int:
             try:
                 engine, loaded = runner.run(_load(services, model, options))
                 if images and not loaded.sees_images:
-                    raise _blind(model)
+                    raise SettingsError(*blind_words(loaded))
                 if prompts is None:
                     complain(f"{model.name} is ready. Ctrl+c stops an answer, ctrl+d ends.")
                 talk = _Talk(runner, engine, loaded, images, options)
@@ -150,13 +151,6 @@ def _typed() -> Iterator[str]:
             raise
         if line:
             yield line
-
-
-def _blind(model: LocalModel) -> SettingsError:
-    return SettingsError(
-        f"{model.name} sees no images: it has no projector (mmproj) here.",
-        "Choose a vision model with its mmproj file beside it.",
-    )
 
 
 class _Talk:

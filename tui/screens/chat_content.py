@@ -11,6 +11,7 @@ from modeldeck.engines.meter import Reading
 from modeldeck.engines.store.conversations import Message
 from modeldeck.engines.units import tokens_text
 from modeldeck.tui.branch import Branch
+from modeldeck.tui.sight import blind_words
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.model_picker import PickerRow
 from modeldeck.tui.widgets.model_rows import Entry, size_text, verdict_cell
@@ -97,7 +98,4 @@ def no_sight(state: DeckState) -> tuple[str, str] | None:
     loaded = state.loaded
     if loaded is None:
         return "No model is loaded that could see an image.", "Load one first."
-    if not loaded.sees_images:
-        cause = f"{loaded.model.name} sees no images: it has no projector (mmproj) here."
-        return cause, "Load a vision model with its mmproj file beside it."
-    return None
+    return None if loaded.sees_images else blind_words(loaded)
