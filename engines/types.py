@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 HParam = int | float | bool | str | tuple[int, ...] | tuple[float, ...] | tuple[bool, ...]
 
@@ -26,19 +26,20 @@ class Source(StrEnum):
     DEMO = "demo"
 
 
-@dataclass(frozen=True, slots=True)
-class BlockWeights:
+class BlockWeights(NamedTuple):
     """Bytes of one repeated block (``blk.N``), as stored in the file.
 
+    A tuple, because a list of models makes thousands of them.
+
     Attributes:
-        index: N of ``blk.N``.
+        number: N of ``blk.N``.
         dense_bytes: all tensors but the routed experts.
         expert_bytes: routed experts (``ffn_*_exps``); 0 in a dense model.
         cuda_padding_bytes: what CUDA adds when rows are no multiple of 512 elements and for
             128-byte alignment (llama.cpp ggml-cuda buffer type).
     """
 
-    index: int
+    number: int
     dense_bytes: int
     expert_bytes: int
     cuda_padding_bytes: int

@@ -115,7 +115,7 @@ def _shape(header: ModelHeader) -> Shape:
         raise _Gap("its vocabulary size makes no sense")
 
     blocks = weights.blocks
-    if [block.index for block in blocks] != list(range(layers)):
+    if [block.number for block in blocks] != list(range(layers)):
         raise _Gap(f"the file holds {len(blocks)} of {layers} blocks")
     if any(block.expert_bytes for block in blocks):
         raise _Gap("its mixture of experts needs the dry run")

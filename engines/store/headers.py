@@ -78,10 +78,7 @@ def encode(header: ModelHeader) -> str:
             "output_tied": weights.output_tied,
             "other_bytes": weights.other_bytes,
         },
-        "blocks": [
-            (block.index, block.dense_bytes, block.expert_bytes, block.cuda_padding_bytes)
-            for block in weights.blocks
-        ],
+        "blocks": [tuple(block) for block in weights.blocks],
     }
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
 

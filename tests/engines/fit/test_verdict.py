@@ -350,7 +350,7 @@ def test_the_largest_context_is_the_largest(header: ModelHeader, plan: Plan, car
 def test_more_context_never_needs_less(
     header: ModelHeader, plan: Plan, card: Card, more: int
 ) -> None:
-    plan = replace(plan, gpu_layers=header.weights.blocks[-1].index + 2)
+    plan = replace(plan, gpu_layers=header.weights.blocks[-1].number + 2)
     now = judge(header, plan, card).bill
     then = judge(header, replace(plan, context_tokens=plan.context_tokens + more), card).bill
     assert now is not None

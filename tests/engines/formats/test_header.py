@@ -68,7 +68,7 @@ def test_a_plain_model_is_described(tmp_path: Path) -> None:
     assert "tokenizer.chat_template" not in header.hparams
     assert "tokenizer.ggml.tokens" not in header.hparams
     weights = header.weights
-    assert [block.index for block in weights.blocks] == [0, 1]
+    assert [block.number for block in weights.blocks] == [0, 1]
     assert weights.token_embedding_bytes == weights.output_bytes - 256 == 64 * 320 * 2
     assert not weights.output_tied
     assert weights.total_bytes == sum(tensor.size_bytes for tensor in llama_tensors())
