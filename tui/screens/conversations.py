@@ -108,6 +108,7 @@ class ConversationsScreen(PlaceScreen):
 
     @on(Input.Changed, "#search")
     def _typed(self) -> None:
+        self.rows.ask_to_delete(False)
         self._find()
 
     def _show(self, found: Found) -> None:
