@@ -23,6 +23,8 @@ from modeldeck.tui.widgets.turn import Turn, named
 MOUNTED_MESSAGES = 24
 """Enough for a screen and a page up; every one is laid out again whenever the last one grows."""
 EARLIER_STEP = 12
+MOST_SHOWN = 72
+"""However far the user scrolls up, no more messages than these are laid out."""
 QUESTION_LINES = 40
 
 Scroll = Literal["page_up", "page_down", "home", "end"]
@@ -81,22 +83,24 @@ class Question(LinesView):
         return [name, *images, *(indent + line for line in lines)]
 
 
-class EarlierMessages(LinesView):
-    """Says how many messages stand above the oldest one shown."""
+class HiddenMessages(LinesView):
+    """Says how many messages stand above the oldest one shown, or below the newest."""
 
     DEFAULT_CSS = """
-    EarlierMessages { color: $text-muted; margin: 0 0 1 0; }
-    EarlierMessages.-none { display: none; }
+    HiddenMessages { color: $text-muted; margin: 0 0 1 0; }
+    HiddenMessages.-none { display: none; }
     """
 
-    def __init__(self) -> None:
-        super().__init__(classes="-none")
+    def __init__(self, where: str, key: str, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id, classes="-none")
+        self._where = where
+        self._key = key
         self._text = Content()
 
     def show(self, count: int) -> None:
         """Show the number, or nothing for 0."""
         plural = "" if count == 1 else "s"
-        self._text = Content(f" … {count} earlier message{plural}: pgup")
+        self._text = Content(f" … {count} {self._where} message{plural}: {self._key}")
         self.set_class(count == 0, "-none")
         self.lines_changed()
 
@@ -145,11 +149,13 @@ class Transcript(VerticalScroll):
         self._earlier: list[Turn] = []
         self._mounting_earlier = False
 
-    earlier_line = getters.query_one(EarlierMessages)
+    earlier_line = getters.query_one("#earlier", HiddenMessages)
+    later_line = getters.query_one("#later", HiddenMessages)
 
     def compose(self) -> ComposeResult:
-        """The line above the oldest message; messages come after it."""
-        yield EarlierMessages()
+        """The lines above the oldest message and below the newest; messages come between."""
+        yield HiddenMessages("earlier", "pgup", id="earlier")
+        yield HiddenMessages("later", "end", id="later")
 
     @property
     def messages(self) -> tuple[Question | Answer, ...]:
@@ -173,7 +179,9 @@ class Transcript(VerticalScroll):
         with self._batch():
             await self.remove_children(self.messages)
             self.earlier_line.show(len(self._earlier))
-            await self.mount_all(self._widget(turn) for turn in turns[first:])
+            self.later_line.show(0)
+            widgets = [self._widget(turn) for turn in turns[first:]]
+            await self.mount_all(widgets, before=self.later_line)
         self.follow()
 
     async def ask(self, text: str, fork: str = "", images: Sequence[str] = ()) -> Question:
@@ -195,16 +203,47 @@ class Transcript(VerticalScroll):
     async def _add(self, message: Question | Answer) -> None:
         with self._batch():
             await self._prune()
-            await self.mount(message)
+            await self.mount(message, before=self.later_line)
         self.follow()
 
     async def _prune(self) -> None:
+        self._show_later(len(self._later))
         surplus = self.messages[: -self._mounted]
         if len(surplus) < EARLIER_STEP:
             return
         self._earlier += [message.turn for message in surplus]
         self.earlier_line.show(len(self._earlier))
         await self.remove_children(surplus)
+
+    @property
+    def _later(self) -> list[Question | Answer]:
+        """The messages below those that are laid out."""
+        return [message for message in self.messages if not message.display]
+
+    def _show_later(self, count: int) -> None:
+        """Lay out the next ``count`` messages below."""
+        later = self._later
+        for message in later[:count]:
+            message.display = True
+        self.later_line.show(len(later[count:]))
+
+    def _hide_later(self) -> None:
+        """Let the messages far below be: the user reads far above them."""
+        for message in self.messages[MOST_SHOWN:]:
+            message.display = False
+        self.later_line.show(len(self._later))
+
+    def _want_later(self) -> None:
+        if not self._later:
+            return
+        here = self.scroll_y
+
+        def keep_place() -> None:
+            self.scroll_to(y=here, animate=False, immediate=True, release_anchor=True)
+
+        with self._batch():
+            self._show_later(EARLIER_STEP)
+            self.call_after_refresh(keep_place)
 
     def _widget(self, turn: Turn) -> Question | Answer:
         if turn.role == "user":
@@ -254,6 +293,8 @@ class Transcript(VerticalScroll):
         super().watch_scroll_y(old_value, new_value)
         if new_value <= 0 < old_value:
             self._want_earlier()
+        elif old_value < new_value and new_value >= self.max_scroll_y:
+            self._want_later()
 
     def _want_earlier(self) -> None:
         if self._earlier and not self._mounting_earlier:
@@ -264,14 +305,16 @@ class Transcript(VerticalScroll):
         """Mount the next few messages above, and keep what is being read where it is."""
         turns = self._earlier[-EARLIER_STEP:]
         del self._earlier[-EARLIER_STEP:]
-        before = self.virtual_size.height
+        top = self.messages[0]
+        before = top.virtual_region.y
 
         def keep_place() -> None:
-            added = self.virtual_size.height - before
+            added = top.virtual_region.y - before
             self.scroll_to(y=self.scroll_y + added, animate=False, immediate=True)
 
         with self._batch():
             self.earlier_line.show(len(self._earlier))
             await self.mount_all((self._widget(turn) for turn in turns), after=self.earlier_line)
+            self._hide_later()
             self.call_after_refresh(keep_place)
         self._mounting_earlier = False

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
+
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from modeldeck.tui.widgets.transcript import QUESTION_LINES, Question, Transcript
+from modeldeck.tui.widgets.transcript import MOST_SHOWN, QUESTION_LINES, Question, Transcript
 from modeldeck.tui.widgets.turn import Turn
 
 
@@ -174,3 +176,47 @@ async def test_a_pasted_book_is_folded() -> None:
     assert len(lines) == QUESTION_LINES + 2
     assert lines[-1].plain == "   … 9,960 more lines"
     assert question.turn.text.endswith("line 9999")
+
+
+async def test_however_far_up_the_user_reads_few_messages_are_laid_out() -> None:
+    app = OneTranscript(mounted=30)
+    async with app.run_test(size=(40, 30)) as pilot:
+        transcript = app.transcript
+        await transcript.show(conversation(120))
+        await settle(pilot)
+        while transcript.earlier_count:
+            transcript.scroll_by("home")
+            await settle(pilot)
+        transcript.scroll_by("home")
+        await settle(pilot)
+        assert "message 0" in shown(app)
+        laid_out = [message for message in transcript.messages if message.display]
+        assert len(laid_out) == MOST_SHOWN
+        assert len(transcript.messages) == 120, "and none of the others is lost"
+        pages: list[list[int]] = []
+        while not pages or 119 not in pages[-1]:
+            assert len(pages) < 60
+            pages.append([int(n) for n in re.findall(r"message (\d+)", shown(app))])
+            transcript.scroll_by("page_down")
+            await settle(pilot)
+        assert {n for page in pages for n in page} == set(range(120)), "all are met on the way"
+        tops = [page[0] for page in pages]
+        assert tops == sorted(tops), "and the page never jumps back"
+
+
+async def test_asking_from_far_up_comes_back_to_the_end() -> None:
+    app = OneTranscript(mounted=30)
+    async with app.run_test(size=(40, 12)) as pilot:
+        transcript = app.transcript
+        await transcript.show(conversation(120))
+        await settle(pilot)
+        while transcript.earlier_count:
+            transcript.scroll_by("home")
+            await settle(pilot)
+        assert "message 119" not in shown(app)
+        await transcript.ask("and now?")
+        await settle(pilot)
+        assert "and now?" in shown(app)
+        assert "message 119" in shown(app)
+        assert all(message.display for message in transcript.messages)
+        assert len(transcript.messages) + transcript.earlier_count == 121
