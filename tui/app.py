@@ -9,12 +9,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.content import Content
-from textual.driver import Driver
-from textual.filter import LineFilter
 from textual.screen import Screen
 
 from modeldeck.engines.errors import ModeldeckError
@@ -23,12 +20,13 @@ from modeldeck.themes import load_themes
 from modeldeck.tui import messages
 from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
-from modeldeck.tui.filters import ControlFilter
 from modeldeck.tui.jobs import Jobs
 from modeldeck.tui.places import Places
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options
+from modeldeck.tui.terminal import default_theme
+from modeldeck.tui.terminal_app import TerminalApp
 from modeldeck.tui.theme import textual_themes
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ def _problems_notice(problems: Sequence[str]) -> Notice:
     return Notice(first, f"({len(rest)} more)" if rest else "")
 
 
-class DeckApp(App[int]):
+class DeckApp(TerminalApp):
     """The deck. Everything it uses is handed in; it makes nothing global."""
 
     TITLE = "modeldeck"
@@ -73,7 +71,7 @@ class DeckApp(App[int]):
         for theme in themes:
             self.register_theme(theme)
         self.theme_names = tuple(theme.name for theme in themes)
-        self.use_theme(settings.theme)
+        self.use_theme(settings.theme or default_theme(self.console.color_system))
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
             self.state = replace(self.state, notice=_problems_notice(problems))
@@ -109,16 +107,6 @@ class DeckApp(App[int]):
             super().refresh_css(animate)
         else:
             self.stylesheet.set_variables(self.get_css_variables())
-
-    def get_driver_class(self) -> type[Driver]:
-        """The thrifty driver, unless the environment names another."""
-        from modeldeck.tui.driver import thrifty
-
-        return thrifty(super().get_driver_class())
-
-    def get_line_filters(self) -> list[LineFilter]:
-        """Textual's own filters, then the one that lets no control character out."""
-        return [*super().get_line_filters(), ControlFilter()]
 
     def on_mount(self) -> None:
         """Read the list at once; what it does not need looks around when it is painted."""
@@ -369,6 +357,10 @@ class DeckApp(App[int]):
         if end.error is not None:
             self.give_notice(Notice.of(end.error))
 
+    @on(messages.LinkPaced)
+    def _link_paced(self, message: messages.LinkPaced) -> None:
+        self.change(replace(self.state, slow_ms=message.slow_ms))
+
     # The rest of what places ask for.
 
     @on(messages.RescanAsked)
@@ -387,7 +379,7 @@ class DeckApp(App[int]):
     @on(messages.CopyAsked)
     def _copy_asked(self, message: messages.CopyAsked) -> None:
         self.copy_to_clipboard(message.text)
-        self.give_notice(Notice(f"Sent {message.what} to the terminal's clipboard."))
+        self.jobs.copy(message.text, message.what)
 
     # Actions that are the same everywhere.
 

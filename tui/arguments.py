@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import math
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.actions import COMMANDS
 from modeldeck.tui.printing import complain, note
+from modeldeck.tui.terminal import ColorChoice
 
 USAGE = 2
 
@@ -36,6 +37,12 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     _add_common(parser, default=None)
     parser.add_argument("--theme", metavar="NAME", help="colour theme of the deck")
+    parser.add_argument(
+        "--color",
+        choices=get_args(ColorChoice),
+        metavar="HOW",
+        help="auto, truecolor, 256, 16, none",
+    )
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     parsers = {

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from modeldeck.tui.printing import complain, note
 from modeldeck.tui.services import Services, open_services
-from modeldeck.tui.terminal import ending_signals, prepare_environment, terminal_is_usable
+from modeldeck.tui.terminal import (
+    ending_signals,
+    prepare_environment,
+    terminal_is_usable,
+    unusable_terminal,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,10 +38,16 @@ def open_deck(options: Namespace | PlainStart) -> int:
         names = ", ".join(command.name for command in COMMANDS)
         note(f"next: use a command instead: {names}; see modeldeck --help")
         return 2
-    prepare_environment(os.environ)
+    if (reason := unusable_terminal(os.environ, sys.stdout.encoding)) is not None:
+        complain(reason[0])
+        note(f"next: {reason[1]}")
+        return 2
     with open_services(options) as services:
+        settings = services.settings
+        prepare_environment(os.environ, settings.color)
         services.scan_early()
-        return asyncio.run(_run(services, mouse=not options.no_mouse))
+        mouse = settings.mouse and not options.no_mouse
+        return asyncio.run(_run(services, mouse=mouse))
 
 
 async def _run(services: Services, *, mouse: bool) -> int:

@@ -11,6 +11,12 @@ from modeldeck.tui.thrift import shorter
 class ThriftyDriver(LinuxDriver):
     """Says of a change of style only what changes."""
 
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes the terminal has not taken yet."""
+        thread = self._writer_thread
+        return thread._queue.qsize() if thread else 0  # pyright: ignore[reportPrivateUsage]
+
     def write(self, data: str) -> None:
         """Write to the terminal."""
         super().write(shorter(data))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
@@ -24,15 +25,16 @@ from modeldeck.engines.types import (
     ModelHeader,
 )
 from modeldeck.tui import messages
+from modeldeck.tui.pace import Pace
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
-    from textual.app import App
     from textual.worker import Worker
 
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.tui.reply import Keeper, ReplyUpdate
+    from modeldeck.tui.terminal_app import TerminalApp
 
 IDLE_SAMPLE_S = 2.0
 BUSY_SAMPLE_S = 0.5
@@ -54,10 +56,11 @@ class Jobs:
     At most one model is loaded at a time: loading another one unloads the first.
     """
 
-    def __init__(self, app: App[int], services: Services) -> None:
+    def __init__(self, app: TerminalApp, services: Services) -> None:
         self._app = app
         self._services = services
         self._reply: Worker[None] | None = None
+        self._pace = Pace.of(services.batch_ms)
         self._loaded: LoadedModel | None = None
         self._engine_lock = asyncio.Lock()
         self._judged_for: tuple[Options, Card] | None = None
@@ -223,6 +226,7 @@ class Jobs:
         from modeldeck.tui.reply import run_reply
 
         def on_update(update: ReplyUpdate) -> None:
+            self._keep_pace()
             self._app.post_message(messages.ReplyMoved(message_id, update))
 
         end = await run_reply(
@@ -230,11 +234,21 @@ class Jobs:
             request,
             on_update,
             keeper=keeper,
-            batch_ms=self._services.batch_ms,
+            batch_ms=lambda: self._pace.batch_ms,
         )
         self._app.post_message(messages.ReplyEnded(message_id, end))
         if isinstance(end.error, EngineDied):
             await self._notice_death()
+
+    def _keep_pace(self) -> None:
+        """Draw less often while the terminal has not taken what was drawn before."""
+        if self._services.settings.batch_ms is not None:
+            return
+        pace = self._pace.after(self._app.waiting_writes)
+        if pace.batch_ms != self._pace.batch_ms:
+            slow_ms = pace.batch_ms if pace.slowed else None
+            self._app.post_message(messages.LinkPaced(slow_ms))
+        self._pace = pace
 
     def stop_reply(self) -> None:
         """Stop the answer being written; its words stand."""
@@ -265,6 +279,25 @@ class Jobs:
         worker.cancel()
         with contextlib.suppress(Exception):
             await worker.wait()
+
+    def copy(self, text: str, what: str) -> None:
+        """Keep a copy in a file and, inside tmux, in its buffer; then say where it is."""
+        self._start("copy", lambda: self._copy(text, what))
+
+    async def _copy(self, text: str, what: str) -> None:
+        from modeldeck.tui.clipboard import MOST_BYTES, copied_sentence, hand_to_tmux, keep_copy
+
+        problem: ModeldeckError | None = None
+        path = None
+        try:
+            path = await asyncio.to_thread(keep_copy, text, self._services.copies_dir)
+        except ModeldeckError as caught:
+            problem = caught
+        in_tmux = await asyncio.to_thread(hand_to_tmux, text, os.environ)
+        sent = in_tmux or len(text.encode("utf-8", "replace")) <= MOST_BYTES
+        cause = copied_sentence(what, sent=sent, path=path)
+        step = str(problem) if problem else ""
+        self._app.post_message(messages.NoticeGiven(cause, step, failure=not sent and path is None))
 
     def now_ns(self) -> int:
         """The monotonic clock the meters use."""

@@ -101,6 +101,13 @@ class PromptCounted(Message, bubble=False):
 
 
 @dataclass
+class LinkPaced(Message):
+    """What streams is drawn only every ``slow_ms`` from now on; None when the terminal keeps up."""
+
+    slow_ms: int | None
+
+
+@dataclass
 class NoticeGiven(Message):
     """A sentence for the notice line of the screen shown."""
 

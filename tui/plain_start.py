@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from modeldeck.tui.terminal import ColorChoice
 
 
 class PlainStart:
@@ -12,4 +15,5 @@ class PlainStart:
     gpu: ClassVar[str | None] = None
     vram: ClassVar[str | None] = None
     theme: ClassVar[str | None] = None
+    color: ClassVar[ColorChoice | None] = None
     no_mouse: ClassVar[bool] = False

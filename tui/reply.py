@@ -100,7 +100,7 @@ async def run_reply(
     on_update: Callable[[ReplyUpdate], None],
     *,
     keeper: Keeper | None = None,
-    batch_ms: int = 100,
+    batch_ms: int | Callable[[], int] = 100,
     patience_s: float = PATIENCE_S,
     clock_ns: Callable[[], int] = time.monotonic_ns,
 ) -> ReplyEnd:
@@ -115,7 +115,7 @@ async def run_reply(
         on_update: called from the event loop, also while nothing comes, so that a stalled
             engine's rate is seen to fall.
         keeper: gets every piece at once.
-        batch_ms: the shortest time between two updates.
+        batch_ms: the shortest time between two updates; asked for each when it is a function.
         patience_s: how long nothing may come before the engine is asked whether it is there.
         clock_ns: monotonic clock, for tests.
     """
@@ -131,7 +131,8 @@ async def run_reply(
 
     async def tick() -> None:
         while True:
-            await asyncio.sleep(batch_ms / 1000)
+            wait_ms = batch_ms() if callable(batch_ms) else batch_ms
+            await asyncio.sleep(wait_ms / 1000)
             report()
 
     usage: Usage | None = None

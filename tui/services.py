@@ -87,7 +87,7 @@ class Services:
         self._engines: EnginesMade | None = None
         self._engines_lock = Lock()
         self._early_scan: EarlyScan[ScanStep] | None = None
-        self.batch_ms = batch_ms(environ)
+        self.batch_ms = settings.batch_ms or batch_ms(environ)
         self._config_path = config_path
         self._database = database
         self._headers = HeaderCache(database)
@@ -119,6 +119,11 @@ class Services:
         from modeldeck.tui.library import Library
 
         return Library(self._database, self.conversations, data_dir() / "exports")
+
+    @property
+    def copies_dir(self) -> Path:
+        """Where what is copied is kept."""
+        return data_dir()
 
     @property
     def place_names(self) -> tuple[str, ...]:
@@ -387,4 +392,6 @@ def _with_options(settings: Settings, options: Namespace | PlainStart) -> Settin
         settings = replace(settings, vram=options.vram, gpu=None)
     if options.theme:
         settings = replace(settings, theme=options.theme)
+    if options.color:
+        settings = replace(settings, color=options.color)
     return settings

@@ -16,6 +16,7 @@ from modeldeck.engines.types import KvType
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.keymap import Keymap, keymap_of
 from modeldeck.tui.settings_file import save_setting as save_setting
+from modeldeck.tui.terminal import ColorChoice
 
 LEAST_CONTEXT_TOKENS: Final = 256
 
@@ -27,6 +28,9 @@ _EXPECTED: Final = {
     "theme": "the name of a theme, in quotes",
     "context_tokens": f"a whole number of tokens, {LEAST_CONTEXT_TOKENS} or more",
     "kv_type": f"one of {', '.join(get_args(KvType))}, in quotes",
+    "color": f"one of {', '.join(get_args(ColorChoice))}, in quotes",
+    "mouse": "true or false",
+    "batch_ms": "milliseconds between two drawings of what streams, 20 to 5000",
     "keys": "a table of actions and their keys",
     "engines": "a table for each engine, like [engines.llama_server]",
 }
@@ -40,9 +44,12 @@ class Settings:
         model_dirs: folders to look for models in; absolute.
         gpu: name of a card to judge for instead of the one here; None judges for what is here.
         vram: size of a card to judge for, as text (``12GiB``).
-        theme: name of a colour theme.
+        theme: name of a colour theme; None chooses one for the terminal.
         context_tokens: context that verdicts and loads are for.
         kv_type: type of the KV cache for the same.
+        color: how many colours to send; ``auto`` asks the environment.
+        mouse: whether the deck takes the mouse; without, the terminal keeps it for selecting.
+        batch_ms: time between two drawings of what streams; None follows the terminal.
         keymap: action id to its keys, only where the user changed them.
         engines: each engine's own table, by the engine's name.
     """
@@ -50,9 +57,12 @@ class Settings:
     model_dirs: tuple[Path, ...] = ()
     gpu: str | None = None
     vram: str | None = None
-    theme: str = "deck-dark"
+    theme: str | None = None
     context_tokens: int = 8192
     kv_type: KvType = "f16"
+    color: ColorChoice = "auto"
+    mouse: bool = True
+    batch_ms: int | None = None
     keymap: Keymap = field(default_factory=lambda: _EMPTY)
     engines: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: _EMPTY)
 
@@ -100,6 +110,12 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
                 settings = replace(settings, context_tokens=value)
             case "kv_type", str() if kinds := [k for k in get_args(KvType) if k == value.lower()]:
                 settings = replace(settings, kv_type=kinds[0])
+            case "color", str() if values := [c for c in get_args(ColorChoice) if c == value]:
+                settings = replace(settings, color=values[0])
+            case "batch_ms", int() if 20 <= value <= 5000:
+                settings = replace(settings, batch_ms=value)
+            case "mouse", bool():
+                settings = replace(settings, mouse=value)
             case "keys", dict():
                 keymap, found = keymap_of(cast("dict[str, Any]", value))
                 settings = replace(settings, keymap=keymap)

@@ -103,6 +103,7 @@ class DeckState:
     loading: Loading | None = None
     loaded: LoadedModel | None = None
     notice: Notice | None = None
+    slow_ms: int | None = None
 
     def model(self, model_id: str) -> LocalModel | None:
         """The model of a row, or None when it has gone."""

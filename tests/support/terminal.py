@@ -102,6 +102,15 @@ class Terminal:
             self._stream.feed(_UNPARSED.sub(b"", data))
         return True
 
+    def sip(self, most_bytes: int, seconds: float) -> None:
+        """Take in little of what the program writes, and then nothing for a while."""
+        if select.select([self._fd], [], [], 0)[0]:
+            data = os.read(self._fd, most_bytes)
+            self._answer(data)
+            self.received += data
+            self._stream.feed(_UNPARSED.sub(b"", data))
+        time.sleep(seconds)
+
     def _answer(self, data: bytes) -> None:
         for question, answer in (
             (b"\x1b[6n", b"\x1b[1;1R"),

@@ -145,7 +145,7 @@ def test_a_value_that_cannot_be_used_is_named_and_the_rest_is_used(line: str) ->
 
 
 def test_a_name_that_is_not_known_is_answered_with_the_nearest() -> None:
-    settings, problems = settings_of({"modeldirs": [], "colour\x1b[31m": 1})
+    settings, problems = settings_of({"modeldirs": [], "qqqq\x1b[31m": 1})
     assert settings == Settings()
     assert "did you mean model_dirs?" in problems[0]
     assert "there are: model_dirs, gpu," in problems[1]

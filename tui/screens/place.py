@@ -74,7 +74,7 @@ class PlaceScreen(Screen[None]):
         before, self.state = self.state, state
         if not self.ready or not self.query(TopBar):
             return  # not yet drawn, or already being taken down
-        self.top_bar.show_hardware(state.hardware)
+        self.top_bar.show_hardware(state.hardware, state.slow_ms)
         self.show_notice()
         self.show_state(state, before)
 

@@ -60,6 +60,11 @@ def hardware_line(snapshot: HardwareSnapshot | None) -> Content:
     return Content("  ".join(parts) + " ")
 
 
+def slow_line(slow_ms: int) -> Content:
+    """That the terminal does not keep up, and what is done about it."""
+    return Content.styled(f"slow line: drawing every {slow_ms} ms ", "$text-warning")
+
+
 def keys_line(actions: Iterable[Action], width: int) -> Content:
     """``key label`` for each action that fits into ``width`` cells.
 
@@ -118,10 +123,10 @@ class TopBar(Horizontal):
         yield Line(places_line(self._here, self._actions), id="places")
         yield Line(id="hardware")
 
-    def show_hardware(self, snapshot: HardwareSnapshot | None) -> None:
-        """Show the newest snapshot."""
+    def show_hardware(self, snapshot: HardwareSnapshot | None, slow_ms: int | None = None) -> None:
+        """Show the newest snapshot; on a slow line how often is drawn, instead."""
         line = self.query_one("#hardware", Line)
-        content = hardware_line(snapshot)
+        content = hardware_line(snapshot) if slow_ms is None else slow_line(slow_ms)
         width = max(20, content.cell_length)
         if line.styles.width is None or line.styles.width.cells != width:
             line.styles.width = width
