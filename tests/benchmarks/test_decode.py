@@ -15,7 +15,18 @@ import pytest
 from modeldeck.engines import registry
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.scan import scan
-from modeldeck.engines.types import ChatMessage, ChatRequest, Plan, Sampling, Source, Usage
+from modeldeck.engines.store.database import Database
+from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
+from modeldeck.engines.store.schemas import SCHEMAS
+from modeldeck.engines.types import (
+    ChatMessage,
+    ChatRequest,
+    LocalModel,
+    Plan,
+    Sampling,
+    Source,
+    Usage,
+)
 from tests.support.machine import Machine
 from tests.support.measures import interleaved
 from tests.support.random_model import LARGE, make_random_model
@@ -27,7 +38,6 @@ PAIRS = 9
 TOKENS = 96
 CONTEXT = 4096
 QUESTION = "Tell me a long story"
-_FIELDS_TO_MAX_TOKENS = 7
 
 
 class Reply(NamedTuple):
@@ -39,17 +49,26 @@ class Reply(NamedTuple):
 
 @pytest.fixture
 def large(machine: Machine) -> Path:
-    """A model of 318 million parameters, and settings that load it into a small context."""
+    """A model of 318 million parameters whose answers end after so many tokens."""
     machine.settings(f'model_dirs = ["~/models"]\ncontext_tokens = {CONTEXT}\n')
-    return make_random_model(machine.models / "a-large.gguf", LARGE)
+    path = make_random_model(machine.models / "a-large.gguf", LARGE)
+    machine.database.parent.mkdir(parents=True, mode=0o700)
+    database = Database.open(machine.database, SCHEMAS)
+    settings = ChatSettings(sampling=Sampling(max_tokens=TOKENS))
+    ModelSettings(database).set(found_at(path), settings)
+    database.close()
+    return path
+
+
+def found_at(path: Path) -> LocalModel:
+    return next(m for m in scan([Place(Source.FOLDER, path.parent)]).models if m.path == path)
 
 
 @asynccontextmanager
 async def headless(path: Path) -> AsyncGenerator[Callable[[], asyncio.Task[Reply]]]:
     """The engine with the model loaded; what comes back asks it once."""
     engine = registry.create("llama_server")
-    model = next(m for m in scan([Place(Source.FOLDER, path.parent)]).models if m.path == path)
-    loaded = await engine.load(model, Plan(context_tokens=CONTEXT, gpu_layers=0))
+    loaded = await engine.load(found_at(path), Plan(context_tokens=CONTEXT, gpu_layers=0))
 
     async def ask() -> Reply:
         request = ChatRequest(
@@ -78,14 +97,10 @@ def reply_of(decoded_tokens: int, decode_ns: int, wall_seconds: float) -> Reply:
 
 
 def open_chat(deck: Terminal) -> None:
-    """Load the first model of the list, and have its answers end after so many tokens."""
+    """Load the first model of the list."""
     deck.wait_for(r"llama_server ●")
     deck.press("HOME", "ENTER")
     deck.wait_for(r"a-large Q4_0 +llama_server on CPU")
-    deck.press("^t")
-    deck.press(*["TAB"] * _FIELDS_TO_MAX_TOKENS)
-    deck.type(str(TOKENS))
-    deck.press("ESC")
 
 
 def ask_deck(deck: Terminal, database: Path) -> Reply:
