@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar, cast
@@ -85,10 +86,22 @@ def load_pynvml() -> PynvmlModule:
     return cast("PynvmlModule", importlib.import_module("pynvml"))
 
 
+def load_beside_driver() -> PynvmlModule:
+    """``load_pynvml`` where the driver's library is. Raises ImportError where it is not."""
+    if sys.platform == "linux":
+        import ctypes
+
+        try:
+            ctypes.CDLL("libnvidia-ml.so.1")  # the name that pynvml loads
+        except OSError as error:
+            raise ImportError(str(error)) from error
+    return load_pynvml()
+
+
 class PyNvml:
     """``Nvml`` by the ``nvidia-ml-py`` package, imported at the first ``start``."""
 
-    def __init__(self, load: Callable[[], PynvmlModule] = load_pynvml) -> None:
+    def __init__(self, load: Callable[[], PynvmlModule] = load_beside_driver) -> None:
         self._load = load
         self._module: PynvmlModule | None = None
         self._handles: dict[int, Handle] = {}
