@@ -108,17 +108,22 @@ def ask_deck(deck: Terminal, database: Path) -> Reply:
     deck.press("^n")
     deck.wait_gone(r"\bdone\b")
     deck.type(QUESTION)
-    begun = time.perf_counter()
-    deck.press("ENTER")
-    deck.wait_for(r"[0-9.]+ tok/s")
-    deck.wait_for(r"│ done\b")
-    seconds = time.perf_counter() - begun
     query = (
-        "SELECT decoded_tokens, decode_ns, timing_source FROM messages"
+        "SELECT id, decoded_tokens, decode_ns, timing_source FROM messages"
         " WHERE role = 'assistant' AND state = 'done' ORDER BY id DESC LIMIT 1"
     )
     with closing(sqlite3.connect(database)) as connection:
-        tokens, nanoseconds, source = connection.execute(query).fetchone()
+
+        def newest() -> tuple[int, int, int, str]:
+            return connection.execute(query).fetchone() or (0, 0, 0, "")
+
+        before, *_ = newest()
+        begun = time.perf_counter()
+        deck.press("ENTER")
+        deck.drain(lambda: newest()[0] > before)
+        seconds = time.perf_counter() - begun
+        _, tokens, nanoseconds, source = newest()
+    deck.wait_for(r"│ done\b")
     assert source == "engine"
     return reply_of(tokens, nanoseconds, seconds)
 

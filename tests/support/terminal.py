@@ -12,7 +12,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -101,6 +101,20 @@ class Terminal:
             self.received += data
             self._stream.feed(_UNPARSED.sub(b"", data))
         return True
+
+    def drain(self, until: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
+        """Take in what the program writes until something holds, and draw it only then.
+
+        Drawing takes a processor, which who measures the program wants to leave alone.
+        """
+        end = time.monotonic() + timeout_s
+        taken = bytearray()
+        while not until():
+            assert time.monotonic() < end, f"never held; the screen was:\n{self.text}"
+            if select.select([self._fd], [], [], 0.05)[0]:
+                taken += os.read(self._fd, 65536)
+        self.received += taken
+        self._stream.feed(_UNPARSED.sub(b"", bytes(taken)))
 
     def sip(self, most_bytes: int, seconds: float) -> None:
         """Take in little of what the program writes, and then nothing for a while."""
