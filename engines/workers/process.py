@@ -16,6 +16,8 @@ from modeldeck.engines.workers import guard
 
 LOG_LINES = 2000
 _LINE_LIMIT_BYTES = 64 * 1024
+# Where gdb is installed, ggml has it write hundreds of lines before an abort ends the process.
+_QUIET = {"GGML_NO_BACKTRACE": "1"}
 
 OnLine = Callable[[str], None]
 
@@ -65,7 +67,7 @@ class ChildProcess:
         Raises:
             OSError: the program cannot be started.
         """
-        changed = {**os.environ, **(environ or {})}
+        changed = {**os.environ, **_QUIET, **(environ or {})}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
