@@ -56,7 +56,7 @@ def test_the_command_lines_page_has_every_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["ls"], ["engines"], ["gpu"], ["keys"], ["demo", "-n", "3", "hi"]]
+    "words", [["ls"], ["engines"], ["gpu"], ["doctor"], ["keys"], ["demo", "-n", "3", "hi"]]
 )
 def test_the_keys_of_the_json_are_the_documented_ones(
     words: list[str], capsys: pytest.CaptureFixture[str]

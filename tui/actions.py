@@ -79,6 +79,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("conversations.export", ("ctrl+e",), "export", "save the conversation to a file", "conversations"),
     Action("engines.rescan", ("r",), "rescan", "look for installed engines again", "engines"),
     Action("engines.copy_command", ("y",), "copy command", "copy the command that installs the engine", "engines"),
+    Action("engines.doctor", ("d",), "doctor", "see what is wrong with this machine and how to mend it", "engines"),
 )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("chat", "chat with a model from the shell"),
     Command("engines", "list the engines and how to install them"),
     Command("gpu", "show the GPU and its memory"),
+    Command("doctor", "find what is wrong with this machine and how to mend it"),
     Command("demo", "chat with the built-in demo model"),
     Command("keys", "print every key of the deck"),
 )

@@ -372,13 +372,22 @@ class DeckApp(TerminalApp):
     def _probe_asked(self) -> None:
         self.jobs.probe()
 
+    @on(messages.DoctorAsked)
+    def _doctor_asked(self) -> None:
+        self.jobs.examine()
+
+    @on(messages.MachineExamined)
+    def _machine_examined(self, message: messages.MachineExamined) -> None:
+        from modeldeck.tui.screens.overlay import findings_overlay
+
+        self.push_screen(findings_overlay(message.findings, message.summary))
+
     @on(messages.NoticeGiven)
     def _notice_given(self, message: messages.NoticeGiven) -> None:
         self.give_notice(Notice(message.cause, message.next_step, message.failure))
 
     @on(messages.CopyAsked)
     def _copy_asked(self, message: messages.CopyAsked) -> None:
-        self.copy_to_clipboard(message.text)
         self.jobs.copy(message.text, message.what)
 
     # Actions that are the same everywhere.

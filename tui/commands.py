@@ -1,4 +1,4 @@
-"""The commands that print and end: ``ls``, ``engines``, ``gpu``, ``keys``."""
+"""The commands that print and end: ``ls``, ``engines``, ``gpu``, ``doctor``, ``keys``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_command(name: str, options: argparse.Namespace) -> int:
     with open_services(options) as services:
         for problem in services.problems:
             complain(problem)
-        run = {"ls": _ls, "engines": _engines, "gpu": _gpu}[name]
+        run = {"ls": _ls, "engines": _engines, "gpu": _gpu, "doctor": _doctor}[name]
         return run(services, options)
 
 
@@ -186,6 +186,23 @@ def _gpu(services: Services, options: argparse.Namespace) -> int:
     ]
     say(table(rows, right=(2, 3, 4, 5, 6), columns=output_columns()))
     return 0
+
+
+def _doctor(services: Services, options: argparse.Namespace) -> int:
+    import asyncio  # 40 ms
+
+    from modeldeck.engines.doctor.types import Severity
+    from modeldeck.tui.examination import examine_machine, record, rounds, summary
+
+    findings = asyncio.run(examine_machine(services))
+    if options.json:
+        emit(record(findings))
+    else:
+        for cause, next_step in rounds(findings):
+            say(cause)
+            say(next_step)
+        say(summary(findings))
+    return int(any(finding.severity is Severity.ERROR for finding in findings))
 
 
 def _gib(size_bytes: int | None) -> str:

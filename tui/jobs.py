@@ -280,8 +280,22 @@ class Jobs:
         with contextlib.suppress(Exception):
             await worker.wait()
 
+    def examine(self) -> None:
+        """Look for what is wrong with this machine."""
+        self._start("doctor", self._examine)
+
+    async def _examine(self) -> None:
+        from modeldeck.tui.examination import examine_machine, summary
+
+        self._app.post_message(
+            messages.NoticeGiven("The doctor looks at this machine …", "", False)
+        )
+        findings = await examine_machine(self._services)
+        self._app.post_message(messages.MachineExamined(findings, summary(findings)))
+
     def copy(self, text: str, what: str) -> None:
-        """Keep a copy in a file and, inside tmux, in its buffer; then say where it is."""
+        """Send a copy to the terminal, keep it in a file and tmux's buffer, and say where it is."""
+        self._app.copy_to_clipboard(text)
         self._start("copy", lambda: self._copy(text, what))
 
     async def _copy(self, text: str, what: str) -> None:

@@ -23,6 +23,7 @@ from modeldeck.tui.actions import Place
 from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
+    from modeldeck.engines.doctor.types import Finding
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.tui.next_prompt import NextPrompt
@@ -105,6 +106,19 @@ class LinkPaced(Message):
     """What streams is drawn only every ``slow_ms`` from now on; None when the terminal keeps up."""
 
     slow_ms: int | None
+
+
+@dataclass
+class DoctorAsked(Message):
+    """The user wants to know what is wrong with this machine."""
+
+
+@dataclass
+class MachineExamined(Message):
+    """What the doctor found, the worst first, and how it stands in a sentence."""
+
+    findings: tuple[Finding, ...]
+    summary: str
 
 
 @dataclass

@@ -130,6 +130,11 @@ class Services:
         """The folders looked through, as people write them."""
         return tuple(home_relative(p.path) for p in self._places if p.source is not Source.DEMO)
 
+    @property
+    def place_paths(self) -> tuple[Path, ...]:
+        """The folders looked through."""
+        return tuple(place.path for place in self._places if place.source is not Source.DEMO)
+
     # Models.
 
     def scan_early(self) -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from modeldeck.engines.choice import EngineStatus
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
-from modeldeck.tui.messages import CopyAsked, NoticeGiven, ProbeAsked
+from modeldeck.tui.messages import CopyAsked, DoctorAsked, NoticeGiven, ProbeAsked
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.columns import Column
@@ -131,6 +131,10 @@ class EnginesScreen(PlaceScreen):
     def action_engines_rescan(self) -> None:
         """Look again."""
         self.post_message(ProbeAsked())
+
+    def action_engines_doctor(self) -> None:
+        """Have the machine examined."""
+        self.post_message(DoctorAsked())
 
     def action_engines_copy_command(self) -> None:
         """Copy what would install the engine under the cursor."""

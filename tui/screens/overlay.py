@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,14 +12,21 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from modeldeck.engines.doctor.types import Finding, Severity
 from modeldeck.tui.widgets.line import Line
+
+_STYLES: Final = {
+    Severity.ERROR: "bold $text-error",
+    Severity.WARNING: "bold $text-warning",
+    Severity.ADVICE: "bold",
+}
 
 
 class TextOverlay(Screen[None]):
     """A title, lines of text to scroll, and one way out."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,l", "dismiss_overlay", "close", show=False),
+        Binding("escape,q,question_mark,l,d", "dismiss_overlay", "close", show=False),
     ]
     CSS = """
     TextOverlay { background: $background; }
@@ -52,3 +59,19 @@ class TextOverlay(Screen[None]):
     def action_dismiss_overlay(self) -> None:
         """Go back to where we were."""
         self.dismiss()
+
+
+def findings_overlay(findings: Sequence[Finding], summary: str) -> TextOverlay:
+    """What the doctor found: severity in words, the cause, and what to do."""
+    lines = _finding_lines(findings, summary)
+    return TextOverlay("What is wrong with this machine", lines)
+
+
+def _finding_lines(findings: Sequence[Finding], summary: str) -> Iterator[Content]:
+    from modeldeck.tui.examination import rounds
+
+    yield Content(summary)
+    for finding, (cause, next_step) in zip(findings, rounds(findings), strict=True):
+        yield Content()
+        yield Content.styled(cause, _STYLES[finding.severity])
+        yield Content(next_step)

@@ -1,0 +1,270 @@
+"""The checks: each looks at the facts and says what it found, or nothing. Pure.
+
+Adding one is writing a function and naming it in ``CHECKS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from modeldeck.engines.doctor.types import Facts, Finding, Severity
+from modeldeck.engines.paths import home_relative
+from modeldeck.engines.units import gib_text
+
+_GIB: Final = 1 << 30
+_SLOW_FILESYSTEMS: Final = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs")
+_LITTLE_ROOM_BYTES: Final = 10 * _GIB
+_LITTLE_DATA_ROOM_BYTES: Final = _GIB // 2
+_MUCH_VRAM_BYTES: Final = _GIB
+_FEW_WATCHES: Final = 8192
+_HOT_CELSIUS: Final = 87
+_NEAR_LIMIT: Final = 0.97
+
+Found = tuple[Severity, str, str]
+Check = Callable[[Facts], Iterator[Found]]
+
+
+def driver(facts: Facts) -> Iterator[Found]:
+    """An NVIDIA card without a driver that works."""
+    if facts.hardware.gpus or not facts.nvidia_on_the_bus:
+        return
+    if facts.nouveau_module:
+        yield (
+            Severity.ERROR,
+            "There is an NVIDIA card, and the driver in use is nouveau, which cannot compute.",
+            "Install NVIDIA's driver, then restart. Debian and Ubuntu: apt install nvidia-driver",
+        )
+    elif facts.in_container and facts.nvidia_module:
+        yield (
+            Severity.ERROR,
+            "There is an NVIDIA card, and this container was started without it.",
+            "Start it with: docker run --gpus all, or with the nvidia runtime.",
+        )
+    elif facts.nvidia_module:
+        yield (
+            Severity.ERROR,
+            f"The NVIDIA driver is loaded and does not answer. {facts.hardware.gpu_note}".strip(),
+            "Run nvidia-smi; if it names a version mismatch, restart the machine.",
+        )
+    else:
+        yield (
+            Severity.ERROR,
+            "There is an NVIDIA card, and no driver for it is loaded.",
+            "Install NVIDIA's driver, then restart. Debian and Ubuntu: apt install nvidia-driver",
+        )
+
+
+def engine_build(facts: Facts) -> Iterator[Found]:
+    """A card that no engine here can use."""
+    usable = [engine for engine in facts.engines if engine.available]
+    if facts.hardware.gpus and usable and not any(engine.has_gpu for engine in usable):
+        names = ", ".join(engine.info.name for engine in usable)
+        yield (
+            Severity.WARNING,
+            f"{facts.hardware.gpus[0].name} is here, and no engine can use it: {names} is a build"
+            " for the CPU.",
+            "Build llama.cpp with CUDA and put its llama-server on PATH, or:"
+            " CMAKE_ARGS=-DGGML_CUDA=on pip install 'modeldeck[llama-cpp]'",
+        )
+
+
+def no_engine(facts: Facts) -> Iterator[Found]:
+    """Nothing can run a model."""
+    if facts.engines and not any(engine.available for engine in facts.engines):
+        asked = [engine for engine in facts.engines if engine.probe is not None]
+        probe = asked[0].probe if asked else None
+        yield (
+            Severity.ERROR,
+            f"No engine here can run a model. {probe.problem if probe else ''}".strip(),
+            (probe.next_step if probe else "") or "See: modeldeck engines",
+        )
+
+
+def other_processes(facts: Facts) -> Iterator[Found]:
+    """Somebody else holds much of the card."""
+    for gpu in facts.hardware.gpus:
+        for process in gpu.processes or ():
+            if (process.used_bytes or 0) >= _MUCH_VRAM_BYTES:
+                name = process.name or "a process"
+                yield (
+                    Severity.WARNING,
+                    f"{name} (pid {process.pid}) holds {gib_text(process.used_bytes or 0)} of"
+                    f" {gpu.name}.",
+                    f"Close it when it is not needed; see what it is: ps -fp {process.pid}",
+                )
+
+
+def heat(facts: Facts) -> Iterator[Found]:
+    """A card at its limits."""
+    for gpu in facts.hardware.gpus:
+        if (gpu.temperature_celsius or 0) >= _HOT_CELSIUS:
+            yield (
+                Severity.WARNING,
+                f"{gpu.name} is at {gpu.temperature_celsius} °C and slows itself down.",
+                "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
+            )
+        limit, power = gpu.power_limit_watts, gpu.power_watts
+        if limit and power and power >= limit * _NEAR_LIMIT:
+            yield (
+                Severity.ADVICE,
+                f"{gpu.name} draws {power:.0f} W, all that its limit of {limit:.0f} W allows.",
+                "That is normal under load; nvidia-smi -q -d POWER shows whether it may have more.",
+            )
+
+
+def memory(facts: Facts) -> Iterator[Found]:
+    """Memory that is short."""
+    if (facts.swap_used_bytes or 0) >= _GIB:
+        yield (
+            Severity.WARNING,
+            f"{gib_text(facts.swap_used_bytes or 0)} are swapped out: a model whose weights go to"
+            " swap is slower by far.",
+            "Close what is not needed, or choose a smaller model; see: free -h",
+        )
+    available = facts.hardware.host.memory_available_bytes
+    if available is not None and available < 2 * _GIB:
+        yield (
+            Severity.WARNING,
+            f"Only {gib_text(available)} of memory are left.",
+            "Close what is not needed; see: ps aux --sort=-rss",
+        )
+
+
+def processor(facts: Facts) -> Iterator[Found]:
+    """A processor held back, or without what llama.cpp is fast with."""
+    if facts.cpu_governor == "powersave":
+        yield (
+            Severity.ADVICE,
+            "The processor's governor is powersave, which may keep its clock low.",
+            "As root: cpupower frequency-set -g performance",
+        )
+    cores = facts.hardware.host.cpu_cores
+    if facts.cpu_quota is not None and facts.cpu_quota < cores:
+        yield (
+            Severity.WARNING,
+            f"{cores} cores are visible, and a limit lets {facts.cpu_quota:g} of them work:"
+            " engines start too many threads.",
+            "Raise the limit (docker run --cpus), or set threads in the engine's settings.",
+        )
+    if facts.machine == "x86_64" and facts.cpu_flags and "avx2" not in facts.cpu_flags:
+        yield (
+            Severity.WARNING,
+            "The processor has no AVX2, so that a model on the CPU is several times slower.",
+            "Keep models on the GPU, or choose small ones.",
+        )
+
+
+def disks(facts: Facts) -> Iterator[Found]:
+    """Where the models lie."""
+    for disk in facts.models:
+        path = home_relative(disk.path)
+        if not disk.readable:
+            yield (
+                Severity.ERROR,
+                f"The models in {path} cannot be listed.",
+                f"Allow it: chmod u+rx {path}, or take it out of model_dirs.",
+            )
+        if (disk.filesystem or "").startswith(_SLOW_FILESYSTEMS):
+            yield (
+                Severity.ADVICE,
+                f"The models in {path} lie on {disk.filesystem}: loading is as slow as the line.",
+                "Copy those that are used often to a disk of this machine.",
+            )
+        elif disk.rotational:
+            yield (
+                Severity.ADVICE,
+                f"The models in {path} lie on a spinning disk: loading takes a minute for 10 GB.",
+                "Copy those that are used often to a solid-state disk.",
+            )
+        if disk.free_bytes is not None and disk.free_bytes < _LITTLE_ROOM_BYTES:
+            yield (
+                Severity.ADVICE,
+                f"Only {gib_text(disk.free_bytes)} are free for models in {path}.",
+                "Delete models that are not needed, or name another folder in model_dirs.",
+            )
+
+
+def kept(facts: Facts) -> Iterator[Found]:
+    """Where conversations are kept."""
+    data = facts.data
+    if data is None:
+        return
+    path = home_relative(data.path)
+    if not data.readable:
+        yield (
+            Severity.ERROR,
+            f"{path} cannot be used, so that no conversation is kept.",
+            f"Make it yours: chown -R $USER {path}",
+        )
+    elif data.free_bytes is not None and data.free_bytes < _LITTLE_DATA_ROOM_BYTES:
+        yield (
+            Severity.WARNING,
+            f"Only {gib_text(data.free_bytes)} are free where conversations are kept ({path}).",
+            f"Make room there; see: df -h {path}",
+        )
+
+
+def terminal(facts: Facts) -> Iterator[Found]:
+    """What the deck is drawn with."""
+    term = facts.environ.get("TERM", "")
+    if term in ("", "dumb", "unknown"):
+        yield (
+            Severity.WARNING,
+            f"TERM is “{term}”: the deck cannot be drawn in this terminal.",
+            "export TERM=xterm-256color",
+        )
+    if facts.encoding.lower().replace("-", "").replace("_", "") != "utf8":
+        yield (
+            Severity.ERROR,
+            f"The terminal's characters are {facts.encoding}, and the deck needs UTF-8.",
+            "export LC_ALL=C.UTF-8",
+        )
+    over_ssh = any(name in facts.environ for name in ("SSH_CONNECTION", "SSH_TTY"))
+    if over_ssh and not facts.environ.get("COLORTERM") and term.endswith("256color"):
+        yield (
+            Severity.ADVICE,
+            "SSH does not say how many colours your terminal has, so 256 are used.",
+            "If it has all of them: modeldeck --color truecolor",
+        )
+
+
+def settings(facts: Facts) -> Iterator[Found]:
+    """What is wrong in the settings."""
+    for problem in facts.settings_problems:
+        yield Severity.WARNING, problem, "Mend it in ~/.config/modeldeck/config.toml."
+
+
+def watches(facts: Facts) -> Iterator[Found]:
+    """How many folders may be watched."""
+    if facts.inotify_watches is not None and facts.inotify_watches < _FEW_WATCHES:
+        yield (
+            Severity.ADVICE,
+            f"Only {facts.inotify_watches:,} folders may be watched for new models.",
+            "As root: sysctl fs.inotify.max_user_watches=65536",
+        )
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "driver": driver,
+    "engine-build": engine_build,
+    "engines": no_engine,
+    "other-processes": other_processes,
+    "heat": heat,
+    "memory": memory,
+    "processor": processor,
+    "disks": disks,
+    "kept": kept,
+    "terminal": terminal,
+    "settings": settings,
+    "watches": watches,
+}
+"""Every check by its stable name."""
+
+_ORDER: Final = tuple(Severity)
+
+
+def examine(facts: Facts) -> tuple[Finding, ...]:
+    """All that the checks find, the worst first."""
+    found = [Finding(name, *one) for name, check in CHECKS.items() for one in check(facts)]
+    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))

@@ -1,0 +1,169 @@
+"""Each check finds what it is for, says what to do, and is silent where all is well."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeldeck.engines.choice import EngineStatus
+from modeldeck.engines.doctor.checks import CHECKS, examine
+from modeldeck.engines.doctor.types import Disk, Facts, Severity
+from modeldeck.engines.hardware.types import (
+    GpuProcess,
+    GpuSnapshot,
+    HardwareSnapshot,
+    HostSnapshot,
+)
+from modeldeck.engines.types import Device, EngineInfo, ModelFormat, Probe
+
+GIB = 1 << 30
+HOST = HostSnapshot("box", "Ryzen", 12, None, 64 * GIB, 60 * GIB)
+CARD = GpuSnapshot(
+    0,
+    "GeForce RTX 3060",
+    12 * GIB,
+    GIB,
+    11 * GIB,
+    temperature_celsius=41,
+    power_watts=15.0,
+    power_limit_watts=170.0,
+)
+INFO = EngineInfo("llama_server", "llama.cpp server", frozenset({ModelFormat.GGUF}), "")
+
+
+def engine(*devices: str) -> EngineStatus:
+    found = tuple(Device(name, "", None, None) for name in devices)
+    return EngineStatus(INFO, Probe(True, devices=found))
+
+
+MISSING = EngineStatus(INFO, Probe(False, problem="It is not installed.", next_step="Get it."))
+WELL = Facts(
+    hardware=HardwareSnapshot((CARD,), HOST),
+    engines=(engine("CUDA0", "CPU"),),
+    environ={"TERM": "xterm-256color", "COLORTERM": "truecolor"},
+    nvidia_on_the_bus=True,
+    nvidia_module=True,
+    swap_used_bytes=0,
+    cpu_governor="schedutil",
+    cpu_flags=frozenset({"avx", "avx2"}),
+    machine="x86_64",
+    models=(Disk(Path("/models"), "ext4", 500 * GIB, False),),
+    data=Disk(Path("/home/u/.local/share/modeldeck"), "ext4", 50 * GIB),
+    inotify_watches=65536,
+)
+NO_CARD = HardwareSnapshot((), HOST, "The NVIDIA driver is not here.")
+
+
+def with_card(**more: Any) -> HardwareSnapshot:
+    return HardwareSnapshot((replace(CARD, **more),), HOST)
+
+
+def disk(**more: Any) -> tuple[Disk, ...]:
+    return (replace(WELL.models[0], **more),)
+
+
+def test_a_well_machine_is_left_alone() -> None:
+    assert examine(WELL) == ()
+
+
+def test_a_machine_of_which_nobody_can_tell_anything_is_not_slandered() -> None:
+    facts = Facts(HardwareSnapshot((), HostSnapshot("box", "", 1)), environ={"TERM": "xterm"})
+    assert examine(facts) == ()
+
+
+@pytest.mark.parametrize(
+    ("check", "severity", "changes", "cause", "step"),
+    [
+        ("driver", "error", {"nouveau_module": True}, "nouveau", "apt install"),
+        ("driver", "error", {"in_container": True}, "container", "--gpus all"),
+        ("driver", "error", {}, "does not answer", "nvidia-smi"),
+        ("driver", "error", {"nvidia_module": False}, "no driver", "apt install"),
+    ],
+)
+def test_a_card_without_a_driver(
+    check: str, severity: str, changes: dict[str, Any], cause: str, step: str
+) -> None:
+    (found,) = examine(replace(WELL, hardware=NO_CARD, **changes))
+    assert (found.check, found.severity) == (check, severity)
+    assert cause in found.cause
+    assert step in found.next_step
+
+
+def test_without_a_card_there_is_no_driver_to_miss() -> None:
+    assert not examine(replace(WELL, hardware=NO_CARD, nvidia_on_the_bus=False))
+
+
+@pytest.mark.parametrize(
+    ("check", "severity", "changes", "cause", "step"),
+    [
+        (
+            "engine-build",
+            "warning",
+            {"engines": (engine("CPU"),)},
+            "no engine can use",
+            "GGML_CUDA",
+        ),
+        ("engines", "error", {"engines": (MISSING,)}, "It is not installed.", "Get it."),
+        (
+            "other-processes",
+            "warning",
+            {"hardware": with_card(processes=(GpuProcess(7, "Xorg", 2 * GIB),))},
+            "Xorg (pid 7) holds 2.0 GiB",
+            "ps -fp 7",
+        ),
+        ("heat", "warning", {"hardware": with_card(temperature_celsius=91)}, "91 °C", "fans"),
+        ("heat", "advice", {"hardware": with_card(power_watts=169.0)}, "169 W", "normal"),
+        ("memory", "warning", {"swap_used_bytes": 3 * GIB}, "swapped out", "free -h"),
+        (
+            "memory",
+            "warning",
+            {"hardware": HardwareSnapshot((CARD,), replace(HOST, memory_available_bytes=GIB))},
+            "1.0 GiB of memory are left",
+            "rss",
+        ),
+        ("processor", "advice", {"cpu_governor": "powersave"}, "powersave", "cpupower"),
+        ("processor", "warning", {"cpu_quota": 1.5}, "lets 1.5 of them", "--cpus"),
+        ("processor", "warning", {"cpu_flags": frozenset({"avx"})}, "AVX2", "GPU"),
+        ("disks", "error", {"models": disk(readable=False)}, "cannot be listed", "chmod"),
+        ("disks", "advice", {"models": disk(filesystem="nfs4")}, "nfs4", "Copy"),
+        ("disks", "advice", {"models": disk(filesystem="fuse.sshfs")}, "fuse.sshfs", "Copy"),
+        ("disks", "advice", {"models": disk(rotational=True)}, "spinning", "Copy"),
+        ("disks", "advice", {"models": disk(free_bytes=GIB)}, "Only 1.0 GiB", "Delete"),
+        ("kept", "error", {"data": Disk(Path("/d"), readable=False)}, "cannot be used", "chown"),
+        ("kept", "warning", {"data": Disk(Path("/d"), free_bytes=5)}, "free where", "df -h"),
+        ("terminal", "warning", {"environ": {"TERM": "dumb"}}, "cannot be drawn", "export TERM"),
+        ("terminal", "error", {"encoding": "latin-1"}, "needs UTF-8", "export LC_ALL"),
+        (
+            "terminal",
+            "advice",
+            {"environ": {"TERM": "xterm-256color", "SSH_TTY": "/dev/pts/1"}},
+            "256 are used",
+            "--color truecolor",
+        ),
+        ("settings", "warning", {"settings_problems": ("A bad line.",)}, "A bad line.", "Mend"),
+        ("watches", "advice", {"inotify_watches": 100}, "Only 100 folders", "sysctl"),
+    ],
+)
+def test_what_is_wrong_is_found_and_can_be_mended(
+    check: str, severity: str, changes: dict[str, Any], cause: str, step: str
+) -> None:
+    (found,) = examine(replace(WELL, **changes))
+    assert (found.check, found.severity) == (check, severity)
+    assert cause in found.cause
+    assert step in found.next_step
+
+
+def test_every_check_is_tried_here_and_speaks_in_sentences() -> None:
+    tried = set(re.findall(r'^        \(\s*"([a-z-]+)",', Path(__file__).read_text(), re.M))
+    assert tried == set(CHECKS)
+
+
+def test_the_worst_comes_first() -> None:
+    facts = replace(WELL, cpu_governor="powersave", encoding="ascii", swap_used_bytes=2 * GIB)
+    assert [found.severity for found in examine(facts)] == [
+        *(Severity.ERROR, Severity.WARNING, Severity.ADVICE)
+    ]
