@@ -23,6 +23,9 @@ class Source(StrEnum):
     FOLDER = "folder"
     HUGGING_FACE = "hugging-face"
     LLAMA_CPP = "llama.cpp"
+    OLLAMA = "ollama"
+    LM_STUDIO = "lm-studio"
+    TEXT_GENERATION_WEBUI = "text-generation-webui"
     DEMO = "demo"
 
 
@@ -105,6 +108,15 @@ class ModelHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class AlsoSeen:
+    """Another name of a model: the same physical file in another place."""
+
+    name: str
+    source: Source
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class LocalModel:
     """One model on this machine: one row of the list.
 
@@ -118,6 +130,7 @@ class LocalModel:
         header: what the file says of itself; None when ``problem`` says why.
         problem: one sentence; None when the model is sound.
         projector: the file that turns images into tokens (``mmproj``); None when it has none.
+        also: the other names that the same file has, in other places.
     """
 
     name: str
@@ -129,6 +142,7 @@ class LocalModel:
     header: ModelHeader | None = None
     problem: str | None = None
     projector: Path | None = None
+    also: tuple[AlsoSeen, ...] = ()
 
     @property
     def id(self) -> str:

@@ -44,6 +44,10 @@ def model_record(model: LocalModel, verdict: Verdict | None) -> dict[str, object
         "context_length": header.context_length if header else None,
         "verdict": verdict.kind.value if verdict else None,
         "problem": model.problem,
+        "also": [
+            {"name": seen.name, "source": seen.source.value, "path": str(seen.path)}
+            for seen in model.also
+        ],
     }
 
 

@@ -127,8 +127,13 @@ class Services:
 
     @property
     def place_names(self) -> tuple[str, ...]:
-        """The folders looked through, as people write them."""
-        return tuple(home_relative(p.path) for p in self._places if p.source is not Source.DEMO)
+        """The folders looked through, as people write them; other programs' where they are."""
+        always = (Source.FOLDER, Source.HUGGING_FACE, Source.LLAMA_CPP)
+        return tuple(
+            home_relative(place.path)
+            for place in self._places
+            if place.source in always or (place.source is not Source.DEMO and place.path.is_dir())
+        )
 
     @property
     def place_paths(self) -> tuple[Path, ...]:
@@ -148,17 +153,17 @@ class Services:
 
     def _read_places(self, should_stop: Callable[[], bool]) -> Iterator[ScanStep]:
         notes: list[str] = []
-        found: list[LocalModel] = []
+        found: dict[str, LocalModel] = {}
         shown = time.monotonic()
         for model in models_of(self._places, notes, self._headers, should_stop):
-            found.append(model)
+            found[model.id] = model
             if time.monotonic() - shown >= _SHOW_EVERY_S:
                 shown = time.monotonic()
-                yield ScanStep(sorted_by_name(found), (), finished=False)
+                yield ScanStep(sorted_by_name(found.values()), (), finished=False)
         if should_stop():
             return
         notes += self._save_headers()
-        yield ScanStep(sorted_by_name(found), tuple(notes), finished=True)
+        yield ScanStep(sorted_by_name(found.values()), tuple(notes), finished=True)
 
     def scan_all(self) -> Scan:
         """Read the places to the end."""

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from modeldeck.engines.types import Source
+
+# Where Ollama keeps models when it runs as a service.
+_OLLAMA_SERVICE = (
+    Path("/usr/share/ollama/.ollama/models"),
+    Path("/var/lib/ollama/.ollama/models"),
+    Path("/var/lib/ollama/models"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,11 @@ def default_places(
     home: Path,
     platform: str = sys.platform,
 ) -> tuple[Place, ...]:
-    """The user's folders, then the Hugging Face cache and llama.cpp's. Reads nothing.
+    """The user's folders, then where other programs keep models. Reads nothing.
 
     Follows the variables of those stores: ``HF_HUB_CACHE`` (once ``HUGGINGFACE_HUB_CACHE``) and
     ``HF_HOME`` (``huggingface_hub/constants.py``), ``LLAMA_CACHE`` (llama.cpp's ``common.cpp``),
-    ``XDG_CACHE_HOME``.
+    ``XDG_CACHE_HOME``, ``OLLAMA_MODELS``.
     """
 
     def named(*variables: str) -> Path | None:
@@ -43,7 +50,18 @@ def default_places(
         *(Place(Source.FOLDER, _expanded(folder, home)) for folder in model_dirs),
         Place(Source.HUGGING_FACE, hub or (named("HF_HOME") or cache / "huggingface") / "hub"),
         Place(Source.LLAMA_CPP, named("LLAMA_CACHE") or caches / "llama.cpp"),
+        *_of(Source.OLLAMA, named("OLLAMA_MODELS"), home / ".ollama" / "models", *_OLLAMA_SERVICE),
+        *_of(Source.LM_STUDIO, home / ".lmstudio" / "models", cache / "lm-studio" / "models"),
+        *_of(
+            Source.TEXT_GENERATION_WEBUI,
+            home / "text-generation-webui" / "user_data" / "models",
+            home / "text-generation-webui" / "models",
+        ),
     )
+
+
+def _of(source: Source, *folders: Path | None) -> Iterator[Place]:
+    yield from (Place(source, folder) for folder in dict.fromkeys(folders) if folder is not None)
 
 
 def _expanded(path: Path, home: Path) -> Path:

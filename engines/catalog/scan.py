@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,7 @@ from modeldeck.engines.catalog.walk import MAX_ENTRIES, Found, Walk, found
 from modeldeck.engines.errors import FormatError, ModelNotFound
 from modeldeck.engines.store.headers import CachedHeader, HeaderCache, Stamp
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import LocalModel, ModelFormat, Source
+from modeldeck.engines.types import AlsoSeen, LocalModel, ModelFormat, Source
 
 if TYPE_CHECKING:
     from modeldeck.engines.formats.gguf import GgufFile
@@ -45,8 +45,8 @@ def scan(
 ) -> Scan:
     """Every model of ``places``. See ``models_of`` for one after the other."""
     notes: list[str] = []
-    models = list(models_of(places, notes, cache, should_stop))
-    return Scan(sorted_by_name(models), tuple(notes))
+    models = {model.id: model for model in models_of(places, notes, cache, should_stop)}
+    return Scan(sorted_by_name(models.values()), tuple(notes))
 
 
 def sorted_by_name(models: Iterable[LocalModel]) -> tuple[LocalModel, ...]:
@@ -62,19 +62,25 @@ def models_of(
 ) -> Iterator[LocalModel]:
     """Yield each model as its header is read; sentences about the rest go to ``notes``.
 
-    One physical file is one model, in whichever place it was found first. A file with a problem is
-    a model with a problem. A file that goes away meanwhile is left out, and so is what only
-    accompanies models (vision projectors, adapters).
+    One physical file is one model, in whichever place it was found first; seen again under another
+    name it is yielded again, with that name too, and takes the place of the one before. A file with
+    a problem is a model with a problem. A file that goes away meanwhile is left out, and so is what
+    only accompanies models (vision projectors, adapters).
     """
     walk = Walk(should_stop)
     seen: set[tuple[int, int]] = set()
+    listed: dict[tuple[int, int], LocalModel] = {}
     projectors = Projectors()
     companions = problems = 0
     for place in places:
-        for files in file_sets(walk.files(place.path)):
+        for files in _sets_of(place, walk):
             if should_stop():
                 return
             if files.identity <= seen:
+                known = listed.get(files.files[0].identity)
+                if known is not None and (more := _also(known, files, place.source)) is not known:
+                    listed[files.files[0].identity] = more
+                    yield more
                 continue
             if problems < MAX_PROBLEMS:
                 seen |= files.identity
@@ -85,11 +91,34 @@ def models_of(
             elif read is not None:
                 problems += read.problem is not None
                 if read.problem is None or problems <= MAX_PROBLEMS:
-                    yield _model(files, place.source, read, projectors)
+                    model = _model(files, place.source, read, projectors)
+                    listed[files.files[0].identity] = model
+                    yield model
     folders = {place.path for place in places if place.source is Source.FOLDER}
     notes.extend(
         _notes(walk, [path for path in walk.absent if path in folders], companions, problems)
     )
+
+
+def _sets_of(place: Place, walk: Walk) -> Iterator[FileSet]:
+    if place.source is not Source.OLLAMA:
+        return file_sets(walk.files(place.path))
+    from modeldeck.engines.catalog.ollama import ollama_sets
+
+    return ollama_sets(place.path)
+
+
+def _also(model: LocalModel, files: FileSet, source: Source) -> LocalModel:
+    """``model`` with the name it has here as well; itself where that says nothing new."""
+    other = AlsoSeen(_name(files), source, files.files[0].path)
+    names = {(model.name, model.source), *((seen.name, seen.source) for seen in model.also)}
+    if (other.name, other.source) in names:
+        return model
+    return replace(model, also=(*model.also, other))
+
+
+def _name(files: FileSet) -> str:
+    return clean_line(files.stem, 200) or "(no name)"
 
 
 def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
@@ -186,7 +215,7 @@ def _model(
 ) -> LocalModel:
     paths = tuple(file.path for file in files.files)
     return LocalModel(
-        name=clean_line(files.stem, 200) or "(no name)",
+        name=_name(files),
         path=paths[0],
         files=paths,
         source=source,
@@ -194,5 +223,7 @@ def _model(
         size_bytes=sum(file.size_bytes for file in files.files),
         header=read.header,
         problem=read.problem,
-        projector=projectors.beside(paths[0], files.stem, read.header),
+        projector=files.projector
+        if source is Source.OLLAMA
+        else projectors.beside(paths[0], files.stem, read.header),
     )

@@ -27,12 +27,14 @@ class FileSet:
         files: in the order of their numbers, never empty.
         missing: numbers of the parts that are not there.
         count: how many parts there should be.
+        projector: the file that goes with it, where the store says so.
     """
 
     stem: str
     files: tuple[Found, ...]
     missing: tuple[int, ...] = ()
     count: int = 1
+    projector: Path | None = None
 
     @property
     def identity(self) -> frozenset[tuple[int, int]]:

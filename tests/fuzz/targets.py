@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from modeldeck.engines.catalog.ollama import read_manifest
 from modeldeck.engines.errors import FormatError, SettingsError
 from modeldeck.engines.fit.cards import card_with_vram
 from modeldeck.engines.fit.verdict import judge
@@ -70,6 +71,14 @@ def _split_gguf(data: bytes) -> None:
         header_of([read_gguf(Memory(data[1:at])), read_gguf(Memory(data[at:]))])
 
 
+def _ollama(data: bytes) -> None:
+    """A manifest of Ollama's store."""
+    with contextlib.suppress(FormatError):
+        for kind, digest in read_manifest(data):
+            assert "/" not in digest
+            assert len(kind) < len(data)
+
+
 def _settings(data: bytes) -> None:
     """A settings file: read, and one line of it changed."""
     text = data.decode("utf-8", "replace")
@@ -107,6 +116,13 @@ TARGETS: Mapping[str, Target] = {
         (
             b'# mine\ntheme = "deck-dark"\nmodel_dirs = ["~/models"]\n[keys]\n"a.b" = "s"\n',
             b'context_tokens = 8192\nkv_type = "q8_0"\n[engines.llama_server]\nbinary = "/x"\n',
+        ),
+    ),
+    "ollama": Target(
+        _ollama,
+        (
+            b'{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.ollama.image.model",'
+            b'"digest":"sha256:' + b"a" * 64 + b'","size":5}]}',
         ),
     ),
     "text": Target(_text, (b"12 GiB", "a\x1b[31mb\u202ec".encode(), b"\xff\xfe\x00")),

@@ -97,6 +97,9 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
     if lines[-1]:
         lines.append(Content())
     lines += _wrapped(Content.styled(clean_line(home_relative(model.path), 1000), MUTED), width)
+    for seen in model.also:
+        also = f"also {seen.name} in {seen.source.value}"
+        lines += _wrapped(Content.styled(also, MUTED), width)
     if len(model.files) > 1:
         lines.append(Content.styled(f"and {len(model.files) - 1} more files", MUTED))
     for note in detail.notes:

@@ -1,0 +1,144 @@
+"""Ollama's store: manifests name models, and their weights lie among blobs named by digest.
+
+``manifests/HOST/NAMESPACE/MODEL/TAG`` is JSON of an OCI image manifest; a layer of the type
+``application/vnd.ollama.image.model`` is ``blobs/sha256-HEX``, a GGUF file (Ollama ``server/``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+from modeldeck.engines.catalog.split import FileSet
+from modeldeck.engines.catalog.walk import Found, found
+from modeldeck.engines.errors import FormatError
+from modeldeck.engines.text import clean_line
+
+_MOST_MANIFEST_BYTES: Final = 1 << 20
+_MOST_MANIFESTS: Final = 10_000
+_DEPTH: Final = 4  # host, namespace, model, tag
+_HOST: Final = "registry.ollama.ai"
+_NAMESPACE: Final = "library"
+_TYPE: Final = "application/vnd.ollama.image."
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def ollama_sets(store: Path) -> Iterator[FileSet]:
+    """Every model of the store: its weights, its projector, or what is wrong with it."""
+    for path in _manifests(store / "manifests"):
+        name = model_name(path.parts[-_DEPTH:])
+        try:
+            weights, projector = _layers(path)
+            yield FileSet(name, (_blob(store, weights),), projector=_path(store, projector))
+        except FormatError as error:
+            yield FileSet(name, (_problem(path, error.cause),))
+
+
+def model_name(parts: tuple[str, ...]) -> str:
+    """The name as Ollama writes it: ``qwen3:8b``, ``user/model:tag``, ``hf.co/user/model:tag``."""
+    host, namespace, model, tag = parts
+    words = [*([] if host == _HOST else [host]), namespace, model]
+    if words[0] == _NAMESPACE and len(words) == 2:
+        words = words[1:]
+    return f"{'/'.join(words)}:{tag}"
+
+
+def _manifests(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
+    """The files that lie exactly as deep as manifests do, in the order of their names."""
+    left = _MOST_MANIFESTS
+    stack = [(folder, 0)]
+    while stack and left:
+        here, level = stack.pop()
+        try:
+            with os.scandir(here) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        below: list[tuple[Path, int]] = []
+        for entry in listed:
+            left -= 1
+            if not left:
+                return
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if level + 1 < depth and is_folder:
+                below.append((Path(entry.path), level + 1))
+            elif level + 1 == depth and not is_folder and not entry.name.startswith("."):
+                yield Path(entry.path)
+        stack += reversed(below)
+
+
+def _layers(path: Path) -> tuple[str, str | None]:
+    """Digests of weights and projector. Raises FormatError."""
+    layers = read_manifest(_bytes(path))
+    weights = [digest for kind, digest in layers if kind == "model"]
+    if not weights:
+        raise FormatError(
+            "Ollama keeps this model in a form that only it can run.", "Run it in Ollama."
+        )
+    projectors = [digest for kind, digest in layers if kind == "projector"]
+    return weights[0], projectors[0] if projectors else None
+
+
+def _bytes(path: Path) -> bytes:
+    from modeldeck.engines.formats.source import open_regular
+
+    try:
+        with open_regular(path) as source:
+            return source.read_at(0, _MOST_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise FormatError(
+            f"Ollama's manifest cannot be read ({clean_line(error.strerror or '')}).",
+            "Pull the model again.",
+        ) from error
+
+
+def read_manifest(data: bytes) -> list[tuple[str, str]]:
+    """The layers of a manifest as (kind, digest); what is no layer of Ollama's is left out.
+
+    Raises:
+        FormatError: it is no manifest.
+    """
+    unsound = FormatError("Ollama's manifest of the model is not sound.", "Pull the model again.")
+    if len(data) > _MOST_MANIFEST_BYTES:
+        raise unsound
+    try:
+        whole: Any = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise unsound from error
+    layers = cast("dict[str, object]", whole).get("layers") if isinstance(whole, dict) else None
+    if not isinstance(layers, list):
+        raise unsound
+    found_layers: list[tuple[str, str]] = []
+    for layer in cast("list[object]", layers):
+        if isinstance(layer, dict):
+            table = cast("dict[str, object]", layer)
+            kind, digest = table.get("mediaType"), table.get("digest")
+            if isinstance(kind, str) and isinstance(digest, str) and kind.startswith(_TYPE):
+                if _DIGEST.fullmatch(digest) is None:
+                    raise unsound
+                found_layers.append((kind.removeprefix(_TYPE), digest))
+    return found_layers
+
+
+def _path(store: Path, digest: str | None) -> Path | None:
+    """The blob's file; None where it is not there."""
+    if digest is None:
+        return None
+    path = store / "blobs" / digest.replace(":", "-")
+    return path if path.is_file() else None
+
+
+def _blob(store: Path, digest: str) -> Found:
+    path = store / "blobs" / digest.replace(":", "-")
+    try:
+        return found(path, path.stat())
+    except OSError:
+        return _problem(path, "Its weights are not in Ollama's store; pull it again.")
+
+
+def _problem(path: Path, problem: str) -> Found:
+    return Found(path, 0, 0, 0, hash(str(path)), problem)
