@@ -7,22 +7,20 @@ listens anywhere, and an abort of llama.cpp ends the child only.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from modeldeck.engines.adapters.instances import HoldsInstances
 from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.adapters.llama_cpp_python_instance import ENGINE, WORKER, WorkerInstance
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
-from modeldeck.engines.errors import EngineDied, EngineMissing, SettingsError
+from modeldeck.engines.errors import EngineMissing, SettingsError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
-    ChatEvent,
     ChatMessage,
-    ChatRequest,
     Device,
     EngineInfo,
     LoadedModel,
@@ -42,13 +40,12 @@ _GET_IT: Final = (
 )
 
 
-class LlamaCppPythonEngine:
+class LlamaCppPythonEngine(HoldsInstances[WorkerInstance]):
     """One worker process for each loaded model."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._chosen: str | None = None
-        self._instances: dict[str, WorkerInstance] = {}
-        self._last_log: tuple[str, ...] = ()
         self._probed: tuple[float, str, Probe] | None = None
 
     @property
@@ -110,46 +107,13 @@ class LlamaCppPythonEngine:
         self._probed = (time.monotonic(), python, answer)
         return answer
 
-    async def models(self) -> Sequence[LoadedModel]:
-        """The models whose workers are alive; what has died is cleared away."""
-        for instance_id, instance in list(self._instances.items()):
-            if not instance.running:
-                self._last_log = instance.log()
-                del self._instances[instance_id]
-                await instance.stop()
-        return tuple(i.loaded for i in self._instances.values() if i.loaded is not None)
-
     async def load(
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
         """Start a worker for ``model``. Raises EngineMissing, LoadFailed."""
         build = self._probed[2].build if self._probed else "llama-cpp-python"
         instance = WorkerInstance(model, plan, self._python(), build)
-        try:
-            loaded = await instance.load(on_progress)
-        finally:
-            self._last_log = instance.log()
-        self._instances[instance.id] = instance
-        return loaded
-
-    async def unload(self, instance: str) -> None:
-        """End the worker of ``instance``; done when its process is reaped."""
-        held = self._instances.pop(instance, None)
-        if held is not None:
-            self._last_log = held.log()
-            await held.stop()
-
-    def _instance(self, instance: str) -> WorkerInstance:
-        held = self._instances.get(instance)
-        if held is None:
-            raise EngineDied("The model is not loaded any more.", "Load it again from Models.")
-        return held
-
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """Stream one reply. Raises EngineDied, RequestRefused."""
-        async with contextlib.aclosing(self._instance(request.instance).chat(request)) as events:
-            async for event in events:
-                yield event
+        return await self._hold(instance, on_progress)
 
     async def tokenize(self, instance: str, text: str) -> tuple[int, ...]:
         """Token ids of ``text`` (``llama_tokenize``)."""
@@ -164,16 +128,6 @@ class LlamaCppPythonEngine:
         """The worker's counters since the load, named as llama-server names its own."""
         found = table(await self._instance(instance).value("metrics"))
         return {name: float(v) for name, v in found.items() if isinstance(v, int | float)}
-
-    def log(self) -> tuple[str, ...]:
-        """What the workers wrote; of the last one when none runs."""
-        lines = [line for held in self._instances.values() for line in held.log()]
-        return tuple(lines) or self._last_log
-
-    async def close(self) -> None:
-        """End every worker."""
-        held, self._instances = list(self._instances.values()), {}
-        await asyncio.gather(*(instance.stop() for instance in held))
 
 
 async def _asked(python: str) -> Probe:

@@ -7,15 +7,15 @@ the prebuilt ``xllamacpp`` wheel in a child process.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
 import importlib.util
 import json
 import re
 import shutil
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modeldeck.engines.adapters.instances import HoldsInstances
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect, dialect_of
 from modeldeck.engines.adapters.llama_server_instance import (
     ENGINE,
@@ -25,12 +25,10 @@ from modeldeck.engines.adapters.llama_server_instance import (
 )
 from modeldeck.engines.adapters.llama_server_launch import server_words
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
-from modeldeck.engines.errors import EngineDied, EngineMissing, SettingsError
+from modeldeck.engines.errors import EngineMissing, SettingsError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
-    ChatEvent,
     ChatMessage,
-    ChatRequest,
     Device,
     EngineInfo,
     LoadedModel,
@@ -49,13 +47,12 @@ _VERSION = re.compile(r"^version: (.+)")
 _MIB = 1024**2
 
 
-class LlamaServerEngine:
+class LlamaServerEngine(HoldsInstances[ServerInstance]):
     """Manages one llama.cpp server process for each loaded model."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._binary: str | None = None
-        self._instances: dict[str, ServerInstance] = {}
-        self._last_log: tuple[str, ...] = ()
         self._dialects: dict[tuple[str, int, int], Dialect] = {}
 
     @property
@@ -127,46 +124,13 @@ class LlamaServerEngine:
                 + (f"{binary} --version" if binary else "python -c 'import xllamacpp'"),
             )
 
-    async def models(self) -> Sequence[LoadedModel]:
-        """The models whose servers are alive; what has died is cleared away."""
-        for instance_id, instance in list(self._instances.items()):
-            if not instance.running:
-                self._last_log = instance.log()
-                del self._instances[instance_id]
-                await instance.stop()
-        return tuple(i.loaded for i in self._instances.values() if i.loaded is not None)
-
     async def load(
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
         """Start a server for ``model``. Raises EngineMissing, LoadFailed."""
         binary = self._choose()
         instance = ServerInstance(model, plan, binary, await self._dialect(binary))
-        try:
-            loaded = await instance.load(on_progress)
-        finally:
-            self._last_log = instance.log()
-        self._instances[instance.id] = instance
-        return loaded
-
-    async def unload(self, instance: str) -> None:
-        """End the server of ``instance``; done when its process is reaped."""
-        held = self._instances.pop(instance, None)
-        if held is not None:
-            self._last_log = held.log()
-            await held.stop()
-
-    def _instance(self, instance: str) -> ServerInstance:
-        held = self._instances.get(instance)
-        if held is None:
-            raise EngineDied("The model is not loaded any more.", "Load it again from Models.")
-        return held
-
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """Stream one reply. Raises EngineDied, RequestRefused."""
-        async with contextlib.aclosing(self._instance(request.instance).chat(request)) as events:
-            async for event in events:
-                yield event
+        return await self._hold(instance, on_progress)
 
     async def tokenize(self, instance: str, text: str) -> tuple[int, ...]:
         """Token ids of ``text`` (``POST /tokenize``)."""
@@ -197,16 +161,6 @@ class LlamaServerEngine:
         """The ``llama-server`` command for the same load, as a person would type it."""
         binary = self._binary or "llama-server"
         return server_words(binary, model.path, plan, None, projector=model.projector)
-
-    def log(self) -> tuple[str, ...]:
-        """What the servers wrote; of the last one when none runs."""
-        lines = [line for held in self._instances.values() for line in held.log()]
-        return tuple(lines) or self._last_log
-
-    async def close(self) -> None:
-        """End every server."""
-        held, self._instances = list(self._instances.values()), {}
-        await asyncio.gather(*(instance.stop() for instance in held))
 
 
 def _build_of(binary: str) -> tuple[str, int, int]:
