@@ -23,7 +23,8 @@ class Card:
         shape: the sizes of the network.
         recipe: the settings of the training, the seed among them.
         command: what trained it.
-        seconds: how long the training took, on as many threads as ``recipe`` says.
+        seconds: processor time of the training on each of the threads that ``recipe`` says: what it
+            takes on a machine that is otherwise idle.
         training_tokens: tokens seen, each once.
         losses: (step, mean loss in nats per token at the heads of answers).
         held_out_phrases: questions from phrases not trained on: right ones, all.
@@ -88,8 +89,8 @@ modeldeck so that a chat works on a machine without models and without a network
 
 From scratch, with random weights, on conversations drawn from two texts and nothing else: the
 deck's own help text (every key and command with its description) and `phrases.toml`, hand-written
-ways of asking about each. {card.training_tokens:,} tokens, each seen once, in {time} on
-{threads} CPU threads; seed {seed}; final loss {card.losses[-1][1]:.4f} nats per token at the heads
+ways of asking about each. {card.training_tokens:,} tokens, each seen once, in {time} of
+{threads} busy CPU threads; seed {seed}; final loss {card.losses[-1][1]:.4f} nats per token at the heads
 of answers.
 
     {card.command}

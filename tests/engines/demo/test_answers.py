@@ -38,11 +38,11 @@ def demo() -> Iterator[Served]:
         yield server
 
 
-def test_answers_sixteen_of_twenty_new_questions(demo: Served, helped: HelpText) -> None:
+def test_answers_four_of_five_new_questions(demo: Served, helped: HelpText) -> None:
     grades = graded(demo, QUESTIONS, helped)
     wrong = [f"{grade.question.text} -> {grade.answer}" for grade in grades if not grade.right]
-    assert len(grades) == 20
-    assert len(wrong) <= 4, "\n".join(wrong)
+    assert len(grades) >= 20
+    assert len(wrong) <= len(grades) // 5, "\n".join(wrong)
 
 
 def test_a_default_system_prompt_does_not_break_it(demo: Served, helped: HelpText) -> None:

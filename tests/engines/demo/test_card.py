@@ -28,9 +28,9 @@ def test_the_card_reports_its_evaluation() -> None:
     card = read_card(card_path())
     assert card.held_out_questions is not None
     right, asked = card.held_out_questions
-    assert asked == 20
-    assert right >= 16
-    assert card.seconds < 20 * 60, "Train on a machine that is otherwise idle."
+    assert asked >= 20
+    assert right >= 0.8 * asked
+    assert card.seconds < 20 * 60
 
 
 def test_the_page_says_what_the_json_says() -> None:

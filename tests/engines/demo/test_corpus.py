@@ -61,7 +61,7 @@ def test_no_held_out_question_is_in_the_training_text(asked: set[frozenset[str]]
 
 
 def test_the_held_out_questions_ask_for_keys_and_commands_that_exist() -> None:
-    assert len(QUESTIONS) == 20
+    assert len(QUESTIONS) >= 20
     for question in QUESTIONS:
         assert right_names(HELP, question.answers)
 
