@@ -90,8 +90,8 @@ modeldeck so that a chat works on a machine without models and without a network
 From scratch, with random weights, on conversations drawn from two texts and nothing else: the
 deck's own help text (every key and command with its description) and `phrases.toml`, hand-written
 ways of asking about each. {card.training_tokens:,} tokens, each seen once, in {time} of
-{threads} busy CPU threads; seed {seed}; final loss {card.losses[-1][1]:.4f} nats per token at the heads
-of answers.
+{threads} busy CPU threads; seed {seed}; final loss {card.losses[-1][1]:.4f} nats per token at the
+heads of answers.
 
     {card.command}
 

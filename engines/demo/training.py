@@ -40,7 +40,7 @@ class Recipe:
         threads: CPU threads.
     """
 
-    seed: int = 7
+    seed: int = 8
     conversations: int = 24_000
     batch_tokens: int = 2048
     pool: int = 2048
