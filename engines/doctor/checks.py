@@ -26,7 +26,13 @@ Check = Callable[[Facts], Iterator[Found]]
 
 
 def driver(facts: Facts) -> Iterator[Found]:
-    """An NVIDIA card without a driver that works."""
+    """No card, or an NVIDIA card without a driver that works."""
+    if not facts.hardware.gpus and facts.nvidia_on_the_bus is False:
+        yield (
+            Severity.ADVICE,
+            "No NVIDIA card was found: models run on the processor.",
+            "Small models do well there; the list's verdicts are for a card you might have.",
+        )
     if facts.hardware.gpus or not facts.nvidia_on_the_bus:
         return
     if facts.nouveau_module:
@@ -85,7 +91,8 @@ def other_processes(facts: Facts) -> Iterator[Found]:
     """Somebody else holds much of the card."""
     for gpu in facts.hardware.gpus:
         for process in gpu.processes or ():
-            if (process.used_bytes or 0) >= _MUCH_VRAM_BYTES:
+            others = process.pid not in facts.own_pids
+            if others and (process.used_bytes or 0) >= _MUCH_VRAM_BYTES:
                 name = process.name or "a process"
                 yield (
                     Severity.WARNING,

@@ -61,7 +61,16 @@ def facts_now(
         data=_disk(data, root, write=True) if data.exists() else None,
         inotify_watches=_number(root / "proc/sys/fs/inotify/max_user_watches"),
         settings_problems=tuple(settings_problems),
+        own_pids=_own_pids(),
     )
+
+
+def _own_pids() -> frozenset[int]:
+    try:
+        own = psutil.Process()
+        return frozenset({own.pid, *(child.pid for child in own.children(recursive=True))})
+    except psutil.Error:
+        return frozenset({os.getpid()})
 
 
 def _text(path: Path) -> str | None:

@@ -77,6 +77,7 @@ class Facts:
         data: the folder of what is kept.
         inotify_watches: how many folders a user may watch.
         settings_problems: what is wrong with the settings.
+        own_pids: the deck and its engines.
     """
 
     hardware: HardwareSnapshot
@@ -96,3 +97,4 @@ class Facts:
     data: Disk | None = None
     inotify_watches: int | None = None
     settings_problems: tuple[str, ...] = ()
+    own_pids: frozenset[int] = frozenset()

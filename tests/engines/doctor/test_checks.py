@@ -94,7 +94,14 @@ def test_a_card_without_a_driver(
 
 
 def test_without_a_card_there_is_no_driver_to_miss() -> None:
-    assert not examine(replace(WELL, hardware=NO_CARD, nvidia_on_the_bus=False))
+    (found,) = examine(replace(WELL, hardware=NO_CARD, nvidia_on_the_bus=False))
+    assert (found.check, found.severity) == ("driver", "advice")
+    assert "No NVIDIA card was found" in found.cause
+
+
+def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
+    held = with_card(processes=(GpuProcess(7, "llama-server", 9 * GIB),))
+    assert not examine(replace(WELL, hardware=held, own_pids=frozenset({7})))
 
 
 @pytest.mark.parametrize(
