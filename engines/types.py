@@ -150,7 +150,7 @@ class LocalModel:
         return str(self.path)
 
 
-KvType = Literal["f16", "q8_0", "q4_0"]
+KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,8 @@ class Plan:
         flash_attention: on or off, never ``auto``.
         gpu_layers: as llama.cpp counts: the output layer is the first moved, so k blocks on the
             GPU is ``k + 1``; 0 is CPU only, ``ALL_LAYERS`` everything.
-        cpu_moe_blocks: blocks whose experts stay on the CPU (``--n-cpu-moe``).
+        cpu_moe_blocks: the first blocks, whose experts stay on the CPU (``--n-cpu-moe``).
+        swa_full: sliding-window layers cache the whole context, not only their window.
         threads: CPU threads for decode and prefill; 0 lets the adapter choose.
         mmap: map weights instead of reading them.
     """
@@ -179,6 +180,7 @@ class Plan:
     flash_attention: bool = True
     gpu_layers: int = 999
     cpu_moe_blocks: int = 0
+    swa_full: bool = False
     threads: int = 0
     mmap: bool = True
 

@@ -68,6 +68,8 @@ def server_words(
             words.append("--no-mmproj-offload")
     if plan.cpu_moe_blocks:
         words += _experts(plan.cpu_moe_blocks, dialect)
+    if plan.swa_full and dialect.knows("--swa-full"):
+        words.append("--swa-full")
     if not plan.mmap:
         words += ["--load-mode", "none"] if dialect.knows("--load-mode") else ["--no-mmap"]
     if address is not None:
@@ -129,6 +131,7 @@ def wheel_settings(
         "fit_params": False,
         "cache_ram_mib": 0,
         "ctx_shift": False,
+        "swa_full": plan.swa_full,
         "use_jinja": True,
         "endpoint_metrics": True,
         "endpoint_slots": True,

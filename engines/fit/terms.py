@@ -11,7 +11,7 @@ from typing import Final
 
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.fit.types import Bill
-from modeldeck.engines.types import Plan
+from modeldeck.engines.types import KvType, Plan
 from modeldeck.engines.units import MIB
 
 CONTEXT_OVERHEAD_BYTES: Final = 250 * MIB
@@ -23,7 +23,17 @@ MARGIN_BYTES: Final = 256 * MIB
 _CELLS_STEP: Final = 256
 
 # ggml: bytes of one block, and elements in it
-_KV_BLOCKS: Final = {"f16": (2, 1), "q8_0": (34, 32), "q4_0": (18, 32)}
+_KV_BLOCKS: Final[dict[KvType, tuple[int, int]]] = {
+    "f32": (4, 1),
+    "f16": (2, 1),
+    "bf16": (2, 1),
+    "q8_0": (34, 32),
+    "q5_1": (24, 32),
+    "q5_0": (22, 32),
+    "q4_1": (20, 32),
+    "q4_0": (18, 32),
+    "iq4_nl": (18, 32),
+}
 
 _FLASH_HEADS: Final = frozenset({40, 64, 72, 80, 96, 112, 128, 256})
 _FLASH_PAIRS: Final = frozenset({(192, 128), (320, 256), (512, 512), (576, 512)})

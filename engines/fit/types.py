@@ -47,19 +47,42 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherProcess:
+    """A process that holds memory of the card, by name."""
+
+    name: str
+    used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
-    """Where the bytes go, for exactly one plan."""
+    """Where the bytes go, for exactly one plan.
+
+    Attributes:
+        recurrent_gpu_bytes: state of recurrent layers, whatever the context.
+        draft_bytes: a draft model or multi-token prediction: its weights, cache and compute.
+        lora_bytes: adapters, on the GPU.
+        context_overhead_bytes: CUDA's own context and modules, outside the engine's buffers.
+        margin_bytes: kept free; not part of a total.
+        other_processes: who else holds memory of the card; already gone from what is free, so
+            not part of a total either.
+    """
 
     weights_gpu_bytes: int = 0
     weights_host_bytes: int = 0
     kv_gpu_bytes: int = 0
     kv_host_bytes: int = 0
+    recurrent_gpu_bytes: int = 0
+    recurrent_host_bytes: int = 0
     compute_gpu_bytes: int = 0
     compute_host_bytes: int = 0
     context_overhead_bytes: int = 0
     margin_bytes: int = 0
     projector_gpu_bytes: int = 0
     projector_host_bytes: int = 0
+    draft_bytes: int = 0
+    lora_bytes: int = 0
+    other_processes: tuple[OtherProcess, ...] = ()
 
     @property
     def total_gpu_bytes(self) -> int:
@@ -67,16 +90,19 @@ class Bill:
         return (
             self.weights_gpu_bytes
             + self.kv_gpu_bytes
+            + self.recurrent_gpu_bytes
             + self.compute_gpu_bytes
             + self.context_overhead_bytes
             + self.projector_gpu_bytes
+            + self.draft_bytes
+            + self.lora_bytes
         )
 
     @property
     def total_host_bytes(self) -> int:
         """Everything in host memory."""
         own = self.weights_host_bytes + self.kv_host_bytes + self.compute_host_bytes
-        return own + self.projector_host_bytes
+        return own + self.recurrent_host_bytes + self.projector_host_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ class LlamaModel:
         params.type_k = params.type_v = kv_type
         params.offload_kqv = params.op_offload = settings["gpu_layers"] != 0
         params.kv_unified = True
+        params.swa_full = settings["swa_full"]
         params.no_perf = False
 
         def asked(_: object) -> bool:

@@ -50,6 +50,7 @@ CHANGES: list[tuple[dict[str, object], tuple[str, ...], dict[str, object]]] = [
         ("--n-cpu-moe", "2"),
         {"tensor_buft_overrides": r"blk\.(0|1)\.ffn_(up|down|gate|gate_up)_(ch|)exps=CPU"},
     ),
+    ({"swa_full": True}, ("--swa-full",), {"swa_full": True}),
     (
         {"threads": 5},
         ("-t", "5"),
