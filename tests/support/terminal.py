@@ -67,6 +67,9 @@ class Terminal:
         if self.pid == 0:
             if cwd is not None:
                 os.chdir(cwd)
+            # As a terminal's own shell would: whoever runs the tests may have them ignored.
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             time.sleep(0.05)
             os.execvpe(command[0], list(command), dict(environ))
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
