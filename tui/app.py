@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import BindingType
 from textual.command import Provider
-from textual.content import Content
 from textual.screen import Screen
 
 from modeldeck.engines.errors import ModeldeckError
@@ -20,13 +19,12 @@ from modeldeck.themes import load_themes
 from modeldeck.tui import messages
 from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
+from modeldeck.tui.everywhere import EverywhereApp
 from modeldeck.tui.jobs import Jobs
 from modeldeck.tui.places import Places
-from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options
 from modeldeck.tui.terminal import default_theme
-from modeldeck.tui.terminal_app import TerminalApp
 from modeldeck.tui.theme import textual_themes
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def _problems_notice(problems: Sequence[str]) -> Notice:
     return Notice(first, f"({len(rest)} more)" if rest else "")
 
 
-class DeckApp(TerminalApp):
+class DeckApp(EverywhereApp):
     """The deck. Everything it uses is handed in; it makes nothing global."""
 
     TITLE = "modeldeck"
@@ -123,22 +121,6 @@ class DeckApp(TerminalApp):
             self.state = state
             self._places.take_state(state)
 
-    def give_notice(self, notice: Notice | None) -> None:
-        """Show a notice in every place until the next one."""
-        self.change(replace(self.state, notice=notice))
-
-    def use_theme(self, name: str) -> None:
-        """Use a theme by name; an unknown one leaves the first."""
-        if name in self.theme_names:
-            self.theme = name
-        else:
-            self.theme = self.theme_names[0]
-            self.give_notice(
-                Notice(
-                    f"There is no theme called {name}.", f"Themes: {', '.join(self.theme_names)}."
-                )
-            )
-
     # What the jobs found.
 
     @on(messages.ModelsScanned)
@@ -172,7 +154,7 @@ class DeckApp(TerminalApp):
     @on(messages.HardwareSampled)
     def _hardware_sampled(self, message: messages.HardwareSampled) -> None:
         first = self.state.hardware is None
-        card = self.services.card(message.snapshot)
+        card = self.services.card(message.snapshot, self.state.what_if_card)
         moved = self.state.card is None or self.services.card_moved(self.state.card, card)
         self.change(
             replace(
@@ -186,7 +168,8 @@ class DeckApp(TerminalApp):
 
     def _judge(self) -> None:
         if self.state.hardware is not None and self.state.models:
-            before, card = self.state.card, self.services.card(self.state.hardware)
+            card = self.services.card(self.state.hardware, self.state.what_if_card)
+            before = self.state.card
             if before is not None and not self.services.card_moved(before, card):
                 card = before
             self.jobs.judge(self.state.models, self.state.options, card)
@@ -198,6 +181,11 @@ class DeckApp(TerminalApp):
     @on(messages.OptionsAsked)
     def _options_asked(self, message: messages.OptionsAsked) -> None:
         self.change(replace(self.state, options=message.options))
+        self._judge()
+
+    @on(messages.CardAsked)
+    def _card_asked(self, message: messages.CardAsked) -> None:
+        self.change(replace(self.state, what_if_card=message.name))
         self._judge()
 
     # Loading and unloading.
@@ -389,62 +377,3 @@ class DeckApp(TerminalApp):
     @on(messages.CopyAsked)
     def _copy_asked(self, message: messages.CopyAsked) -> None:
         self.jobs.copy(message.text, message.what)
-
-    # Actions that are the same everywhere.
-
-    def action_everywhere_models(self) -> None:
-        """Go to the list of models."""
-        self.switch_mode("models")
-
-    def action_everywhere_chat(self) -> None:
-        """Go to the chat."""
-        self.switch_mode("chat")
-
-    def action_everywhere_engines(self) -> None:
-        """Go to the engines."""
-        self.switch_mode("engines")
-
-    def action_everywhere_palette(self) -> None:
-        """Open the command palette."""
-        self.action_command_palette()
-
-    def action_everywhere_help(self) -> None:
-        """Show the keys that work now."""
-        from modeldeck.tui.screens.overlay import TextOverlay
-
-        screen = self.screen
-        if isinstance(screen, PlaceScreen):
-            title = f"Keys that work now in {screen.PLACE.capitalize()}"
-            self.push_screen(TextOverlay(title, screen.help_lines()))
-
-    def action_everywhere_leave(self) -> None:
-        """Leave what can be left; nothing to leave clears the notice."""
-        screen = self.screen
-        if isinstance(screen, PlaceScreen) and not screen.leave() and self.state.notice:
-            self.give_notice(None)
-
-    def action_everywhere_log(self) -> None:
-        """Read the engines' log."""
-        from modeldeck.tui.screens.overlay import TextOverlay
-
-        self.push_screen(TextOverlay("Engine log", self._log_lines(), at_end=True))
-
-    def _log_lines(self) -> list[Content]:
-        lines = self.services.log_lines()
-        return [Content(line) for line in lines] or [Content("No engine has run yet.")]
-
-    def action_everywhere_theme(self) -> None:
-        """Use the next theme and remember it."""
-        here = self.theme_names.index(self.theme) if self.theme in self.theme_names else -1
-        name = self.theme_names[(here + 1) % len(self.theme_names)]
-        self.use_theme(name)
-        try:
-            self.services.remember("theme", name)
-        except ModeldeckError as error:
-            self.give_notice(Notice.of(error))
-        else:
-            self.give_notice(Notice(f"Theme {name}."))
-
-    async def action_everywhere_quit(self) -> None:
-        """Leave; what was streamed is kept and engines are stopped on the way out."""
-        self.exit(0)

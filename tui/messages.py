@@ -68,6 +68,13 @@ class OptionsAsked(Message):
 
 
 @dataclass
+class CardAsked(Message):
+    """The user wants the verdicts for the card of this name; empty: for the one that is here."""
+
+    name: str
+
+
+@dataclass
 class DemoAsked(Message):
     """The user wants to chat with the packaged demo model."""
 

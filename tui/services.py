@@ -184,8 +184,8 @@ class Services:
 
     # Verdicts.
 
-    def card(self, hardware: HardwareSnapshot) -> Card:
-        """The card to judge for: the one set, else the one here, else the reference.
+    def card(self, hardware: HardwareSnapshot, what_if: str = "") -> Card:
+        """The card to judge for: ``what_if``, else the one set, the one here, the reference.
 
         Raises:
             SettingsError: the card that is set is not known.
@@ -193,8 +193,8 @@ class Services:
         from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
 
         ram_bytes = hardware.host.memory_available_bytes or 0
-        if self.settings.gpu:
-            return card_named(self.settings.gpu, ram_bytes)
+        if name := what_if or self.settings.gpu:
+            return card_named(name, ram_bytes)
         if self.settings.vram:
             return card_with_vram(parse_size(self.settings.vram), ram_bytes)
         return card_of(hardware)

@@ -94,6 +94,7 @@ class DeckState:
     notes: tuple[str, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=lambda: _NO_VERDICTS)
     card: Card | None = None
+    what_if_card: str = ""
     engines: tuple[EngineStatus, ...] = ()
     engines_found: bool = False
     engine_wishes: Mapping[str, str] = field(default_factory=lambda: _NO_CHOICES)

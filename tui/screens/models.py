@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
@@ -11,17 +11,20 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
+from textual.message import Message
 from textual.timer import Timer
 from textual.types import CSSPathType
 from textual.widgets import Input
 
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import Source
+from modeldeck.engines.types import LocalModel, Source
 from modeldeck.engines.units import gib_text, tokens_text
 from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.fuzzy import best_matches
+from modeldeck.tui.kept import Kept, keeps
 from modeldeck.tui.messages import (
+    CardAsked,
     ChatAsked,
     CommandAsked,
     DemoAsked,
@@ -50,6 +53,11 @@ if TYPE_CHECKING:
 WIDE = 100
 REST_S = 0.2
 _DESCENDING = frozenset({"context", "speed"})
+_WORDS = {
+    Kept.FITS_AT_CONTEXT: "fits the card at this context",
+    Kept.FITS: "fits the card at any context",
+    Kept.RUNNABLE: "runs here",
+}
 
 
 class ModelsScreen(PlaceScreen):
@@ -71,7 +79,8 @@ class ModelsScreen(PlaceScreen):
         self._query = ""
         self._rest: Timer | None = None
         self._made_rows = MadeRows()
-        self._choosing = ""
+        self._kept = Kept.ALL
+        self._picked: Callable[[str], Message] | None = None
 
     def compose_body(self) -> ComposeResult:
         """Options above; the list beside the bill; the engines' states below."""
@@ -121,11 +130,17 @@ class ModelsScreen(PlaceScreen):
         loaded_id = state.loaded.model.id if state.loaded else None
         found = best_matches(self._query, state.models, lambda model: model.name)
         entries: Sequence[Entry] = [
-            Entry(model, state.verdicts.get(model.id), model.id == loaded_id) for model in found
+            Entry(model, verdict, model.id == loaded_id)
+            for model in found
+            for verdict in (state.verdicts.get(model.id),)
+            if keeps(self._kept, model, verdict, self._has_engine)
         ]
         if not self._query:
             entries = sorted_entries(entries, self._sort)
         self.rows.set_rows(self._made_rows.of(entries))
+
+    def _has_engine(self, model: LocalModel) -> bool:
+        return not self.state.engines_found or self.state.engine_for(model).engine is not None
 
     def _show_options(self) -> None:
         state = self.state
@@ -142,7 +157,7 @@ class ModelsScreen(PlaceScreen):
             f"ctx {tokens_text(state.options.context_tokens)}",
             f"kv {state.options.kv_type}",
             f"card {shown}{free}",
-            f"{count}  {size_text(total)}B",
+            f"{count}  {size_text(total)}B" if self._kept is Kept.ALL else f"only {self._kept}",
         ]
         self.options_line.show(Content("   ".join(parts)))
 
@@ -183,6 +198,8 @@ class ModelsScreen(PlaceScreen):
             return (Content.styled("Looking for models …", "$text-muted"),)
         if self._query:
             return (Content("Nothing matches the filter."), Content("esc clears it."))
+        if self._kept is not Kept.ALL:
+            return (Content(f"None of the models {_WORDS[self._kept]}."), Content("esc shows all."))
         demo = key_name(self.key_of("models.demo"))
         return (
             Content.styled("No models here yet.", "bold"),
@@ -238,13 +255,22 @@ class ModelsScreen(PlaceScreen):
             self.filter_field.value = ""
             self.rows.focus()
             return True
+        if self._kept is not Kept.ALL:
+            self._keep(Kept.ALL)
+            return True
         return False
+
+    def _keep(self, kept: Kept) -> None:
+        self._kept = kept
+        self._show_rows()
+        self._show_options()
+        self.follow_cursor()
 
     def is_valid(self, entry: Action) -> bool:
         """Only what makes sense for the row under the cursor."""
         state = self.state
         match entry.id:
-            case "models.chat" | "models.copy_command" | "models.engine":
+            case "models.chat" | "models.copy_command" | "models.engine" | "models.options":
                 model = state.model(self.rows.cursor_key or "") if self.ready else None
                 return model is not None and model.problem is None
             case "models.unload":
@@ -296,18 +322,38 @@ class ModelsScreen(PlaceScreen):
         from modeldeck.tui.widgets.engine_rows import engine_rows  # with the policy: 10 ms
         from modeldeck.tui.widgets.model_picker import ModelPicker
 
-        self._close_picker()
         rows = engine_rows(model, self.state.engines)
         wish = self.state.engine_wishes.get(model.name, "")
-        self._choosing = model.id
-        picker = ModelPicker(rows, title=f"engine for {model.name}", current=wish)
+        self._open_picker(
+            ModelPicker(rows, title=f"engine for {model.name}", current=wish),
+            lambda key: EngineWished(model.id, key or None),
+        )
+
+    def action_models_card(self) -> None:
+        """Choose the card that the verdicts are for."""
+        from modeldeck.tui.widgets.card_rows import card_rows  # with the table of cards: 10 ms
+        from modeldeck.tui.widgets.model_picker import ModelPicker
+
+        card = self.state.card
+        here = card.name if card is not None and not card.what_if else ""
+        rows, current = card_rows(here), self.state.what_if_card
+        self._open_picker(ModelPicker(rows, title="verdicts for", current=current), CardAsked)
+
+    def action_models_fits(self) -> None:
+        """Cut the list down to what fits, to what runs, and back."""
+        self._keep(self._kept.next())
+
+    def _open_picker(self, picker: ModelPicker, picked: Callable[[str], Message]) -> None:
+        self._close_picker()
+        self._picked = picked
         self.query_one("#left", Vertical).mount(picker, before="#engine-states")
 
     def on_model_picker_picked(self, event: ModelPicker.Picked) -> None:
-        """The user's own choice, or the policy's again."""
+        """The row's key goes where the picker was opened for."""
         event.stop()
         self._close_picker()
-        self.post_message(EngineWished(self._choosing, event.key or None))
+        if self._picked is not None:
+            self.post_message(self._picked(event.key))
 
     def on_model_picker_dismissed(self, event: ModelPicker.Dismissed) -> None:
         """Everything stays as it is."""
