@@ -52,10 +52,13 @@ def plan_for(
     if not has_gpu:
         return replace(plan, gpu_layers=0)
     shape = with_projector(shape, projector_file_bytes)
-    gpu_layers = judge_shape(shape, plan, card).gpu_layers
+    verdict = judge_shape(shape, plan, card)
     # On the CPU flash attention takes any head size.
     return replace(
-        plan, gpu_layers=gpu_layers, flash_attention=plan.flash_attention or not gpu_layers
+        plan,
+        gpu_layers=verdict.gpu_layers,
+        cpu_moe_blocks=verdict.cpu_moe_blocks,
+        flash_attention=plan.flash_attention or not verdict.gpu_layers,
     )
 
 

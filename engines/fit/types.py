@@ -124,6 +124,7 @@ class Verdict:
             names its number of layers: the largest for which those layers still fit.
         decode_tps: predicted decode rate at depth 0 as (low, middle, high); None when not
             derivable.
+        cpu_moe_blocks: the first blocks, whose experts are on the CPU.
     """
 
     kind: VerdictKind
@@ -135,3 +136,4 @@ class Verdict:
     gpu_layers: int = 0
     max_context_tokens: int | None = None
     decode_tps: tuple[float, float, float] | None = None
+    cpu_moe_blocks: int = 0

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.cards import card_with_vram, reference_card
+from modeldeck.engines.fit.placement import last_not_negative
 from modeldeck.engines.fit.plan import plan_for
 from modeldeck.engines.fit.types import Card, VerdictKind
-from modeldeck.engines.fit.verdict import judge, last_not_negative
+from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.types import (
     ALL_LAYERS,
     BlockWeights,

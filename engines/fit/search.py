@@ -1,0 +1,178 @@
+"""From what the user gave to one whole plan, its verdict and its largest context.
+
+What is given is never changed: the bill is for exactly that, also when it does not fit. What is not
+given is planned, in this order, the first that fits being taken:
+
+1. the usual context, an f16 cache, micro-batches of 512, one slot, everything on the GPU;
+2. the same with less context, 4096 at least: speed is lost by anything that leaves the GPU;
+3. the experts of as few blocks as will do on the CPU, with the usual context;
+4. as many blocks on the GPU as fit; then the CPU alone.
+
+The cache's type is never lowered unasked: that costs quality, so it is only advised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from modeldeck.engines.fit.options import DEFAULT_ENGINE, FitOptions, cannot_load
+from modeldeck.engines.fit.placement import Case, longest_context
+from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
+from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
+from modeldeck.engines.fit.verdict import judge_shape, not_judged, with_projector
+from modeldeck.engines.types import ALL_LAYERS, ModelFormat, ModelHeader, Plan
+
+USUAL_CONTEXT_TOKENS: Final = 8192
+LEAST_PLANNED_TOKENS: Final = 4096
+"""No context is planned below this; a smaller one must be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What comes out of a search.
+
+    Attributes:
+        options: what was given.
+        engine: that would run it.
+        plan: exactly what was judged; its layers as llama.cpp counts, never ``ALL_LAYERS``.
+        verdict: on that plan, for what is free now.
+        fits_now: total and margin are free now.
+        fits_empty: total and margin would be free on an empty card.
+        max_context_tokens: largest context with the layers and experts where the plan has them;
+            0 when nothing fits; None when not judged.
+        shape: None when not judged.
+    """
+
+    options: FitOptions
+    engine: str
+    plan: Plan
+    verdict: Verdict
+    fits_now: bool
+    fits_empty: bool
+    max_context_tokens: int | None
+    shape: Shape | None
+
+
+def answer(
+    header: ModelHeader,
+    options: FitOptions,
+    card: Card,
+    *,
+    usual_context_tokens: int = USUAL_CONTEXT_TOKENS,
+    model_format: ModelFormat = ModelFormat.GGUF,
+    projector_file_bytes: int = 0,
+) -> Answer:
+    """The best plan for ``header`` within ``options`` on ``card``. Never raises.
+
+    Args:
+        header: the model.
+        options: what was given; None in them is planned.
+        card: what is free now.
+        usual_context_tokens: to start from when no context is given; the settings'.
+        model_format: how the model is stored.
+        projector_file_bytes: of the projector loaded with it; 0 is none.
+    """
+    engine = options.engine or DEFAULT_ENGINE
+    trained = header.context_length if header.context_length > 0 else usual_context_tokens
+    plan = _first_plan(options, max(1, min(usual_context_tokens, trained)))
+    refused = cannot_load(engine, model_format)
+    if refused:
+        reason = f"cannot run: {refused}"
+        verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason)
+        return Answer(options, engine, plan, verdict, False, False, 0, None)
+    found = shape_of(header)
+    if isinstance(found, Unjudged):
+        return Answer(options, engine, plan, not_judged(found.why), False, False, None, None)
+    shape = with_projector(found, projector_file_bytes)
+    if options.flash_attention is None and not _flash_works(shape, plan, options):
+        plan = replace(plan, flash_attention=False)
+    if options.gpu_layers is not None:
+        layers = min(options.gpu_layers, shape.layers + 1)
+        plan = replace(plan, gpu_layers=layers)
+    verdict = _judge(shape, plan, options, card)
+    if verdict.kind is not VerdictKind.FITS and options.context_tokens is None:
+        less = _with_less_context(shape, plan, options, card)
+        if less is not None:
+            plan, verdict = less
+    if options.gpu_layers is None:
+        # A plan that does not fit was priced with everything on the GPU.
+        runs = verdict.kind is not VerdictKind.DOES_NOT_FIT
+        plan = replace(plan, gpu_layers=verdict.gpu_layers if runs else shape.layers + 1)
+    if options.cpu_moe_blocks is None:
+        plan = replace(plan, cpu_moe_blocks=verdict.cpu_moe_blocks)
+    return _answered(options, engine, shape, plan, verdict, card)
+
+
+def _first_plan(options: FitOptions, usual_context_tokens: int) -> Plan:
+    def given(value: int | None, usual: int) -> int:
+        return usual if value is None else value
+
+    return Plan(
+        context_tokens=given(options.context_tokens, usual_context_tokens),
+        kv_type=options.kv_type or "f16",
+        slots=given(options.slots, 1),
+        micro_batch_tokens=given(options.micro_batch_tokens, 512),
+        batch_tokens=max(2048, given(options.micro_batch_tokens, 512)),
+        flash_attention=options.flash_attention is not False,
+        gpu_layers=ALL_LAYERS,
+        cpu_moe_blocks=given(options.cpu_moe_blocks, 0),
+        swa_full=options.swa_full is True,
+    )
+
+
+def _flash_works(shape: Shape, plan: Plan, options: FitOptions) -> bool:
+    """Whether to leave it on: a kernel is there, or it runs on the CPU, or the cache needs it."""
+    needed = options.gpu_layers == 0 or refusal(shape, replace(plan, flash_attention=False))
+    return flash_attention_on_cuda(shape) or bool(needed)
+
+
+def _judge(shape: Shape, plan: Plan, options: FitOptions, card: Card) -> Verdict:
+    """The verdict on a plan; experts move to the CPU only where nobody said how many."""
+    keep, margin = options.cpu_moe_blocks is not None, options.margin_bytes
+    verdict = judge_shape(shape, plan, card, margin_bytes=margin, keep_experts=keep)
+    asked_for_all = options.gpu_layers is not None and options.gpu_layers > shape.layers
+    if verdict.kind is VerdictKind.DOES_NOT_FIT and asked_for_all and not keep:
+        # All layers on the GPU are the user's word; where the experts go is not.
+        anywhere = replace(plan, gpu_layers=ALL_LAYERS)
+        moved = judge_shape(shape, anywhere, card, margin_bytes=margin)
+        if moved.kind is VerdictKind.FITS_EXPERTS_ON_CPU:
+            return moved
+    return verdict
+
+
+def _with_less_context(
+    shape: Shape, plan: Plan, options: FitOptions, card: Card
+) -> tuple[Plan, Verdict] | None:
+    """The largest context below the usual with which it is all on the GPU; None: none is."""
+    k = shape.layers if plan.gpu_layers == ALL_LAYERS else plan.gpu_layers - 1
+    if k < shape.layers:
+        return None
+    case = Case(shape, plan, card, options.margin_bytes)
+    longest = longest_context(case, k)
+    if not LEAST_PLANNED_TOKENS <= longest < plan.context_tokens:
+        return None
+    shorter = replace(plan, context_tokens=longest)
+    return shorter, _judge(shape, shorter, options, card)
+
+
+def _answered(
+    options: FitOptions, engine: str, shape: Shape, plan: Plan, verdict: Verdict, card: Card
+) -> Answer:
+    if verdict.bill is None:
+        none_fits = 0 if verdict.kind is VerdictKind.CANNOT_RUN else None
+        return Answer(options, engine, plan, verdict, False, False, none_fits, shape)
+    need = verdict.bill.total_gpu_bytes + options.margin_bytes
+    case = Case(shape, plan, card, options.margin_bytes)
+    blocks = None if plan.gpu_layers == 0 else plan.gpu_layers - 1
+    return Answer(
+        options,
+        engine,
+        plan,
+        verdict,
+        need <= card.free_bytes,
+        need <= card.usable_bytes,
+        longest_context(case, blocks),
+        shape,
+    )
