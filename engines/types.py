@@ -40,12 +40,14 @@ class BlockWeights(NamedTuple):
         expert_bytes: routed experts (``ffn_*_exps``); 0 in a dense model.
         cuda_padding_bytes: what CUDA adds when rows are no multiple of 512 elements and for
             128-byte alignment (llama.cpp ggml-cuda buffer type).
+        expert_padding_bytes: of that, what belongs to the routed experts.
     """
 
     number: int
     dense_bytes: int
     expert_bytes: int
     cuda_padding_bytes: int
+    expert_padding_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class WeightTable:
         output_bytes: ``output.weight`` and ``output_norm``; this layer moves to the GPU first.
         output_tied: no ``output.weight``: the token embedding serves twice (host and GPU).
         other_bytes: whatever fits none of the above (placed with the output).
+        largest_matrix_bytes: largest tensor of a block beside its routed experts; 0 when unknown.
+        largest_expert_bytes: largest tensor of routed experts; 0 when there are none.
     """
 
     blocks: tuple[BlockWeights, ...] = ()
@@ -67,6 +71,8 @@ class WeightTable:
     output_bytes: int = 0
     output_tied: bool = False
     other_bytes: int = 0
+    largest_matrix_bytes: int = 0
+    largest_expert_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:

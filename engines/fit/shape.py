@@ -1,20 +1,22 @@
-"""The shape of a plain dense decoder: what the closed form needs of a header, and nothing else.
+"""The shape of a model: what the closed form needs of a header, and nothing else.
 
-Plain means: every block has full attention with a key and value cache over the whole context, and
-one dense feed-forward network. Where any of that is in doubt the answer is a reason, not a shape.
+Whatever differs from block to block is summed beforehand, by the number of blocks on the GPU, so
+that a bill for another context is a handful of multiplications however many blocks there are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from modeldeck.engines.fit.architectures import FUSED_GATE, why_not_plain
-from modeldeck.engines.types import HParam, ModelHeader
+from modeldeck.engines.fit.architectures import Architecture, architecture
+from modeldeck.engines.fit.hparams import LARGEST, MOST_BLOCKS, Gap, HParams
+from modeldeck.engines.fit.layers import Layers, layers_of
+from modeldeck.engines.fit.phases import Phase, phases_of
+from modeldeck.engines.types import BlockWeights, ModelHeader, WeightTable
 
-_LARGEST: Final = 1 << 24
-_MOST_BLOCKS: Final = 4096
 _MOST_BYTES: Final = 1 << 50
 
 
@@ -27,7 +29,7 @@ class Unjudged:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A plain dense decoder in numbers.
+    """A model in numbers.
 
     The tables are indexed by k, the number of blocks on the GPU; those are the *last* k, because
     llama.cpp fills from the back (``llama-model.cpp``, ``load_tensors``).
@@ -38,20 +40,33 @@ class Shape:
         vocabulary: tokens.
         embedding: model width.
         feed_forward: width of the widest feed-forward network.
-        heads: attention heads of the widest block.
+        heads: attention heads of the widest block; 0 when no block attends.
         key_length: elements per head of K.
         value_length: elements per head of V.
         kv_heads: K and V heads of the widest block.
         kv_heads_vary: blocks differ in their number of K and V heads.
         blocks_gpu_bytes: weights of the last k blocks, with CUDA's padding.
         blocks_host_bytes: weights of the others, as stored.
-        kv_elements: K and V elements per token over the last k blocks.
+        kv_elements: K and V elements per token over the last k blocks, those whose cache spans the
+            context.
         input_bytes: tables that are always in host memory.
         output_gpu_bytes: the output layer on the GPU; a tied one is a second copy there.
         output_host_bytes: the output layer in host memory, where a tied one needs no copy.
-        largest_matrix_bytes: upper estimate of the largest matrix of a block.
+        largest_matrix_bytes: largest matrix of a block, or an upper estimate of it.
         quantisation: the file's type by name.
         projector_bytes: what seeing images takes; 0 for a model that sees none.
+        sliding_elements: as ``kv_elements``, of the blocks that cache a window.
+        window_tokens: that window; 0 when no block slides.
+        unflashed_elements: as ``kv_elements`` without flash attention, when every V is as wide as
+            the widest.
+        unflashed_sliding_elements: the same of blocks that cache a window.
+        state_bytes: recurrent state of one sequence over the last k blocks.
+        experts_gpu_bytes: routed experts of the *first* n blocks with CUDA's padding, by n.
+        experts_host_bytes: the same as stored.
+        largest_expert_bytes: largest tensor of routed experts.
+        phases: parts of the graph that may set the compute buffer's size.
+        experts_used: of the routed ones, for each token; 0 in a dense model.
+        cached: it keeps a key and value cache or a recurrent state.
     """
 
     layers: int
@@ -73,110 +88,115 @@ class Shape:
     largest_matrix_bytes: int
     quantisation: str
     projector_bytes: int = 0
-
-
-class _Gap(Exception):
-    """The header lacks something; carries the reason."""
+    sliding_elements: tuple[int, ...] = ()
+    window_tokens: int = 0
+    unflashed_elements: tuple[int, ...] = ()
+    unflashed_sliding_elements: tuple[int, ...] = ()
+    state_bytes: tuple[int, ...] = ()
+    experts_gpu_bytes: tuple[int, ...] = ()
+    experts_host_bytes: tuple[int, ...] = ()
+    largest_expert_bytes: int = 0
+    phases: tuple[Phase, ...] = field(default=())
+    experts_used: int = 0
+    cached: bool = True
 
 
 def shape_of(header: ModelHeader) -> Shape | Unjudged:
     """The header's shape, or why the closed form does not hold for it. Never raises."""
     try:
         return _shape(header)
-    except _Gap as gap:
+    except Gap as gap:
         return Unjudged(str(gap))
 
 
 def _shape(header: ModelHeader) -> Shape:
-    architecture, hparams, weights = header.architecture, header.hparams, header.weights
-    why = why_not_plain(architecture, hparams)
-    if why:
-        raise _Gap(f"{why} the dry run")
-
-    def number(key: str, fallback: int | None = None, limit: int = _LARGEST) -> int:
-        return _number(hparams.get(f"{architecture}.{key}"), key, fallback, limit)
-
-    def per_layer(key: str, fallback: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        return _per_layer(hparams.get(f"{architecture}.{key}"), key, layers, fallback)
-
-    layers = number("block_count", limit=_MOST_BLOCKS)
-    embedding = number("embedding_length")
-    heads = per_layer("attention.head_count")
-    widest_heads = max(heads)
-    if widest_heads < 1:
-        raise _Gap("no block has attention heads")
-    kv_heads = per_layer("attention.head_count_kv", heads)
-    feed_forward = max(per_layer("feed_forward_length"))
-    head_size = embedding // widest_heads
-    key_length = number("attention.key_length", head_size)
-    value_length = number("attention.value_length", head_size)
-    vocabulary = header.vocabulary_size or number("vocab_size")
-    if not 0 < vocabulary <= _LARGEST:
-        raise _Gap("its vocabulary size makes no sense")
-
-    blocks = weights.blocks
-    if [block.number for block in blocks] != list(range(layers)):
-        raise _Gap(f"the file holds {len(blocks)} of {layers} blocks")
-    if any(block.expert_bytes for block in blocks):
-        raise _Gap("its mixture of experts needs the dry run")
+    name, weights = header.architecture, header.weights
+    facts = architecture(name)
+    if isinstance(facts, str):
+        raise Gap(facts)
+    layers = HParams(name, header.hparams).number("block_count", limit=MOST_BLOCKS)
+    keys = HParams(name, header.hparams, layers)
+    embedding = keys.number("embedding_length")
+    kept = layers_of(facts, keys, embedding)
+    vocabulary = header.vocabulary_size or keys.number("vocab_size")
+    if not 0 < vocabulary <= LARGEST:
+        raise Gap("its vocabulary size makes no sense")
+    blocks = _blocks(weights, layers, kept.trunk)
     if not 0 < weights.total_bytes <= _MOST_BYTES:
-        raise _Gap("its tensor table makes no sense")
+        raise Gap("its tensor table makes no sense")
 
-    stored = [block.dense_bytes for block in blocks]
-    padded = [block.dense_bytes + block.cuda_padding_bytes for block in reversed(blocks)]
-    per_token = [count * (key_length + value_length) for count in reversed(kv_heads)]
-    if min(stored) < 0 or min(padded) < 0:
-        raise _Gap("its tensor table makes no sense")
+    stored = [block.dense_bytes + block.expert_bytes for block in blocks]
+    padded = [size + block.cuda_padding_bytes for size, block in zip(stored, blocks, strict=True)]
+    experts = [block.expert_bytes for block in blocks]
+    if min(*stored, *padded, *experts) < 0:
+        raise Gap("its tensor table makes no sense")
     output = weights.output_bytes + weights.other_bytes
-    tied = weights.token_embedding_bytes if weights.output_tied else 0
-    # Two feed-forward matrices and four of attention: the least a block has, so an upper estimate.
-    wide = feed_forward * (2 if architecture in FUSED_GATE else 1)
-    share = wide / (wide + feed_forward + 2 * widest_heads * key_length + 1)
+    tied = weights.token_embedding_bytes if weights.output_tied and facts.has_output else 0
+    feed_forward = max(keys.per_layer("feed_forward_length", (0,) * layers))
+    widest_v = max(kept.values)
+    flat_v = [widest_v if k else 0 for k in kept.keys] if not kept.latent else [0] * layers
+    full = [not slides for slides in kept.sliding]
+    both = [k + v for k, v in zip(kept.keys, kept.values, strict=True)]
+    flat = [k + v for k, v in zip(kept.keys, flat_v, strict=True)]
+    at = kept.heads.index(max(kept.heads))
     return Shape(
         layers=layers,
         trained_context_tokens=max(header.context_length, 0),
         vocabulary=vocabulary,
         embedding=embedding,
         feed_forward=feed_forward,
-        heads=widest_heads,
-        key_length=key_length,
-        value_length=value_length,
-        kv_heads=max(kv_heads),
-        kv_heads_vary=min(kv_heads) != max(kv_heads),
-        blocks_gpu_bytes=tuple(accumulate(padded, initial=0)),
+        heads=kept.heads[at],
+        key_length=kept.key_length[at],
+        value_length=kept.value_length[at],
+        kv_heads=max(kept.kv_heads),
+        kv_heads_vary=min(kept.kv_heads) != max(kept.kv_heads),
+        blocks_gpu_bytes=_from_back(padded),
         blocks_host_bytes=tuple(reversed(tuple(accumulate(stored, initial=0)))),
-        kv_elements=tuple(accumulate(per_token, initial=0)),
+        kv_elements=_from_back(_where(both, full)),
         input_bytes=weights.token_embedding_bytes + weights.host_only_bytes,
         output_gpu_bytes=output + tied,
         output_host_bytes=output,
-        largest_matrix_bytes=round(max(stored) * share),
+        largest_matrix_bytes=_largest_matrix(weights, facts, kept, feed_forward, stored),
         quantisation=header.quantisation,
+        sliding_elements=_from_back(_where(both, kept.sliding)),
+        window_tokens=kept.window_tokens,
+        unflashed_elements=_from_back(_where(flat, full)),
+        unflashed_sliding_elements=_from_back(_where(flat, kept.sliding)),
+        state_bytes=_from_back([4 * state for state in kept.states]),
+        experts_gpu_bytes=tuple(
+            accumulate((b.expert_bytes + b.expert_padding_bytes for b in blocks), initial=0)
+        ),
+        experts_host_bytes=tuple(accumulate(experts, initial=0)),
+        largest_expert_bytes=weights.largest_expert_bytes or -(-max(experts) // 3),
+        phases=phases_of(name, facts, keys, kept, embedding),
+        experts_used=max(keys.per_layer("expert_used_count", (0,) * layers)),
+        cached=facts.cached or any(kept.states),
     )
 
 
-def _number(value: HParam | None, key: str, fallback: int | None, limit: int) -> int:
-    if value is None and fallback is not None:
-        value = fallback
-    if value is None:
-        raise _Gap(f"the header has no {key}")
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
-        raise _Gap(f"its {key} makes no sense")
-    return value
+def _blocks(weights: WeightTable, layers: int, trunk: int) -> list[BlockWeights]:
+    """All blocks' weights; those that predict ahead are not loaded, and need not be there."""
+    numbers = [block.number for block in weights.blocks]
+    if numbers[:trunk] != list(range(trunk)) or len(numbers) > layers:
+        raise Gap(f"the file holds {len(numbers)} of {layers} blocks")
+    idle = [BlockWeights(at, 0, 0, 0) for at in range(trunk, layers)]
+    return [*weights.blocks[:trunk], *idle]
 
 
-def _per_layer(
-    value: HParam | None, key: str, layers: int, fallback: tuple[int, ...] | None
-) -> tuple[int, ...]:
-    """A key that is one number for all blocks, or one for each (0: the block has none)."""
-    if value is None and fallback is not None:
-        return fallback
-    if not isinstance(value, tuple):
-        return (_number(value, key, None, _LARGEST),) * layers
-    counts = tuple(
-        count
-        for count in value
-        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _LARGEST
-    )
-    if len(counts) != layers or len(value) != layers:
-        raise _Gap(f"its {key} makes no sense")
-    return counts
+def _from_back(values: Sequence[int]) -> tuple[int, ...]:
+    return tuple(accumulate(reversed(values), initial=0))
+
+
+def _where(values: Sequence[int], chosen: Sequence[bool]) -> list[int]:
+    return [value if has else 0 for value, has in zip(values, chosen, strict=True)]
+
+
+def _largest_matrix(
+    weights: WeightTable, facts: Architecture, kept: Layers, feed_forward: int, stored: list[int]
+) -> int:
+    if weights.largest_matrix_bytes:
+        return weights.largest_matrix_bytes
+    # Two feed-forward matrices and four of attention: the least a block has, so an upper estimate.
+    wide = feed_forward * (2 if facts.fused_gate else 1)
+    query = max(heads * length for heads, length in zip(kept.heads, kept.key_length, strict=True))
+    return round(max(stored) * wide / (wide + feed_forward + 2 * query + 1))

@@ -30,6 +30,8 @@ def decode_rates(shape: Shape, card: Card) -> tuple[float, float, float] | None:
     None when the card's bandwidth is not known or outside what the law was calibrated on.
     """
     bandwidth, efficiency = card.bandwidth_bytes_per_second, card.decode_efficiency
+    if shape.experts_used or shape.state_bytes[-1]:
+        return None
     if bandwidth is None or efficiency is None or not 0 < bandwidth <= _LARGEST_BANDWIDTH:
         return None
     read_bytes = shape.blocks_gpu_bytes[-1] + shape.output_gpu_bytes

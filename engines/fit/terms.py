@@ -1,39 +1,54 @@
-"""The terms of the bill, in closed form, for plain dense models on one CUDA device.
+"""The terms of the bill, in closed form.
 
 Sources: llama.cpp ``llama-model.cpp`` (placement of weights), ``llama-kv-cache.cpp`` (cache),
-``llama-context.cpp`` and ``llama-graph.cpp`` (worst-case graph). Coefficients of the compute buffer
-were settled against buffers that llama.cpp reports; on one GPU they agree to a few per cent.
+``llama-context.cpp`` and ``llama-graph.cpp`` (worst-case graph). On one GPU the compute buffer
+agrees with what llama.cpp reports to a few per cent; weights and caches are exact.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from modeldeck.engines.fit.cache import (
+    KV_BLOCKS,
+    cache_bytes,
+    cells,
+    cells_of,
+    kv_bytes,
+    micro_batch,
+    state_bytes,
+)
+from modeldeck.engines.fit.compute import graph_bytes, masks_bytes
+from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.fit.types import Bill
-from modeldeck.engines.types import KvType, Plan
+from modeldeck.engines.types import Plan
 from modeldeck.engines.units import MIB
 
-CONTEXT_OVERHEAD_BYTES: Final = 250 * MIB
+__all__ = [
+    "CONTEXT_OVERHEAD_BYTES",
+    "MARGIN_BYTES",
+    "bill",
+    "cells",
+    "flash_attention_on_cuda",
+    "graph_bytes",
+    "kv_bytes",
+    "mask_bytes",
+    "projector_bytes",
+    "refusal",
+]
+
+CONTEXT_OVERHEAD_BYTES: Final = LLAMA_SERVER.context_overhead_bytes
 """CUDA's own context and modules: outside every buffer the engine reports; ± 100 MiB."""
 
 MARGIN_BYTES: Final = 256 * MIB
 """Kept free: pools grow at run time, and other programs' needs change."""
 
-_CELLS_STEP: Final = 256
+_COPIES_FROM_TOKENS: Final = 32
+"""From this many tokens on the GPU computes with weights that are in host memory too."""
 
-# ggml: bytes of one block, and elements in it
-_KV_BLOCKS: Final[dict[KvType, tuple[int, int]]] = {
-    "f32": (4, 1),
-    "f16": (2, 1),
-    "bf16": (2, 1),
-    "q8_0": (34, 32),
-    "q5_1": (24, 32),
-    "q5_0": (22, 32),
-    "q4_1": (20, 32),
-    "q4_0": (18, 32),
-    "iq4_nl": (18, 32),
-}
+_PIPELINED: Final = 4
+"""Micro-batches that several cards work on at once (``GGML_SCHED_MAX_COPIES``)."""
 
 _FLASH_HEADS: Final = frozenset({40, 64, 72, 80, 96, 112, 128, 256})
 _FLASH_PAIRS: Final = frozenset({(192, 128), (320, 256), (512, 512), (576, 512)})
@@ -42,13 +57,15 @@ _FLASH_PAIRS: Final = frozenset({(192, 128), (320, 256), (512, 512), (576, 512)}
 def flash_attention_on_cuda(shape: Shape) -> bool:
     """CUDA has a flash-attention kernel for these head sizes (``ggml-cuda/fattn.cu``)."""
     pair = (shape.key_length, shape.value_length)
+    if not shape.heads:
+        return True
     return (pair[0] == pair[1] and pair[0] in _FLASH_HEADS) or pair in _FLASH_PAIRS
 
 
 def refusal(shape: Shape, plan: Plan) -> str | None:
     """Why llama.cpp would refuse this plan for this model, as a clause; None when it would not."""
-    per_block = _KV_BLOCKS[plan.kv_type][1]
-    if per_block == 1:
+    per_block = KV_BLOCKS[plan.kv_type][1]
+    if per_block == 1 or not (shape.kv_elements[-1] or shape.sliding_elements[-1]):
         return None
     if not plan.flash_attention:
         return f"a {plan.kv_type} cache needs flash attention"
@@ -57,44 +74,23 @@ def refusal(shape: Shape, plan: Plan) -> str | None:
     return None
 
 
-def cells(context_tokens: int) -> int:
-    """Cells of a unified cache: the context rounded up to a multiple of 256."""
-    return -(-context_tokens // _CELLS_STEP) * _CELLS_STEP
-
-
-def kv_bytes(elements_per_token: int, plan: Plan, context_tokens: int) -> int:
-    """Bytes of a cache with that many K and V elements per token."""
-    block_bytes, block_elements = _KV_BLOCKS[plan.kv_type]
-    return cells(context_tokens) * elements_per_token * block_bytes // block_elements
-
-
-def graph_bytes(shape: Shape, plan: Plan, context_tokens: int) -> int:
-    """The compute buffer when every block is on one device.
-
-    The peak over the phases of the graph, the attention mask living through all of them.
-    """
-    n_cells = cells(context_tokens)
-    tokens = _micro_batch(plan, context_tokens)
-    query = shape.heads * shape.key_length
-    model = 2 * shape.embedding
-    logits = 4 * min(tokens, plan.slots) * (shape.vocabulary + shape.embedding)
-    feed_forward = 4 * tokens * (3 * shape.feed_forward + model + query)
-    attention = 4 * tokens * (model + 2 * query)
-    if not plan.flash_attention:
-        attention += 4 * tokens * n_cells * shape.heads
-    elif plan.kv_type != "f16":
-        # one layer's cache, back in f16 for the kernel
-        attention += 2 * n_cells * shape.kv_heads * (shape.key_length + shape.value_length)
-    return max(logits, mask_bytes(plan, context_tokens) + max(feed_forward, attention))
-
-
 def mask_bytes(plan: Plan, context_tokens: int) -> int:
-    """The attention mask: f16 for flash attention, f32 without."""
+    """One attention mask over the context: f16 for flash attention, f32 without."""
     element_bytes = 2 if plan.flash_attention else 4
-    return element_bytes * _micro_batch(plan, context_tokens) * cells(context_tokens)
+    return element_bytes * micro_batch(plan, context_tokens) * cells(context_tokens)
 
 
-def bill(shape: Shape, plan: Plan, context_tokens: int, blocks_on_gpu: int | None) -> Bill:
+def bill(
+    shape: Shape,
+    plan: Plan,
+    context_tokens: int,
+    blocks_on_gpu: int | None,
+    *,
+    profile: EngineProfile = LLAMA_SERVER,
+    cards: int = 1,
+    lora_bytes: int = 0,
+    rollback_tokens: int = 0,
+) -> Bill:
     """The whole bill with the last ``blocks_on_gpu`` blocks on the GPU.
 
     Args:
@@ -102,44 +98,78 @@ def bill(shape: Shape, plan: Plan, context_tokens: int, blocks_on_gpu: int | Non
         plan: everything but the context and the number of layers.
         context_tokens: over all slots.
         blocks_on_gpu: 0 is the output layer alone; None leaves the GPU untouched.
+        profile: the program that runs llama.cpp.
+        cards: GPUs that share the blocks; the bill is over all of them.
+        lora_bytes: size of the adapters' files.
+        rollback_tokens: drafted tokens that a recurrent model may have to take back.
     """
-    graph = graph_bytes(shape, plan, context_tokens)
-    all_elements = shape.kv_elements[-1]
+    room = cells_of(shape, plan, context_tokens, profile)
+    tokens = micro_batch(plan, context_tokens)
     # The logits of each slot, and the inputs of a micro-batch.
-    outside = 4 * plan.slots * shape.vocabulary
-    outside += 8 * _micro_batch(plan, context_tokens) * shape.embedding
+    outside = 4 * plan.slots * shape.vocabulary + 8 * tokens * shape.embedding
+    all_cached = cache_bytes(shape, plan, room, shape.layers)
+    all_states = state_bytes(shape, plan, shape.layers, rollback_tokens)
     if blocks_on_gpu is None:
         return Bill(
             weights_host_bytes=(
                 shape.input_bytes + shape.output_host_bytes + shape.blocks_host_bytes[0]
             ),
-            kv_host_bytes=kv_bytes(all_elements, plan, context_tokens),
-            compute_host_bytes=graph + outside,
+            kv_host_bytes=all_cached,
+            recurrent_host_bytes=all_states,
+            compute_host_bytes=graph_bytes(shape, plan, context_tokens, profile) + outside,
             projector_host_bytes=shape.projector_bytes,
         )
     k = blocks_on_gpu
-    host_elements = all_elements - shape.kv_elements[k]
-    if k == shape.layers:
-        compute_gpu = graph
-        compute_host = mask_bytes(plan, context_tokens) + outside
-    else:
+    experts_gpu, experts_host = _experts_moved(shape, plan, k)
+    copies = tokens >= _COPIES_FROM_TOKENS
+    graph = graph_bytes(shape, plan, context_tokens, profile, copies and experts_host > 0)
+    cached, states = (
+        cache_bytes(shape, plan, room, k),
+        state_bytes(shape, plan, k, rollback_tokens),
+    )
+    compute_gpu, compute_host = graph, masks_bytes(shape, plan, context_tokens, profile) + outside
+    if k < shape.layers:
         # Large batches run on the GPU all the same: it holds a copy of one host matrix and of one
         # host layer's cache at a time.
-        widest_cache = shape.kv_heads * (shape.key_length + shape.value_length)
-        widest_bytes = kv_bytes(widest_cache, plan, context_tokens)
-        compute_gpu = graph + shape.largest_matrix_bytes + widest_bytes
+        if copies:
+            compute_gpu += shape.largest_matrix_bytes + _widest_cache(shape, plan, context_tokens)
         compute_host = graph + outside
+    elif cards > 1 and not experts_host:
+        masks = compute_host - outside
+        compute_gpu += (_PIPELINED - 1) * masks + 4 * _PIPELINED * tokens * shape.embedding
+        compute_host += (_PIPELINED - 1) * masks
     return Bill(
-        weights_gpu_bytes=shape.blocks_gpu_bytes[k] + shape.output_gpu_bytes,
-        weights_host_bytes=shape.input_bytes + shape.blocks_host_bytes[k],
-        kv_gpu_bytes=kv_bytes(shape.kv_elements[k], plan, context_tokens),
-        kv_host_bytes=kv_bytes(host_elements, plan, context_tokens),
-        compute_gpu_bytes=compute_gpu,
+        weights_gpu_bytes=shape.blocks_gpu_bytes[k] + shape.output_gpu_bytes - experts_gpu,
+        weights_host_bytes=shape.input_bytes + shape.blocks_host_bytes[k] + experts_host,
+        kv_gpu_bytes=cached,
+        kv_host_bytes=all_cached - cached,
+        recurrent_gpu_bytes=states,
+        recurrent_host_bytes=all_states - states,
+        compute_gpu_bytes=compute_gpu * cards,
         compute_host_bytes=compute_host,
-        context_overhead_bytes=CONTEXT_OVERHEAD_BYTES,
+        context_overhead_bytes=profile.context_overhead_bytes * cards,
         margin_bytes=MARGIN_BYTES,
         projector_gpu_bytes=shape.projector_bytes,
+        lora_bytes=lora_bytes,
     )
+
+
+def _experts_moved(shape: Shape, plan: Plan, k: int) -> tuple[int, int]:
+    """Experts of blocks on the GPU that stay in host memory: bytes there and here.
+
+    ``--n-cpu-moe`` counts blocks from the front, ``--n-gpu-layers`` from the back.
+    """
+    first = shape.layers - k
+    last = min(plan.cpu_moe_blocks, shape.layers)
+    if last <= first:
+        return 0, 0
+    gpu, host = shape.experts_gpu_bytes, shape.experts_host_bytes
+    return gpu[last] - gpu[first], host[last] - host[first]
+
+
+def _widest_cache(shape: Shape, plan: Plan, context_tokens: int) -> int:
+    widest = max((phase.cached_elements for phase in shape.phases), default=0)
+    return kv_bytes(widest, plan, context_tokens)
 
 
 def projector_bytes(file_bytes: int) -> int:
@@ -149,8 +179,3 @@ def projector_bytes(file_bytes: int) -> int:
     for one of 857 MiB.
     """
     return file_bytes * 3 // 2
-
-
-def _micro_batch(plan: Plan, context_tokens: int) -> int:
-    # The batch is cut to the context as it was asked for, before that is rounded up.
-    return min(plan.micro_batch_tokens, plan.batch_tokens, context_tokens)

@@ -13,7 +13,7 @@ from modeldeck.engines.formats.gguf import ArrayInfo, GgufFile, MetadataValue, T
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
 
-_BLOCK: Final = re.compile(r"^blk\.(\d{1,6})\.")
+_BLOCK: Final = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d{1,6})\.")
 _EXPERT: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\b")
 _HOST_ONLY: Final = ("per_layer_token_embd.", "position_embd.", "token_types.", "token_embd_norm.")
 _OUTPUT: Final = ("output.", "output_norm.")
@@ -127,14 +127,19 @@ def weight_table(tensors: Sequence[TensorInfo]) -> WeightTable:
     dense: Counter[int] = Counter()
     experts: Counter[int] = Counter()
     padding: Counter[int] = Counter()
+    expert_padding: Counter[int] = Counter()
+    largest = {False: 0, True: 0}
     embedding = host_only = output = other = 0
     output_weight = False
     for tensor in tensors:
         size = tensor.size_bytes
         if found := _BLOCK.match(tensor.name):
-            index = int(found[1])
-            (experts if _EXPERT.search(tensor.name) else dense)[index] += size
-            padding[index] += cuda_padding_bytes(tensor)
+            index, is_expert = int(found[1]), bool(_EXPERT.search(tensor.name))
+            extra = cuda_padding_bytes(tensor)
+            (experts if is_expert else dense)[index] += size
+            padding[index] += extra
+            expert_padding[index] += extra * is_expert
+            largest[is_expert] = max(largest[is_expert], size)
         elif tensor.name.startswith("token_embd."):
             embedding += size
         elif tensor.name.startswith(_HOST_ONLY):
@@ -146,12 +151,16 @@ def weight_table(tensors: Sequence[TensorInfo]) -> WeightTable:
             other += size
     indices = sorted(dense.keys() | experts.keys())
     return WeightTable(
-        blocks=tuple(BlockWeights(i, dense[i], experts[i], padding[i]) for i in indices),
+        blocks=tuple(
+            BlockWeights(i, dense[i], experts[i], padding[i], expert_padding[i]) for i in indices
+        ),
         token_embedding_bytes=embedding,
         host_only_bytes=host_only,
         output_bytes=output,
         output_tied=embedding > 0 and not output_weight,
         other_bytes=other,
+        largest_matrix_bytes=largest[False],
+        largest_expert_bytes=largest[True],
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from modeldeck.engines.store.database import Database, Schema, StoreError
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
 
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 """Raised whenever the reader finds more or other things in the same file."""
 
 _DAY_SECONDS: Final = 86_400
@@ -77,6 +77,8 @@ def encode(header: ModelHeader) -> str:
             "output_bytes": weights.output_bytes,
             "output_tied": weights.output_tied,
             "other_bytes": weights.other_bytes,
+            "largest_matrix_bytes": weights.largest_matrix_bytes,
+            "largest_expert_bytes": weights.largest_expert_bytes,
         },
         "blocks": [tuple(block) for block in weights.blocks],
     }

@@ -155,22 +155,18 @@ def test_a_plan_that_names_its_layers_is_judged_as_it_stands() -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (dense(architecture="gemma3"), "sliding-window attention needs the dry run"),
-        (dense(architecture="gpt-oss"), "sliding-window attention needs the dry run"),
-        (dense(architecture="deepseek2"), "latent attention needs the dry run"),
-        (dense(architecture="qwen35"), "its recurrent layers need the dry run"),
-        (dense(architecture="qwen3moe"), "its mixture of experts needs the dry run"),
+        (dense(architecture="deepseek4"), "its compressed caches need the dry run"),
+        (dense(architecture="clip"), "this is a projector, which is loaded beside its model"),
         (
-            dense(architecture="llama", more={"expert_count": 8}),
-            "its mixture of experts needs the dry run",
+            dense(architecture="mimo2", more={"attention.sliding_window": 128}),
+            "the header has no attention.sliding_window_pattern",
         ),
-        (
-            dense(more={"attention.sliding_window": 4096}),
-            "sliding-window attention needs the dry run",
-        ),
+        (dense(architecture="mamba"), "the header has no ssm.inner_size"),
         (dense(architecture="frobnicator"), "the architecture frobnicator needs the dry run"),
-        (dense(architecture="bert"), "an encoder needs the dry run"),
-        (dense(more={"nextn_predict_layers": 1}), "multi-token prediction needs the dry run"),
+        (
+            dense(more={"nextn_predict_layers": 40}),
+            "it has no blocks beside those that predict ahead",
+        ),
         (dense(head_size=100), "no CUDA flash attention for a head size of 100"),
         (dense(vocabulary=0), "the header has no vocab_size"),
         (
@@ -263,7 +259,7 @@ def test_what_would_be_refused_is_replaced_by_what_runs() -> None:
 
 def test_a_model_without_a_verdict_goes_to_the_gpu_only_with_room_to_spare() -> None:
     def gpu_layers(block_mib: float) -> int:
-        header = dense(architecture="gemma3", block_mib=block_mib)
+        header = dense(architecture="frobnicator", block_mib=block_mib)
         return plan_for(header, CARD, 4096, "f16", has_gpu=True).gpu_layers
 
     assert gpu_layers(100) == ALL_LAYERS

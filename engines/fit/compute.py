@@ -1,0 +1,87 @@
+"""The compute buffer: what one evaluation of the graph needs beside weights and cache.
+
+Source: llama.cpp ``llama-context.cpp`` (the worst case is reserved: a full micro-batch over a full
+cache), ``llama-graph.cpp``. Coefficients were settled against its own dry run and against buffers
+that it prints on real cards.
+"""
+
+from __future__ import annotations
+
+from modeldeck.engines.fit.cache import Cells, cells_of, micro_batch
+from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
+from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.types import Plan
+
+
+def graph_bytes(
+    shape: Shape,
+    plan: Plan,
+    context_tokens: int,
+    profile: EngineProfile = LLAMA_SERVER,
+    copied_experts: bool = False,
+) -> int:
+    """The compute buffer when every block is on one device.
+
+    The peak over the phases of the graph, the attention mask living through all of them.
+    """
+    room = cells_of(shape, plan, context_tokens, profile)
+    tokens = micro_batch(plan, context_tokens)
+    masks = _masks(shape, plan, room, tokens, profile)
+    return max(
+        logits_bytes(shape, plan, tokens, profile),
+        masks + widest_phase(shape, plan, room, tokens, copied_experts),
+    )
+
+
+def widest_phase(
+    shape: Shape, plan: Plan, room: Cells, tokens: int, copied_experts: bool = False
+) -> int:
+    """The most that any part of the graph keeps alive, without the mask.
+
+    Args:
+        shape: the model.
+        plan: everything but the context.
+        room: the cells.
+        tokens: of a micro-batch.
+        copied_experts: experts in host memory are copied to the GPU, one tensor at a time.
+    """
+    most = 0
+    unpacked = plan.flash_attention and plan.kv_type != "f16"
+    for phase in shape.phases:
+        size = 4 * tokens * phase.per_token
+        if phase.heads:
+            if unpacked:
+                # one layer's cache, back in f16 for the kernel
+                size += 2 * phase.cached_elements * (room.sliding if phase.sliding else room.full)
+            elif not plan.flash_attention:
+                seen = room.sliding_seen if phase.sliding else room.full_seen
+                size += 4 * tokens * phase.heads * seen
+        elif copied_experts and phase.copied_per_token:
+            copied = 4 * tokens * phase.copied_per_token + shape.largest_expert_bytes
+            # The blocks whose experts are on the GPU still run as they did.
+            all_copied = plan.cpu_moe_blocks >= shape.layers
+            size = copied if all_copied else max(size, copied)
+        most = max(most, size)
+    return most
+
+
+def logits_bytes(shape: Shape, plan: Plan, tokens: int, profile: EngineProfile) -> int:
+    """The last part of the graph: the tokens whose next one is asked for."""
+    outputs = tokens if profile.outputs_follow_batch else min(tokens, plan.slots)
+    return 4 * outputs * (shape.vocabulary + shape.embedding)
+
+
+def masks_bytes(
+    shape: Shape, plan: Plan, context_tokens: int, profile: EngineProfile = LLAMA_SERVER
+) -> int:
+    """The attention masks: f16 for flash attention, f32 without; a window has its own."""
+    room = cells_of(shape, plan, context_tokens, profile)
+    return _masks(shape, plan, room, micro_batch(plan, context_tokens), profile)
+
+
+def _masks(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: EngineProfile) -> int:
+    element_bytes = profile.mask_bytes if plan.flash_attention else 4
+    seen = room.full_seen if shape.kv_elements[-1] else 0
+    if shape.sliding_elements[-1]:
+        seen += room.sliding_seen
+    return element_bytes * tokens * seen
