@@ -12,9 +12,27 @@ HParam = int | float | bool | str | tuple[int, ...] | tuple[float, ...] | tuple[
 
 
 class ModelFormat(StrEnum):
-    """How weights are stored on disk."""
+    """How weights are stored on disk.
+
+    A folder of safetensors is told apart by how its weights are quantised, because that decides
+    which engines can run it; ``SAFETENSORS`` is one that needs nothing special.
+    """
 
     GGUF = "gguf"
+    LLAMAFILE = "llamafile"
+    SAFETENSORS = "safetensors"
+    EXL2 = "exl2"
+    EXL3 = "exl3"
+    GPTQ = "gptq"
+    AWQ = "awq"
+    BITSANDBYTES = "bitsandbytes"
+    FP8 = "fp8"
+    NVFP4 = "nvfp4"
+    AUTOROUND = "autoround"
+    NEURAL_COMPRESSOR = "neural-compressor"
+    COMPRESSED_TENSORS = "compressed-tensors"
+    MLX = "mlx"
+    PICKLE = "pickle"
 
 
 class Source(StrEnum):
@@ -99,6 +117,7 @@ class ModelHeader:
             tokenizer's tables and texts over 256 characters are left out.
         weights: the tensor table, summed.
         tensor_count: tensors over all parts of a split model.
+        format: how the weights are stored.
     """
 
     architecture: str
@@ -111,6 +130,7 @@ class ModelHeader:
     hparams: Mapping[str, HParam]
     weights: WeightTable
     tensor_count: int
+    format: ModelFormat = ModelFormat.GGUF
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +147,11 @@ class LocalModel:
     """One model on this machine: one row of the list.
 
     Attributes:
-        name: the file's stem, cleaned (a split model: without ``-00001-of-00003``).
-        path: the file to hand to an engine (a split model: its first part), as found.
-        files: every file of the model, ``path`` first.
+        name: the file's stem, cleaned (a split model: without ``-00001-of-00003``); of a folder
+            its own name, in the Hugging Face cache that of the repository.
+        path: what to hand to an engine, as found: the file (a split model: its first part), or the
+            folder of one that is not a single file.
+        files: every file with weights, in order.
         source: the store it was found in.
         format: how it is stored.
         size_bytes: over all files.

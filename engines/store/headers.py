@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from modeldeck.engines.store.database import Database, Schema, StoreError
-from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
+from modeldeck.engines.types import BlockWeights, HParam, ModelFormat, ModelHeader, WeightTable
 
 READER_VERSION: Final = 3
 """Raised whenever the reader finds more or other things in the same file."""
@@ -69,6 +69,7 @@ def encode(header: ModelHeader) -> str:
             "vocabulary_size": header.vocabulary_size,
             "has_chat_template": header.has_chat_template,
             "tensor_count": header.tensor_count,
+            "format": header.format.value,
         },
         "hparams": dict(header.hparams),
         "weights": {
@@ -94,7 +95,9 @@ def decode(text: str) -> ModelHeader:
         for key, value in record["hparams"].items()
     }
     weights = WeightTable(blocks=blocks, **record["weights"])
-    return ModelHeader(**record["header"], hparams=hparams, weights=weights)
+    known = record["header"]
+    known["format"] = ModelFormat(known["format"])
+    return ModelHeader(**known, hparams=hparams, weights=weights)
 
 
 @dataclass(frozen=True, slots=True)

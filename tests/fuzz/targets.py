@@ -7,6 +7,7 @@ is a bug, and so is taking long or taking much memory.
 from __future__ import annotations
 
 import contextlib
+import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,14 +16,18 @@ from modeldeck.engines.catalog.ollama import read_manifest
 from modeldeck.engines.errors import FormatError, SettingsError
 from modeldeck.engines.fit.cards import card_with_vram
 from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.formats.folder import header_of_folder
 from modeldeck.engines.formats.gguf import read_gguf
 from modeldeck.engines.formats.header import header_of
+from modeldeck.engines.formats.json_text import json_object
+from modeldeck.engines.formats.safetensors import SafeTensor, read_safetensors
 from modeldeck.engines.text import UNSAFE, clean, clean_line
 from modeldeck.engines.types import Plan
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.settings import settings_of
 from modeldeck.tui.settings_file import with_setting
 from tests.support.gguf_files import F16, F32, Q4_K, Tensor, header_bytes, llama_metadata
+from tests.support.safetensors_files import LLAMA, llama_weights, safetensors_header
 
 _CARD = card_with_vram(12 << 30, 32 << 30)
 
@@ -71,6 +76,22 @@ def _split_gguf(data: bytes) -> None:
         header_of([read_gguf(Memory(data[1:at])), read_gguf(Memory(data[at:]))])
 
 
+def _safetensors(data: bytes) -> None:
+    """A file of safetensors, and the header made of it."""
+    with contextlib.suppress(FormatError):
+        header_of_folder(LLAMA, None, read_safetensors(Memory(data)))
+
+
+def _folder(data: bytes) -> None:
+    """A configuration, taken for the file of a tool that quantises too."""
+    with contextlib.suppress(FormatError):
+        config = json_object(Memory(data), "It")
+        tensors = [SafeTensor("model.layers.0.a.qweight", "I32", (2, 2), 16)]
+        header = header_of_folder(config, config, tensors)
+        judge(header, Plan(context_tokens=4096), _CARD)
+        assert not UNSAFE.search(header.name + header.architecture + header.quantisation)
+
+
 def _ollama(data: bytes) -> None:
     """A manifest of Ollama's store."""
     with contextlib.suppress(FormatError):
@@ -105,12 +126,23 @@ _TENSORS = (
     Tensor("blk.0.attn_q.weight", (256, 4), F16),
     Tensor("output_norm.weight", (256,), F32),
 )
+_WEIGHTS = llama_weights(1, 8, 10)
+_SAFE = safetensors_header(_WEIGHTS, {"format": "pt"}) + bytes(sum(w.size_bytes for w in _WEIGHTS))
+_QUANTISED = (
+    {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    {"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4}}}},
+)
 _SMALL = header_bytes(llama_metadata(blocks=1, embedding=256, tokens=8), list(_TENSORS))
 _PADDED = _SMALL + bytes(8192)
 
 TARGETS: Mapping[str, Target] = {
     "gguf": Target(_gguf, (_PADDED, _SMALL)),
     "split_gguf": Target(_split_gguf, (b"\x80" + _PADDED + _PADDED,)),
+    "safetensors": Target(_safetensors, (_SAFE,)),
+    "folder": Target(
+        _folder,
+        tuple(json.dumps({**LLAMA, "quantization_config": q}).encode() for q in _QUANTISED),
+    ),
     "settings": Target(
         _settings,
         (
