@@ -21,6 +21,8 @@ class VerdictKind(StrEnum):
 
 VerdictSource = Literal["closed-form", "engine", "measured", "needs-dry-run"]
 
+Vendor = Literal["nvidia", "amd", "apple", "intel"]
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -35,6 +37,10 @@ class Card:
         bandwidth_bytes_per_second: of the card's memory, from its data sheet; None when unknown,
             and then no rate is predicted.
         decode_efficiency: share of that bandwidth which decoding reaches, as (low, middle, high).
+        fp16_flops: peak of dense FP16 matrix products, per second; None when unknown.
+        pcie_bytes_per_second: what a copy from host memory reaches; None: unknown, or unified.
+        vendor: who made it; None when unknown.
+        compute: NVIDIA: compute capability (``8.6``); AMD: LLVM target (``gfx1100``).
     """
 
     name: str
@@ -44,6 +50,10 @@ class Card:
     ram_bytes: int
     bandwidth_bytes_per_second: float | None = None
     decode_efficiency: tuple[float, float, float] | None = None
+    fp16_flops: float | None = None
+    pcie_bytes_per_second: float | None = None
+    vendor: Vendor | None = None
+    compute: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.errors import SettingsError
+from modeldeck.engines.fit import cards
 from modeldeck.engines.fit.cards import (
     card_from_gpu,
     card_named,
@@ -45,6 +49,13 @@ def test_the_reference_card_has_what_linux_leaves_of_it() -> None:
         ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
         ("Tesla T4", "T4 16GB"),
         ("nvidia rtx 6000 ada generation", "RTX 6000 Ada 48GB"),
+        ("NVIDIA A10G", "A10G 24GB"),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000 96GB"),
+        ("AMD Radeon RX 7900 XTX", "RX 7900 XTX 24GB"),
+        ("7900xt", "RX 7900 XT 20GB"),
+        ("AMD Instinct MI300X", "MI300X 192GB"),
+        ("Apple M2 Max 64GB", "M2 Max 64GB"),
+        ("Intel(R) Arc(TM) B580 Graphics", "Arc B580 12GB"),
     ],
 )
 def test_a_card_is_found_by_any_of_its_names(name: str, title: str) -> None:
@@ -67,12 +78,40 @@ def test_no_name_does_more_than_be_refused(name: str) -> None:
 
 def test_every_row_of_the_table_is_found_by_its_own_title() -> None:
     rows = known_cards()
-    assert len(rows) > 60
+    assert len({row.name for row in rows}) >= 150
     assert [card_named(row.title, RAM).name for row in rows] == [row.title for row in rows]
-    for row in rows:
-        assert 0.9 * row.vram_bytes < row.usable_bytes < row.vram_bytes or row.vram_bytes < 8 << 30
+
+
+def test_every_row_of_the_table_makes_sense_and_has_a_source() -> None:
+    folder = Path(cards.__file__).parent
+    sources = tomllib.loads((folder / "card_sources.toml").read_text(encoding="utf-8"))
+    for row in known_cards():
+        assert row.source in sources, row.title
+        unified = row.pcie_bytes_per_second is None
+        least = 0.66 if unified else 0.9 if row.vram_bytes >= 8 << 30 else 0.8
+        assert least * row.vram_bytes < row.usable_bytes < row.vram_bytes, row.title
         low, middle, high = row.decode_efficiency
         assert 0 < low < middle < high < 1
+        assert 60e9 <= row.bandwidth_bytes_per_second <= 8e12
+        # No card does fewer than 10 or more than 500 operations for each byte it can read.
+        assert 10 < row.fp16_flops / row.bandwidth_bytes_per_second < 500, row.title
+
+
+def test_generations_of_compute_capability_are_in_order() -> None:
+    named = {row.title: row.compute for row in known_cards()}
+    assert named["GTX 1080 Ti 11GB"] == "6.1"
+    assert named["RTX 2080 Ti 11GB"] == "7.5"
+    assert named["RTX 3060 12GB"] == "8.6"
+    assert named["RTX 4090 24GB"] == "8.9"
+    assert named["RTX 5090 32GB"] == "12.0"
+    for row in known_cards():
+        if row.vendor == "nvidia":
+            assert re.fullmatch(r"\d{1,2}\.\d", row.compute), row.title
+
+
+def test_metal_keeps_a_third_of_a_small_memory_and_a_quarter_of_a_large_one() -> None:
+    assert card_named("M1 16GB", RAM).usable_bytes == 10922 * MIB + 2 * MIB // 3
+    assert card_named("M2 Ultra 192GB", RAM).usable_bytes == 147456 * MIB
 
 
 def test_the_reserve_of_other_cards_follows_the_two_that_were_measured() -> None:
@@ -117,6 +156,7 @@ def test_a_card_nobody_listed_keeps_its_name_and_has_no_rate() -> None:
     assert card is not None
     assert card.name == "Frobnicator 9000"
     assert card.bandwidth_bytes_per_second is None
+    assert card.compute is None
     assert 11890 * MIB < card.usable_bytes < 11920 * MIB
 
 
