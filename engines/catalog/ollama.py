@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
+from modeldeck.engines.catalog.found import Found, found
 from modeldeck.engines.catalog.split import FileSet
-from modeldeck.engines.catalog.walk import Found, found
 from modeldeck.engines.errors import FormatError
 from modeldeck.engines.text import clean_line
 

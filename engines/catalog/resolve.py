@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
+from modeldeck.engines.catalog.folders import CONFIG
 from modeldeck.engines.catalog.scan import model_at
 from modeldeck.engines.catalog.walk import SUFFIX
 from modeldeck.engines.errors import ModelNotFound
@@ -13,7 +16,13 @@ from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel
 
-_SHOWN = 8
+_SHOWN: Final = 8
+_SUGGESTED: Final = 3
+_LIKE: Final = 0.6
+_PART_LIKE: Final = 0.75
+_MOST_WORDS: Final = 16
+_LONGEST: Final = 200
+_WORD: Final = re.compile(r"[a-z]+|\d+")
 
 
 def resolve(
@@ -21,14 +30,14 @@ def resolve(
 ) -> LocalModel:
     """The model that ``text`` names: a path, a name, or a part only one name has.
 
-    A path may lead to any file, also outside the places that were looked through.
+    A path may lead to any file or folder, also outside the places that were looked through.
 
     Raises:
         ModelNotFound: none or several answer to it; the next step names the candidates.
     """
     if "/" in text or text.lower().endswith(SUFFIX):
         path = Path(text).expanduser()
-        if path.is_file():
+        if path.is_file() or (path / CONFIG).is_file():
             return _listed(models, path) or model_at(path, cache)
     for match in _matches(models, text):
         if len(match) == 1:
@@ -40,13 +49,37 @@ def resolve(
                 f"{len(match)} models answer to “{clean_line(text, 80)}”.",
                 f"Say which: {names}{more}.",
             )
-    by_lower = {model.name.lower(): model.name for model in models}
-    near = difflib.get_close_matches(text.lower(), by_lower, n=3, cutoff=0.4)
-    named = ", ".join(by_lower[name] for name in near)
+    near = ", ".join(suggestions(text, (model.name for model in models if not model.problem)))
     raise ModelNotFound(
         f"There is no model called “{clean_line(text, 80)}”.",
-        f"Did you mean {named}?" if near else "See what there is: modeldeck ls.",
+        f"Did you mean {near}?" if near else "See what there is: modeldeck ls.",
     )
+
+
+def suggestions(text: str, names: Iterable[str]) -> list[str]:
+    """The names most like ``text``, at most three, the likest first.
+
+    A name is as like as its likest part: all of it, or what begins with one of its words and is as
+    long as ``text``. So ``qwne3`` finds ``Qwen3-8B-Instruct-Q4_K_M``.
+    """
+    wanted = text.strip().lower()
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(wanted)
+
+    def likeness(name: str) -> float:
+        lowered = name.lower()
+        starts = [match.start() for match in _WORD.finditer(lowered)][:_MOST_WORDS]
+        parts = {lowered[at : at + len(wanted)] for at in starts}
+        best = 0.0
+        for part, least in ((lowered, _LIKE), *((part, _PART_LIKE) for part in parts)):
+            matcher.set_seq1(part)
+            if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= max(best, least):
+                ratio = matcher.ratio()
+                best = max(best, ratio) if ratio >= least else best
+        return best
+
+    found = [(-like, name) for name in set(names) if (like := likeness(name)) >= _LIKE]
+    return [name for _, name in sorted(found)[:_SUGGESTED]] if len(wanted) <= _LONGEST else []
 
 
 def _matches(models: Sequence[LocalModel], text: str) -> Iterator[list[LocalModel]]:
@@ -56,6 +89,7 @@ def _matches(models: Sequence[LocalModel], text: str) -> Iterator[list[LocalMode
         return
     yield [model for model in models if model.name == text]
     yield [model for model in models if model.name.lower() == wanted]
+    yield [model for model in models if model.name.lower().rpartition("/")[2] == wanted]
     yield [model for model in models if model.name.lower().startswith(wanted)]
     yield [model for model in models if wanted in model.name.lower()]
 
@@ -66,10 +100,12 @@ def _named(model: LocalModel, among: Sequence[LocalModel]) -> str:
 
 
 def _listed(models: Sequence[LocalModel], path: Path) -> LocalModel | None:
-    """The model of the list that has this physical file."""
+    """The model of the list that is this folder, or has this physical file."""
     real = path.resolve()
     name = real.name
     for model in models:
+        if model.path == path or (model.path.name == name and model.path.resolve() == real):
+            return model
         for file in model.files:
             # A blob of the Hugging Face cache has another name than the links to it.
             if file == path or (

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from modeldeck.engines.catalog.found import Found, FoundFolder, found
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.projectors import PROJECTOR, Projectors
+from modeldeck.engines.catalog.reading import NO_MODEL, format_of, read_model
 from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
-from modeldeck.engines.catalog.walk import MAX_ENTRIES, Found, Walk, found
-from modeldeck.engines.errors import FormatError, ModelNotFound
-from modeldeck.engines.store.headers import CachedHeader, HeaderCache, Stamp
+from modeldeck.engines.catalog.walk import MAX_ENTRIES, Walk
+from modeldeck.engines.errors import ModelNotFound
+from modeldeck.engines.store.headers import CachedHeader, HeaderCache
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import AlsoSeen, LocalModel, ModelFormat, Source
+from modeldeck.engines.types import AlsoSeen, LocalModel, Source
 
-if TYPE_CHECKING:
-    from modeldeck.engines.formats.gguf import GgufFile
-
-_COMPANIONS: Final = frozenset({"adapter", "imatrix", "mmproj", "clip", "controlvector"})
-_NO_MODEL: Final = CachedHeader(None, None)
 MAX_PROBLEMS: Final = 1000
 """Files with a problem that are listed one by one; more are counted."""
 
@@ -85,8 +82,8 @@ def models_of(
             if problems < MAX_PROBLEMS:
                 seen |= files.identity
             kept = cache if problems < MAX_PROBLEMS else None
-            read = _NO_MODEL if PROJECTOR.search(files.stem) else _read(files, kept)
-            if read == _NO_MODEL:
+            read = NO_MODEL if _accompanies(files) else read_model(files, kept)
+            if read == NO_MODEL:
                 companions += 1
             elif read is not None:
                 problems += read.problem is not None
@@ -108,9 +105,16 @@ def _sets_of(place: Place, walk: Walk) -> Iterator[FileSet]:
     return ollama_sets(place.path)
 
 
+def _accompanies(files: FileSet) -> bool:
+    """Whether the files go with a model, as their names and their folder say."""
+    if files.folder is not None:
+        return files.folder.companion
+    return PROJECTOR.search(files.stem) is not None
+
+
 def _also(model: LocalModel, files: FileSet, source: Source) -> LocalModel:
     """``model`` with the name it has here as well; itself where that says nothing new."""
-    other = AlsoSeen(_name(files), source, files.files[0].path)
+    other = AlsoSeen(_name(files), source, files.path)
     names = {(model.name, model.source), *((seen.name, seen.source) for seen in model.also)}
     if (other.name, other.source) in names:
         return model
@@ -122,25 +126,33 @@ def _name(files: FileSet) -> str:
 
 
 def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
-    """The model that the file at ``path`` is, or is a part of, wherever it lies.
+    """The model that the file or folder at ``path`` is, or is a part of, wherever it lies.
 
     Raises:
-        ModelNotFound: there is no file, or no model in it.
+        ModelNotFound: there is nothing, or no model in it.
     """
-    files: list[Found] = []
+    sets = list(file_sets(_parts(path)))
+    read = read_model(sets[0], cache) if sets else None
+    if read is None or read == NO_MODEL:
+        what = "holds no model to chat with" if sets else "is nothing that can be read as a model"
+        raise ModelNotFound(
+            f"{clean_line(str(path))} {what}.", "Name a .gguf file, or see: modeldeck ls."
+        )
+    return _model(sets[0], Source.FOLDER, read, Projectors())
+
+
+def _parts(path: Path) -> list[Found | FoundFolder]:
+    """The folder at ``path`` if that is a model; the file there, with the parts beside it."""
+    if path.is_dir():
+        folder = Walk(never).folder(path)
+        return [folder] if folder is not None else []
+    files: list[Found | FoundFolder] = []
     for part in parts_beside(path):
         try:
             files.append(found(part, part.stat()))
         except OSError:
             continue
-    sets = list(file_sets(files))
-    read = _read(sets[0], cache) if sets else None
-    if read is None or read == _NO_MODEL:
-        what = "holds no model to chat with" if sets else "is no file that can be read"
-        raise ModelNotFound(
-            f"{clean_line(str(path))} {what}.", "Name a .gguf file, or see: modeldeck ls."
-        )
-    return _model(sets[0], Source.FOLDER, read, Projectors())
+    return files
 
 
 def _notes(walk: Walk, absent: Sequence[Path], companions: int, problems: int) -> Iterator[str]:
@@ -163,67 +175,20 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _read(files: FileSet, cache: HeaderCache | None) -> CachedHeader | None:
-    """What the files hold, a problem included; None when they have gone away."""
-    if files.problem:
-        return CachedHeader(None, files.problem)
-    first = files.files[0].path
-    stamp = Stamp.of((file.size_bytes, file.mtime_ns, file.inode) for file in files.files)
-    cached = cache.get(first, stamp) if cache else None
-    if cached is not None:
-        return cached
-    try:
-        from modeldeck.engines.formats.header import header_of  # 10 ms that cached ones do not need
-
-        parts = [_opened(file.path) for file in files.files]
-        read = _NO_MODEL if _is_companion(parts[0]) else CachedHeader(header_of(parts), None)
-    except FormatError as error:
-        read = CachedHeader(None, error.cause)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        reason = clean_line(error.strerror or str(error))
-        return CachedHeader(None, f"The file cannot be read ({reason}).")
-    if cache and all(_unchanged(file) for file in files.files):
-        cache.put(first, stamp, read)
-    return read
-
-
-def _opened(path: Path) -> GgufFile:
-    from modeldeck.engines.formats.gguf import read_gguf
-    from modeldeck.engines.formats.source import open_regular
-
-    with open_regular(path) as source:
-        return read_gguf(source)
-
-
-def _unchanged(file: Found) -> bool:
-    try:
-        return found(file.path, file.path.stat()) == file
-    except OSError:
-        return False
-
-
-def _is_companion(part: GgufFile) -> bool:
-    return bool(
-        {part.metadata.get("general.type"), part.metadata.get("general.architecture")} & _COMPANIONS
-    )
-
-
 def _model(
     files: FileSet, source: Source, read: CachedHeader, projectors: Projectors
 ) -> LocalModel:
-    paths = tuple(file.path for file in files.files)
+    projector = files.projector
+    if source is not Source.OLLAMA and files.folder is None:
+        projector = projectors.beside(files.path, files.stem, read.header)
     return LocalModel(
         name=_name(files),
-        path=paths[0],
-        files=paths,
+        path=files.path,
+        files=tuple(file.path for file in files.files),
         source=source,
-        format=ModelFormat.GGUF,
+        format=read.header.format if read.header else format_of(files),
         size_bytes=sum(file.size_bytes for file in files.files),
         header=read.header,
         problem=read.problem,
-        projector=files.projector
-        if source is Source.OLLAMA
-        else projectors.beside(paths[0], files.stem, read.header),
+        projector=projector,
     )

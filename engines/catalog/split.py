@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from modeldeck.engines.catalog.walk import SUFFIX, Found
+from modeldeck.engines.catalog.found import Found, FoundFolder
+from modeldeck.engines.catalog.hub import name_in_hub
+from modeldeck.engines.catalog.walk import SUFFIX
 
 _PART: Final = re.compile(
     r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)",
@@ -28,6 +30,7 @@ class FileSet:
         missing: numbers of the parts that are not there.
         count: how many parts there should be.
         projector: the file that goes with it, where the store says so.
+        folder: set where a folder is the model; ``files`` are those with weights.
     """
 
     stem: str
@@ -35,6 +38,17 @@ class FileSet:
     missing: tuple[int, ...] = ()
     count: int = 1
     projector: Path | None = None
+    folder: FoundFolder | None = None
+
+    @property
+    def path(self) -> Path:
+        """What is handed to an engine: the folder, or the first file."""
+        return self.folder.path if self.folder else self.files[0].path
+
+    @property
+    def states(self) -> tuple[Found, ...]:
+        """Every file that what is known of the model was read from."""
+        return (*self.files, *self.folder.papers) if self.folder else self.files
 
     @property
     def identity(self) -> frozenset[tuple[int, int]]:
@@ -44,9 +58,11 @@ class FileSet:
     @property
     def problem(self) -> str | None:
         """Why the files cannot be read as a model, a sentence; None when they may be."""
-        for file in self.files:
+        for file in self.states:
             if file.problem:
                 return file.problem
+        if self.folder is not None and self.folder.pickles:
+            return "Pickle weights; not loaded, because opening them can run code."
         if not self.missing:
             return None
         numbers = [str(number) for number in self.missing[:_NAMED]]
@@ -57,13 +73,16 @@ class FileSet:
         return f"Parts {', '.join(numbers[:-1])} and {numbers[-1]} of {self.count} are missing."
 
 
-def file_sets(files: Iterable[Found]) -> Iterator[FileSet]:
+def file_sets(files: Iterable[Found | FoundFolder]) -> Iterator[FileSet]:
     """Files of one walk as models: whole ones as they come, then split ones, incomplete ones last.
 
     Only the parts of split models are held, so that a folder of any size takes little memory.
     """
     split: dict[tuple[Path, str, int], dict[int, Found]] = {}
     for file in files:
+        if isinstance(file, FoundFolder):
+            yield folder_set(file)
+            continue
         part = _part(file.path)
         if part is None:
             yield FileSet(_stem(file.path), (file,))
@@ -71,6 +90,12 @@ def file_sets(files: Iterable[Found]) -> Iterator[FileSet]:
             stem, number, count = part
             split.setdefault((file.path.parent, stem, count), {})[number] = file
     yield from sorted(_joined(split), key=lambda one: bool(one.missing))
+
+
+def folder_set(folder: FoundFolder) -> FileSet:
+    """A folder as a model, under its own name or that of its repository."""
+    name = name_in_hub(folder.path) or folder.path.name
+    return FileSet(name, folder.weights, folder.missing, folder.count, folder=folder)
 
 
 def _joined(split: Mapping[tuple[Path, str, int], Mapping[int, Found]]) -> Iterator[FileSet]:

@@ -5,38 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+from modeldeck.engines.catalog.folders import PIPELINE, contents_of
+from modeldeck.engines.catalog.found import Found, FoundFolder, found
+from modeldeck.engines.catalog.hub import SNAPSHOTS, main_first
+from modeldeck.engines.text import clean_line
 
 MAX_DEPTH: Final = 12
 MAX_ENTRIES: Final = 500_000
 SUFFIX: Final = ".gguf"
 
 _ASK_EVERY: Final = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file and its state when it was found.
-
-    Attributes:
-        path: as found; links are not resolved.
-        problem: why it cannot be opened, a sentence; None for a regular file.
-    """
-
-    path: Path
-    size_bytes: int
-    mtime_ns: int
-    device: int
-    inode: int
-    problem: str | None = None
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """The physical file: the same for every link to it."""
-        return self.device, self.inode
 
 
 class Walk:
@@ -60,8 +42,11 @@ class Walk:
         self.too_deep = 0
         self.stopped_early = False
 
-    def files(self, root: Path) -> Iterator[Found]:
-        """Yield what is called ``.gguf`` below ``root``, or ``root`` itself when it is a file."""
+    def files(self, root: Path) -> Iterator[Found | FoundFolder]:
+        """Yield the models below ``root``, or ``root`` itself when it is a file.
+
+        They are what is called ``.gguf``, and folders that are one model.
+        """
         try:
             status = root.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -78,6 +63,9 @@ class Walk:
             folder, depth = stack.pop()
             below: list[Path] = []
             entries = self._entries_of(folder)
+            model = _model_in(folder, entries)
+            if model is not None:
+                yield model
             while entries:  # each is let go of once it was looked at: a folder may hold very many
                 entry = entries.pop()
                 self._entries += 1
@@ -89,10 +77,16 @@ class Walk:
                 file = self._looked_at(entry, below)
                 if file is not None:
                     yield file
+            if folder.name == SNAPSHOTS:
+                below = main_first(folder, below)
             if depth < MAX_DEPTH:
                 stack.extend((path, depth + 1) for path in reversed(below))
             else:
                 self.too_deep += len(below)
+
+    def folder(self, path: Path) -> FoundFolder | None:
+        """The folder at ``path`` if that is one model; those below it are not looked into."""
+        return _model_in(path, self._entries_of(path))
 
     def _entries_of(self, folder: Path) -> list[os.DirEntry[str]]:
         """The entries, the last name first; none for a folder entered before."""
@@ -131,13 +125,38 @@ class Walk:
             return None
 
 
-def found(path: Path, status: os.stat_result) -> Found:
-    """A file in the state it has now."""
-    problem = None
-    if not stat.S_ISREG(status.st_mode):
-        problem = "It is no regular file, so it is not opened."
-    size_bytes = 0 if problem else status.st_size
-    return Found(path, size_bytes, status.st_mtime_ns, status.st_dev, status.st_ino, problem)
+def _model_in(folder: Path, entries: Sequence[os.DirEntry[str]]) -> FoundFolder | None:
+    """A folder that is one model, with the state of its files; None for any other."""
+    contents = contents_of(entry.name for entry in entries)
+    if contents is None:
+        return None
+    wanted = {*contents.weights, *contents.papers}
+    states = {entry.name: _state(entry) for entry in entries if entry.name in wanted}
+    return FoundFolder(
+        folder,
+        tuple(states[name] for name in contents.weights),
+        tuple(states[name] for name in contents.papers),
+        contents.missing,
+        contents.count,
+        contents.pickles,
+        contents.companion or _is_pipeline(folder.parent),
+    )
+
+
+def _state(entry: os.DirEntry[str]) -> Found:
+    """A file of a folder that is one model; what cannot be asked about is a problem."""
+    path = Path(entry.path)
+    try:
+        return found(path, entry.stat())
+    except OSError:
+        return Found(path, 0, 0, 0, entry.inode(), f"{clean_line(entry.name, 80)} is not there.")
+
+
+def _is_pipeline(folder: Path) -> bool:
+    try:
+        return (folder / PIPELINE).is_file()
+    except OSError:
+        return False
 
 
 def _dangling(entry: os.DirEntry[str], problem: str) -> Found | None:

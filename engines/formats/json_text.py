@@ -32,7 +32,7 @@ def json_object(source: ByteSource, what: str, most: int = MAX_DOCUMENT_BYTES) -
             "Download the file again.",
         )
     try:
-        whole: Any = json.loads(source.read_at(0, most))
+        whole: Any = json.loads(source.read_at(0, source.size_bytes))
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{what} is not sound JSON.", "Download the file again.") from error
     if not isinstance(whole, dict):

@@ -13,14 +13,6 @@ from typing import Final, cast
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import ModelFormat
 
-OWN_FILES: Final = (
-    "quantize_config.json",
-    "quantization_config.json",
-    "quant_config.json",
-    "hf_quant_config.json",
-)
-"""Files in which tools say what ``config.json`` does not: AutoGPTQ, ExLlama, AutoAWQ, ModelOpt."""
-
 _Table = Mapping[str, object]
 _LABEL_CHARACTERS: Final = 24
 
@@ -46,7 +38,7 @@ def quantisation_of(config: _Table, own_file: _Table | None = None) -> Quantisat
 
     Args:
         config: all of ``config.json``.
-        own_file: one of ``OWN_FILES``.
+        own_file: what AutoGPTQ, ExLlama, AutoAWQ or ModelOpt left beside it.
     """
     table = _table(config.get("quantization_config")) or own_file or {}
     if not table:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from modeldeck.engines.catalog.places import Place
-from modeldeck.engines.catalog.resolve import resolve
+from modeldeck.engines.catalog.resolve import resolve, suggestions
 from modeldeck.engines.catalog.scan import scan
 from modeldeck.engines.errors import ModelNotFound
 from modeldeck.engines.types import LocalModel, Source
 from tests.support.gguf_files import write_llama, write_split_llama
+from tests.support.safetensors_files import write_folder
 
 
 @pytest.fixture
@@ -78,6 +79,40 @@ def test_a_slip_of_the_finger_is_answered_with_what_is_near(
     assert "Did you mean Phi-4-mini" in refusal(models, "phi4-mnii").next_step
     assert "modeldeck ls" in refusal(models, "zzzzzz").next_step
     assert "no model" in refusal((), "phi").cause
+
+
+def test_what_has_a_problem_is_not_suggested(tmp_path: Path) -> None:
+    write_llama(tmp_path / "Qwen3-8B.gguf")
+    (tmp_path / "Qwen3-9B.gguf").write_text("hello")
+    models = scan([Place(Source.FOLDER, tmp_path)]).models
+    assert refusal(models, "qwen4-9b").next_step == "Did you mean Qwen3-8B?"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("qwne3", ["Qwen3-8B-Instruct-Q4_K_M", "Qwen3-14B"]),
+        ("mistal", ["Mistral-7B-v0.3"]),
+        ("llama3", ["Meta-Llama-3.1-8B"]),
+        ("gemma", []),
+        ("8x7b", []),
+        ("x" * 500, []),
+    ],
+)
+def test_the_likest_names_come_first(text: str, names: list[str]) -> None:
+    listed = ["Qwen3-14B", "Qwen3-8B-Instruct-Q4_K_M", "Mistral-7B-v0.3", "Meta-Llama-3.1-8B"]
+    found = suggestions(text, listed)
+    assert sorted(found) == sorted(names)
+
+
+def test_the_name_without_its_owner_will_do(tmp_path: Path) -> None:
+    hub = tmp_path / "models--org--tiny" / "snapshots" / "abc"
+    write_folder(hub)
+    (tmp_path / "models--org--tiny" / "refs").mkdir()
+    (tmp_path / "models--org--tiny" / "refs" / "main").write_text("abc")
+    write_llama(tmp_path / "tiny-2.gguf")
+    models = scan([Place(Source.HUGGING_FACE, tmp_path)]).models
+    assert resolve(models, "tiny").path == hub
 
 
 @pytest.mark.parametrize("text", ["", "  ", ".gguf", "/", "\x1b[31m", "."])
