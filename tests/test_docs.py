@@ -56,7 +56,16 @@ def test_the_command_lines_page_has_every_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["ls"], ["engines"], ["gpu"], ["doctor"], ["keys"], ["demo", "-n", "3", "hi"]]
+    "words",
+    [
+        ["ls"],
+        ["fit", "modeldeck-demo"],
+        ["engines"],
+        ["gpu"],
+        ["doctor"],
+        ["keys"],
+        ["demo", "-n", "3", "hi"],
+    ],
 )
 def test_the_keys_of_the_json_are_the_documented_ones(
     words: list[str], capsys: pytest.CaptureFixture[str]

@@ -93,6 +93,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("ls", "list the models on this machine"),
+    Command("fit", "say whether a model fits this card, with what settings and how fast"),
     Command("chat", "chat with a model from the shell"),
     Command("engines", "list the engines and how to install them"),
     Command("gpu", "show the GPU and its memory"),

@@ -11,6 +11,7 @@ from typing import NoReturn, get_args
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.actions import COMMANDS
+from modeldeck.tui.fit_arguments import add_fit_arguments
 from modeldeck.tui.printing import complain, note
 from modeldeck.tui.terminal import ColorChoice
 
@@ -55,6 +56,7 @@ def command_line() -> argparse.ArgumentParser:
         entry.add_argument("--json", action="store_true", help="print JSON with stable keys")
         # Given after the command they count; not given they leave what stood before it.
         _add_common(entry, default=argparse.SUPPRESS)
+    add_fit_arguments(parsers["fit"])
     parsers["keys"].add_argument(
         "--markdown", action="store_true", help="print the page docs/keys.md"
     )

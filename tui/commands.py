@@ -1,4 +1,4 @@
-"""The commands that print and end: ``ls``, ``engines``, ``gpu``, ``doctor``, ``keys``."""
+"""The commands that print and end: ``ls``, ``fit``, ``engines``, ``gpu``, ``doctor``, ``keys``."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ def run_command(name: str, options: argparse.Namespace) -> int:
     with open_services(options) as services:
         for problem in services.problems:
             complain(problem)
+        if name == "fit":
+            from modeldeck.tui.fit_command import run_fit  # verdicts: 20 ms
+
+            return run_fit(services, options)
         run = {"ls": _ls, "engines": _engines, "gpu": _gpu, "doctor": _doctor}[name]
         return run(services, options)
 

@@ -23,6 +23,9 @@ REFERENCE_CARD: Final = "RTX 3060 12GB"
 _RESERVE_BYTES: Final = 312 * MIB
 _RESERVE_SHARE: Final = 0.0057
 
+# What an unnamed card without a measured sibling of its size leaves to programs.
+_USABLE_SHARE: Final = 0.97
+
 # A total may differ from the size in the name by what error correction and firmware take.
 _SAME_SIZE: Final = 0.1
 
@@ -63,6 +66,7 @@ class CardRow:
     vendor: Vendor
     vram_bytes: int
     usable_bytes: int
+    usable_measured: bool
     bandwidth_bytes_per_second: float
     fp16_flops: float
     compute: str
@@ -117,8 +121,16 @@ def reference_card(ram_bytes: int) -> Card:
 
 
 def card_with_vram(vram_bytes: int, ram_bytes: int) -> Card:
-    """A what-if card of which only the memory is known; no rate is predicted for it."""
-    usable = max(vram_bytes - _reserve(vram_bytes), 0)
+    """A what-if card of which only the memory is known; no rate is predicted for it.
+
+    What is usable of it is what was measured on a card of that size, else 97 %.
+    """
+    measured = (
+        row.usable_bytes
+        for row in known_cards()
+        if row.usable_measured and row.vram_bytes == vram_bytes
+    )
+    usable = next(measured, int(vram_bytes * _USABLE_SHARE))
     return Card(f"{gib_number(vram_bytes)} GiB card", usable, usable, True, ram_bytes)
 
 
@@ -204,6 +216,7 @@ def _row(row: dict[str, str], vram_bytes: int) -> CardRow:
         vendor=_vendor(row["vendor"]),
         vram_bytes=vram_bytes,
         usable_bytes=usable_bytes,
+        usable_measured=bool(usable),
         bandwidth_bytes_per_second=float(row["bandwidth_gbs"]) * 1e9,
         fp16_flops=float(row["fp16_tflops"]) * 1e12,
         compute=row["compute"],

@@ -115,9 +115,9 @@ def test_metal_keeps_a_third_of_a_small_memory_and_a_quarter_of_a_large_one() ->
 
 
 def test_the_reserve_of_other_cards_follows_the_two_that_were_measured() -> None:
-    assert abs(card_with_vram(12288 * MIB, RAM).usable_bytes - 11906 * MIB) < 2 * MIB
-    assert abs(card_with_vram(24576 * MIB, RAM).usable_bytes - 24124 * MIB) < 2 * MIB
-    assert card_with_vram(100 * MIB, RAM).usable_bytes == 0
+    assert card_with_vram(12288 * MIB, RAM).usable_bytes == 11906 * MIB
+    assert card_with_vram(24576 * MIB, RAM).usable_bytes == 24124 * MIB
+    assert card_with_vram(10_000 * MIB, RAM).usable_bytes == 9700 * MIB
 
 
 def test_a_card_known_by_its_memory_alone_has_no_bandwidth() -> None:

@@ -1,0 +1,128 @@
+"""A plan as the command, or the options, of the engine that is to run it: made to be copied.
+
+Every number of the plan is spelled out, and llama.cpp's own fitting is off, so that what starts is
+what was judged. How many CPU threads to use is the machine's matter and is left to the engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from modeldeck.engines.types import Plan
+
+
+def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
+    """The words that start ``model`` with ``plan`` in ``engine``; empty when there are none.
+
+    Args:
+        engine: the adapter's name.
+        model: a path; ``hf:repo[:file]`` and ``ollama:name:tag`` as targets are written.
+        plan: the whole plan.
+    """
+    match engine:
+        case "llama_server":
+            return llama_server_command(model, plan)
+        case "llama_cpp_python":
+            return ("python", "-c", _python_program(model, plan))
+        case "vllm":
+            return ("vllm", "serve", _repository(model), *_vllm_words(plan))
+        case "sglang":
+            words = ("python", "-m", "sglang.launch_server", "--model-path", _repository(model))
+            return (*words, "--context-length", str(plan.context_tokens))
+        case _:
+            return ()
+
+
+def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
+    """The ``llama-server`` line for a plan (``common/arg.cpp`` names the options)."""
+    words = [
+        *("llama-server", *_llama_model(model)),
+        *("-c", str(plan.context_tokens), "-np", str(plan.slots)),
+        *("-b", str(plan.batch_tokens), "-ub", str(plan.micro_batch_tokens)),
+        *("-ctk", plan.kv_type, "-ctv", plan.kv_type),
+        *("-fa", "on" if plan.flash_attention else "off"),
+        *("-ngl", str(plan.gpu_layers)),
+        *("--kv-unified", "--fit", "off"),
+        *("--cache-ram", "0", "--no-context-shift", "--jinja"),
+    ]
+    if plan.gpu_layers == 0:
+        words += ["--device", "none"]
+    if plan.cpu_moe_blocks:
+        words += ["--n-cpu-moe", str(plan.cpu_moe_blocks)]
+    if plan.swa_full:
+        words.append("--swa-full")
+    if not plan.mmap:
+        words += ["--load-mode", "none"]
+    return tuple(words)
+
+
+def ollama_options(plan: Plan) -> Mapping[str, int]:
+    """The ``options`` of an Ollama request (its ``api.Runner``).
+
+    The type of the cache and flash attention are the server's, set by ``ollama_environment``; the
+    places of experts cannot be set.
+    """
+    return {
+        "num_ctx": plan.context_tokens // plan.slots,
+        "num_batch": plan.micro_batch_tokens,
+        "num_gpu": plan.gpu_layers,
+    }
+
+
+def ollama_environment(plan: Plan) -> Mapping[str, str]:
+    """What ``ollama serve`` must be started with for a plan (its ``envconfig``)."""
+    return {
+        "OLLAMA_NUM_PARALLEL": str(plan.slots),
+        "OLLAMA_FLASH_ATTENTION": str(int(plan.flash_attention)),
+        "OLLAMA_KV_CACHE_TYPE": plan.kv_type,
+    }
+
+
+def ollama_text(plan: Plan) -> str:
+    """Environment and options of Ollama as one line."""
+    environment = " ".join(f"{key}={value}" for key, value in ollama_environment(plan).items())
+    return f"{environment} ollama serve; options: {json.dumps(dict(ollama_options(plan)))}"
+
+
+def _llama_model(model: str) -> tuple[str, ...]:
+    if model.startswith("hf:"):
+        repository, _, file = model.removeprefix("hf:").partition(":")
+        if file.lower().endswith(".gguf"):
+            return ("-hfr", repository, "-hff", file)
+        return ("-hf", f"{repository}:{file}" if file else repository)
+    if model.startswith(("https://", "http://")):
+        return ("-mu", model)
+    return ("-m", model)
+
+
+def _repository(model: str) -> str:
+    return model.removeprefix("hf:").partition(":")[0] if model.startswith("hf:") else model
+
+
+def _vllm_words(plan: Plan) -> tuple[str, ...]:
+    words = [
+        *("--max-model-len", str(plan.context_tokens // plan.slots)),
+        *("--max-num-seqs", str(plan.slots)),
+        *("--max-num-batched-tokens", str(plan.batch_tokens)),
+    ]
+    return tuple(words)
+
+
+def _python_program(model: str, plan: Plan) -> str:
+    """``llama_cpp.Llama`` with the same plan; its cache types are numbers of ``ggml.h``."""
+    kv_type = f"llama_cpp.GGML_TYPE_{plan.kv_type.upper()}"
+    arguments = ", ".join(
+        (
+            f"model_path={model!r}",
+            f"n_gpu_layers={plan.gpu_layers}",
+            f"n_ctx={plan.context_tokens}",
+            f"n_batch={plan.batch_tokens}",
+            f"n_ubatch={plan.micro_batch_tokens}",
+            f"type_k={kv_type}",
+            f"type_v={kv_type}",
+            f"flash_attn={plan.flash_attention}",
+            f"swa_full={plan.swa_full}",
+        )
+    )
+    return f"import llama_cpp; llama_cpp.Llama({arguments})"

@@ -1,0 +1,151 @@
+"""``modeldeck fit``: the verdict a script gets, the page a person reads, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeldeck.tui.cli import main
+from tests.support.gguf_files import write_llama
+
+Captured = pytest.CaptureFixture[str]
+MIB = 1 << 20
+
+
+@pytest.fixture
+def model(fresh_home: Path) -> Path:
+    """A small sound model."""
+    path = fresh_home / "small-Q8_0.gguf"
+    write_llama(path)
+    return path
+
+
+def judged(capsys: Captured, *words: str, code: int = 0) -> list[dict[str, Any]]:
+    assert main(["fit", *words, "--json"]) == code
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_without_a_gpu_the_reference_card_is_judged_for_and_said(
+    model: Path, capsys: Captured
+) -> None:
+    assert main(["fit", str(model), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "RTX 3060 12GB" in err
+    (record,) = json.loads(out)
+    assert (record["verdict"], record["free"]) == ("fits", 11906 * MIB)
+    assert record["margin"] == 256 * MIB
+
+
+@pytest.mark.parametrize(
+    ("words", "free_bytes"),
+    [
+        (["--vram", "12GiB"], 11906 * MIB),
+        (["--vram", "10000MiB"], 9700 * MIB),
+        (["--vram", "10GB"], 9_700_000_000),
+        (["--vram", "12GiB", "--free", "4GiB"], 4096 * MIB),
+        (["--free", "4GB"], 4_000_000_000),
+        (["--gpu", "RTX 3090"], 24124 * MIB),
+    ],
+)
+def test_sizes_are_what_they_say(
+    words: list[str], free_bytes: int, model: Path, capsys: Captured
+) -> None:
+    (record,) = judged(capsys, str(model), *words)
+    assert record["free"] == free_bytes
+
+
+def test_what_is_given_is_in_the_options_as_given(model: Path, capsys: Captured) -> None:
+    words = "--ctx 1000 --kv f32 --ubatch 64 --slots 2 --ngl 2 --n-cpu-moe 1 --swa-full"
+    (record,) = judged(capsys, str(model), *words.split(), "--no-flash-attn")
+    assert record["options"] == {
+        "ctx": 1000,
+        "kv": "f32",
+        "ubatch": 64,
+        "slots": 2,
+        "kv_unified": True,
+        "ngl": 2,
+        "n_cpu_moe": 1,
+        "flash_attn": False,
+        "swa_full": True,
+    }
+    assert (record["verdict"], record["layers_gpu"], record["layers"]) == ("fits-partial", 1, 2)
+
+
+def test_it_fits_at_exactly_total_and_margin(model: Path, capsys: Captured) -> None:
+    (record,) = judged(capsys, str(model), "--ngl", "99", "--margin", "100MiB")
+    enough = record["bill"]["total_gpu"] + 100 * MIB
+    words = (str(model), "--ngl", "99", "--margin", "100MiB", "--free")
+    (there,) = judged(capsys, *words, str(enough))
+    (short,) = judged(capsys, *words, str(enough - 1), code=3)
+    assert (there["fits_now"], there["verdict"]) == (True, "fits")
+    assert (short["fits_now"], short["verdict"]) == (False, "does-not-fit")
+    assert short["bill"] == there["bill"]
+    assert short["advice"]
+
+
+def test_too_little_memory_of_the_machine_does_not_fit(model: Path, capsys: Captured) -> None:
+    (record,) = judged(capsys, str(model), "--ngl", "0", "--ram", "1KiB", code=3)
+    assert record["verdict"] == "does-not-fit"
+    assert record["max_ctx"] == 0
+
+
+def test_targets_keep_their_order_and_a_bad_one_its_problem(model: Path, capsys: Captured) -> None:
+    first, bad, last = judged(capsys, str(model), "nothing\x1b[31m", str(model), code=1)
+    assert first["verdict"] == last["verdict"] == "fits"
+    assert bad["verdict"] is None
+    assert "There is no model called" in bad["problem"]
+    assert list(bad) == list(first)
+
+
+def test_all_quantisations_are_judged_the_largest_first(model: Path, capsys: Captured) -> None:
+    write_llama(model.with_name("small-F16.gguf"))
+    write_llama(model.with_name("other-F16.gguf"))
+    config = model.parent / ".config" / "modeldeck" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'model_dirs = ["{model.parent}"]\n', encoding="utf-8")
+    records = judged(capsys, str(model), "--all-quants")
+    assert sorted(record["target"] for record in records) == ["small-F16", "small-Q8_0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["x", "--ctx", "0"], "“0” is no whole number from 1 up"),
+        (["x", "--ngl", "-1"], "“-1” is no whole number from 0 up"),
+        (["x", "--kv", "q9"], "“q9” is no cache type"),
+        (["x", "--engine", "steam"], "There is no engine called “steam”."),
+        (["x", "--margin", "much"], "“much” is no size"),
+        ([], "There is nothing to judge."),
+    ],
+)
+def test_a_wrong_word_says_what_is_wrong(
+    words: list[str], cause: str, fresh_home: Path, capsys: Captured
+) -> None:
+    assert main(["fit", *words]) == 2
+    err = capsys.readouterr().err
+    assert cause in err
+    assert "next:" in err
+
+
+def test_an_engine_that_cannot_load_it(model: Path, capsys: Captured) -> None:
+    (record,) = judged(capsys, str(model), "--engine", "exllamav3", code=3)
+    assert (record["verdict"], record["max_ctx"], record["engine"]) == (
+        "cannot-run",
+        0,
+        "exllamav3",
+    )
+
+
+def test_people_read_the_bill_and_the_command_within_eighty_columns(
+    model: Path, capsys: Captured
+) -> None:
+    assert main(["fit", str(model), "--ctx", "2048"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("  fits: ")
+    assert any(line.startswith("  KV cache") for line in lines)
+    assert lines[-1].startswith("  llama-server -m ")
+    assert all(len(line) <= 80 or "llama-server" in line or str(model) in line for line in lines)

@@ -1,0 +1,88 @@
+"""The card that ``modeldeck fit`` judges for, and who holds memory of it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+
+from modeldeck.engines.fit.cards import card_from_gpu, card_of
+from modeldeck.engines.fit.types import Card, OtherProcess
+from modeldeck.engines.hardware.deck_processes import split_processes
+from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot
+from modeldeck.engines.units import gib_number
+from modeldeck.tui.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCard:
+    """A card with those who hold memory of it.
+
+    Attributes:
+        card: what the deck's own models hold counts as free.
+        others: processes that are not the deck's.
+        own: the deck's, each named after its model: they end when another model is loaded.
+        remark: what the reader should know of the card; may be empty.
+    """
+
+    card: Card
+    others: tuple[OtherProcess, ...] = ()
+    own: tuple[OtherProcess, ...] = ()
+    remark: str = ""
+
+
+def judged_card(
+    services: Services, snapshot: HardwareSnapshot, options: argparse.Namespace
+) -> JudgedCard:
+    """The card the options name, else the one that is here, else the reference card.
+
+    Raises:
+        SettingsError: the card that is set is not known.
+    """
+    judged = _card(services, snapshot, options)
+    card = judged.card
+    if options.free is not None:
+        card = replace(
+            card, free_bytes=options.free, usable_bytes=max(options.free, card.usable_bytes)
+        )
+    if options.ram is not None:
+        card = replace(card, ram_bytes=options.ram)
+    return replace(judged, card=card)
+
+
+def _card(
+    services: Services, snapshot: HardwareSnapshot, options: argparse.Namespace
+) -> JudgedCard:
+    settings = services.settings
+    if settings.gpu or settings.vram:
+        card = services.card(snapshot)
+        return JudgedCard(card, remark=f"judged for: {card.name}")
+    ram_bytes = snapshot.host.memory_available_bytes or 0
+    card = card_of(snapshot)
+    if card.what_if and options.free is not None:
+        free: int = options.free
+        name = f"a card with {gib_number(free)} GiB free"
+        return JudgedCard(Card(name, free, free, True, ram_bytes), remark=f"judged for: {name}")
+    if card.what_if:
+        return JudgedCard(card, remark=f"judged for: {card.name} (there is no GPU here)")
+    for gpu in snapshot.gpus:
+        if card_from_gpu(gpu, ram_bytes) == card:
+            own, others = split_processes(gpu.processes or ())
+            held = _named(own)
+            freeable = sum(holder.used_bytes for holder in held)
+            free_bytes = min(card.free_bytes + freeable, card.usable_bytes)
+            remark = ", ".join(f"{one.name} ({gib_number(one.used_bytes)} GiB)" for one in held)
+            return JudgedCard(
+                replace(card, free_bytes=free_bytes),
+                _named(others),
+                held,
+                f"counted as free: what the deck holds for {remark}" if held else "",
+            )
+    return JudgedCard(card)
+
+
+def _named(processes: tuple[GpuProcess, ...]) -> tuple[OtherProcess, ...]:
+    return tuple(
+        OtherProcess(process.name or f"process {process.pid}", process.used_bytes)
+        for process in processes
+        if process.used_bytes
+    )

@@ -1,0 +1,115 @@
+"""``modeldeck fit``: does it fit, with what settings, how fast, and what would make it fit."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from modeldeck.engines.catalog.projectors import projector_size
+from modeldeck.engines.catalog.targets import Target, local_model, parse_target, variants
+from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
+from modeldeck.engines.fit.advice import advise, must_go
+from modeldeck.engines.fit.grid import grid
+from modeldeck.engines.fit.options import FitOptions
+from modeldeck.engines.fit.search import answer
+from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import LocalModel
+from modeldeck.tui.fit_arguments import fit_options
+from modeldeck.tui.fit_card import JudgedCard, judged_card
+from modeldeck.tui.fit_record import Judged, exit_code, fit_record
+from modeldeck.tui.fit_text import fit_text
+from modeldeck.tui.printing import complain, emit, note, say
+from modeldeck.tui.services import Services
+
+_USAGE = 2
+
+
+def run_fit(services: Services, options: argparse.Namespace) -> int:
+    """Judge every target in order. Returns the exit code. Raises ModeldeckError."""
+    if not options.target:
+        complain("There is nothing to judge.")
+        note("next: name a target, like modeldeck fit hf:owner/name:Q4_K_M, or see modeldeck ls")
+        return _USAGE
+    snapshot, _ = services.sample(None)
+    judging = judged_card(services, snapshot, options)
+    if judging.remark:
+        note(judging.remark)
+    given = fit_options(options)
+    judged = [
+        one for text in options.target for one in _judged(services, options, text, given, judging)
+    ]
+    if options.json:
+        emit([fit_record(one, judging.card, judging.others) for one in judged])
+    else:
+        texts = [_text(one, given, judging) for one in judged if one.answer is not None]
+        if texts:
+            say("\n\n".join(texts))
+        for one in judged:
+            if one.answer is None:
+                complain(f"{one.target}: {one.problem}")
+    return exit_code(judged)
+
+
+def _judged(
+    services: Services,
+    options: argparse.Namespace,
+    text: str,
+    given: FitOptions,
+    judging: JudgedCard,
+) -> Iterator[Judged]:
+    """One target, or all its variants; what cannot be judged says why."""
+    shown = clean_line(text, 300)
+    try:
+        target = parse_target(text)
+        found = _models(services, target, options.all_quants)
+        for model in found:
+            name = model.name if options.all_quants else shown
+            yield _local(services, model, name, given, judging)
+    except ModeldeckError as error:
+        yield Judged(shown, problem=f"{error.cause} {error.next_step}")
+
+
+def _models(services: Services, target: Target, all_quants: bool) -> tuple[LocalModel, ...]:
+    listed = services.scan_all().models
+    model = local_model(target, listed, services.headers)
+    if model is None:
+        raise ModelNotFound(
+            f"{target.text} is not on this machine.", "Download it, then judge the file."
+        )
+    return variants(model, listed) if all_quants else (model,)
+
+
+def _local(
+    services: Services, model: LocalModel, name: str, given: FitOptions, judging: JudgedCard
+) -> Judged:
+    header = model.header
+    if header is None:
+        raise FormatError(model.problem or "The file cannot be read.", "Download it again.")
+    found = answer(
+        header,
+        given,
+        judging.card,
+        usual_context_tokens=services.settings.context_tokens,
+        model_format=model.format,
+        projector_file_bytes=projector_size(model),
+    )
+    advice = [one.text for one in advise(header, found, judging.card)]
+    bill = found.verdict.bill
+    if bill is not None and not found.fits_now:
+        advice += [one.text for one in must_go(bill, judging.card, judging.others)]
+    return Judged(
+        target=name,
+        header=header,
+        answer=found,
+        decode=found.verdict.decode_tps,
+        advice=tuple(advice),
+        model=str(model.path),
+        problem=found.verdict.reason if found.max_context_tokens is None else "",
+    )
+
+
+def _text(judged: Judged, given: FitOptions, judging: JudgedCard) -> str:
+    row = None
+    if judged.header is not None and judged.answer is not None and judged.answer.verdict.bill:
+        row = grid([judged.header], given, judging.card)[0]
+    return fit_text(judged, judging.card, judging.others, row)

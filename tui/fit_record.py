@@ -1,0 +1,121 @@
+"""One answer of ``modeldeck fit`` as plain data: the keys that ``docs/cli.md`` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modeldeck.engines.fit.search import Answer
+from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
+from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
+
+Rates = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A target with its answer, or with why it has none.
+
+    Attributes:
+        target: as typed.
+        header: None when there is a problem.
+        answer: None when there is a problem.
+        decode: predicted tokens per second at depth 0.
+        decode_at_context: the same at the end of the context.
+        prefill: of a prompt of 512 tokens.
+        advice: clauses, the cheapest first.
+        model: what an engine's command names it.
+        quantisations: the other variants judged with it, if any.
+        problem: a sentence; empty when all is well.
+    """
+
+    target: str
+    header: ModelHeader | None = None
+    answer: Answer | None = None
+    decode: Rates | None = None
+    decode_at_context: Rates | None = None
+    prefill: Rates | None = None
+    advice: tuple[str, ...] = ()
+    model: str = ""
+    problem: str = ""
+
+
+def fit_record(judged: Judged, card: Card, others: Sequence[OtherProcess]) -> dict[str, object]:
+    """One object of the list that ``fit --json`` prints. Bytes are bytes."""
+    found, header = judged.answer, judged.header
+    verdict = found.verdict if found else None
+    bill = verdict.bill if verdict else None
+    return {
+        "target": judged.target,
+        "architecture": header.architecture if header else None,
+        "engine": found.engine if found else None,
+        "options": _options(found.plan) if found else None,
+        "verdict": verdict.kind.value if verdict else None,
+        "source": verdict.source if verdict else None,
+        "bill": bill_record(bill, others) if bill else None,
+        "free": card.free_bytes,
+        "margin": found.options.margin_bytes if found else None,
+        "fits_now": found.fits_now if found and bill else None,
+        "fits_empty": found.fits_empty if found and bill else None,
+        "layers_gpu": verdict.layers_gpu if verdict else None,
+        "layers": verdict.layers if verdict else None,
+        "max_ctx": found.max_context_tokens if found else None,
+        "decode_tps": _band(judged.decode),
+        "decode_tps_at_ctx": _band(judged.decode_at_context),
+        "prefill_tps": _band(judged.prefill),
+        "advice": list(judged.advice),
+        "problem": judged.problem or None,
+    }
+
+
+def bill_record(bill: Bill, others: Sequence[OtherProcess] = ()) -> dict[str, object]:
+    """The bill in bytes; ``kv``, ``recurrent`` and ``projector`` are totals over the devices."""
+    return {
+        "weights_gpu": bill.weights_gpu_bytes,
+        "weights_host": bill.weights_host_bytes,
+        "kv": bill.kv_gpu_bytes + bill.kv_host_bytes,
+        "recurrent": bill.recurrent_gpu_bytes + bill.recurrent_host_bytes,
+        "kv_gpu": bill.kv_gpu_bytes,
+        "recurrent_gpu": bill.recurrent_gpu_bytes,
+        "compute": bill.compute_gpu_bytes,
+        "compute_host": bill.compute_host_bytes,
+        "projector": bill.projector_gpu_bytes + bill.projector_host_bytes,
+        "draft": bill.draft_bytes,
+        "lora": bill.lora_bytes,
+        "context_overhead": bill.context_overhead_bytes,
+        "other_processes": [
+            {"name": other.name, "bytes": other.used_bytes}
+            for other in (*others, *bill.other_processes)
+        ],
+        "total_gpu": bill.total_gpu_bytes,
+        "total_host": bill.total_host_bytes,
+    }
+
+
+def exit_code(judged: Sequence[Judged]) -> int:
+    """0: every target runs somehow; 1: one has a problem or no verdict; 3: one does not fit."""
+    kinds = [one.answer.verdict.kind if one.answer else None for one in judged]
+    if None in kinds or VerdictKind.NOT_JUDGED in kinds:
+        return 1
+    return 3 if {VerdictKind.DOES_NOT_FIT, VerdictKind.CANNOT_RUN} & set(kinds) else 0
+
+
+def _options(plan: Plan) -> dict[str, object]:
+    return {
+        "ctx": plan.context_tokens,
+        "kv": plan.kv_type,
+        "ubatch": plan.micro_batch_tokens,
+        "slots": plan.slots,
+        "kv_unified": True,
+        "ngl": None if plan.gpu_layers == ALL_LAYERS else plan.gpu_layers,
+        "n_cpu_moe": plan.cpu_moe_blocks,
+        "flash_attn": plan.flash_attention,
+        "swa_full": plan.swa_full,
+    }
+
+
+def _band(rates: Rates | None) -> dict[str, float] | None:
+    if rates is None:
+        return None
+    low, middle, high = (float(f"{rate:.4g}") for rate in rates)
+    return {"low": low, "mid": middle, "high": high}

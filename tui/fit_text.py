@@ -1,0 +1,154 @@
+"""One answer of ``modeldeck fit`` as people read it, within 80 columns."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from modeldeck.engines.fit.commands import engine_command, ollama_text
+from modeldeck.engines.fit.grid import GridRow
+from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
+from modeldeck.engines.units import gib_number, gib_text, tokens_text
+from modeldeck.tui.fit_record import Judged, Rates
+
+_COLUMNS = 80
+_BAR = 30
+_SOURCES = {
+    "closed-form": "by formula",
+    "engine": "sized by the engine",
+    "measured": "measured here",
+    "needs-dry-run": "needs the dry run",
+}
+_CELLS = {
+    VerdictKind.FITS: "fits",
+    VerdictKind.FITS_EXPERTS_ON_CPU: "experts",
+    VerdictKind.CPU_ONLY: "CPU",
+    VerdictKind.DOES_NOT_FIT: "no",
+    VerdictKind.CANNOT_RUN: "cannot",
+    VerdictKind.NOT_JUDGED: "?",
+}
+
+
+def fit_text(
+    judged: Judged, card: Card, others: Sequence[OtherProcess], row: GridRow | None
+) -> str:
+    """Verdict, bill, context, rates, advice and command of one target, a thing a line."""
+    return "\n".join(_lines(judged, card, others, row))
+
+
+def _lines(
+    judged: Judged, card: Card, others: Sequence[OtherProcess], row: GridRow | None
+) -> Iterator[str]:
+    found, header = judged.answer, judged.header
+    if found is None or header is None:
+        return
+    plan, verdict = found.plan, found.verdict
+    about = ", ".join(word for word in (header.architecture, header.quantisation) if word)
+    yield from _wrapped(f"{judged.target} ({about})", "")
+    yield from _wrapped(f"{verdict.reason} ({_SOURCES[verdict.source]})", "  ")
+    bill = verdict.bill
+    if bill is not None:
+        empty = "fits" if found.fits_empty else "does not fit"
+        now = "fits" if found.fits_now else "does not fit"
+        share = f"{gib_text(card.free_bytes)} free of {gib_number(card.usable_bytes)} usable"
+        yield from _wrapped(f"{card.name}, {share}: now it {now}, empty it {empty}", "  ")
+        yield ""
+        yield from bill_lines(bill, card, others, found.options.margin_bytes)
+        yield ""
+    cache = f"{plan.kv_type} cache, {plan.slots} slot{'s' * (plan.slots > 1)}"
+    longest = found.max_context_tokens
+    most = f"; at most {longest}" if longest else ""
+    yield f"  context   {plan.context_tokens}, {cache}{most}"
+    if judged.decode:
+        deep = f"; at the end of the context {_rate(judged.decode_at_context)}"
+        yield f"  decode    {_rate(judged.decode)}{deep if judged.decode_at_context else ''}"
+    if judged.prefill:
+        yield f"  prefill   {_rate(judged.prefill)}"
+    if row is not None and _cells(row):
+        yield from _wrapped(_cells(row), "  contexts  ")
+    for text in judged.advice:
+        yield from _wrapped(text, "  advice    ")
+    if verdict.kind not in (VerdictKind.DOES_NOT_FIT, VerdictKind.CANNOT_RUN):
+        yield from _command(found.engine, judged)
+
+
+def bill_lines(
+    bill: Bill, card: Card, others: Sequence[OtherProcess], margin_bytes: int
+) -> Iterator[str]:
+    """The bill as a stack: each term with its share of the card beside it."""
+    rows = [
+        ("weights", bill.weights_gpu_bytes, bill.weights_host_bytes),
+        ("KV cache", bill.kv_gpu_bytes, bill.kv_host_bytes),
+        ("state", bill.recurrent_gpu_bytes, bill.recurrent_host_bytes),
+        ("compute", bill.compute_gpu_bytes, bill.compute_host_bytes),
+        ("projector", bill.projector_gpu_bytes, bill.projector_host_bytes),
+        ("draft", bill.draft_bytes, 0),
+        ("adapters", bill.lora_bytes, 0),
+        ("CUDA", bill.context_overhead_bytes, 0),
+    ]
+    yield f"  {'GiB':<12}{'GPU':>7}{'memory':>8}"
+    before = 0
+    for name, gpu, host in rows:
+        if gpu or host:
+            numbers = f"  {name:<12}{_number(gpu):>7}{_number(host):>8}"
+            yield f"{numbers}  {_bar(before, gpu, card)}".rstrip()
+            before += gpu
+    total, host_total = bill.total_gpu_bytes, bill.total_host_bytes
+    yield f"  {'total':<12}{_number(total):>7}{_number(host_total):>8}"
+    yield f"  {'margin':<12}{_number(margin_bytes):>7}"
+    yield f"  {'free':<12}{_number(card.free_bytes):>7}{_number(card.ram_bytes):>8}"
+    for other in others:
+        yield f"  {_number(other.used_bytes):>19}          {other.name}"[:_COLUMNS]
+
+
+def _bar(before: int, size: int, card: Card) -> str:
+    """The term where it lies on the card, as a stack grows; ``>``: it goes beyond the card."""
+    if not size or card.usable_bytes <= 0:
+        return ""
+    start = before * _BAR // card.usable_bytes
+    end = -(-(before + size) * _BAR // card.usable_bytes)
+    over = end > _BAR
+    start, end = min(start, _BAR), min(end, _BAR)
+    return " " * start + "█" * (end - start) + (">" if over else "")
+
+
+def _number(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 30):.2f}" if size_bytes else "-"
+
+
+def _rate(rates: Rates | None) -> str:
+    if rates is None:
+        return ""
+    low, middle, high = rates
+    digits = 1 if middle < 20 else 0
+    return f"{middle:.{digits}f} tok/s ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _cells(row: GridRow) -> str:
+    words: list[str] = []
+    for cell in row.cells:
+        if cell.kind is None:
+            continue
+        partial = f"{cell.layers_gpu}/{cell.layers}"
+        word = partial if cell.kind is VerdictKind.FITS_PARTIAL else _CELLS[cell.kind]
+        words.append(f"{tokens_text(cell.context_tokens)} {word}")
+    return ", ".join(words)
+
+
+def _command(engine: str, judged: Judged) -> Iterator[str]:
+    found = judged.answer
+    if found is None:
+        return
+    if engine == "ollama":
+        yield f"  {ollama_text(found.plan)}"
+        return
+    words = engine_command(engine, judged.model, found.plan)
+    if words:
+        yield f"  {shlex.join(words)}"
+
+
+def _wrapped(text: str, lead: str) -> list[str]:
+    """``text`` in lines of at most 80 columns; ``lead`` stands before the first."""
+    inner = " " * len(lead)
+    return textwrap.wrap(text, _COLUMNS, initial_indent=lead, subsequent_indent=inner) or [lead]
