@@ -12,7 +12,7 @@ from typing import Literal
 
 from modeldeck.tui.keys import key_name as key_name
 
-Place = Literal["everywhere", "models", "chat", "conversations", "engines"]
+Place = Literal["everywhere", "models", "options", "grid", "chat", "conversations", "engines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("models.copy_command", ("y",), "copy command", "copy the command that starts this model", "models"),
     Action("models.demo", ("d",), "demo", "chat with the small built-in demo model", "models", False),
     Action("models.engine", ("e",), "engine", "choose the engine that runs this model", "models", False),
+    Action("models.options", ("o",), "options", "change context, cache and layers and watch the bill", "models"),
+    Action("models.grid", ("g",), "grid", "show which quants fit at which context", "models"),
+    Action("models.card", ("v",), "card", "judge for another graphics card", "models", False),
+    Action("models.fits", ("f",), "fits", "show only the models that fit", "models", False),
+    Action("options.use", ("enter",), "use", "load the model with these options", "options"),
+    Action("options.copy_command", ("y",), "copy command", "copy the command with these options", "options"),
+    Action("grid.use", ("enter",), "use", "load the quant under the cursor with that context", "grid"),
+    Action("grid.copy_command", ("y",), "copy command", "copy the command of the cell under the cursor", "grid"),
     Action("chat.send", ("enter",), "send", "send the message", "chat"),
     Action("chat.newline", ("ctrl+j",), "newline", "start a new line in the message", "chat"),
     Action("chat.stop", ("escape",), "stop", "stop the answer that is being written", "chat"),
@@ -72,6 +80,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.conversations", ("ctrl+f",), "conversations", "list and search the kept conversations", "chat"),
     Action("chat.export", ("x",), "export", "save the conversation as Markdown and JSON", "chat", False),
     Action("chat.image", ("a",), "image", "attach an image to the message", "chat", False),
+    Action("chat.retry", ("r",), "retry", "load again with settings that fit", "chat", False),
     Action("chat.unload", ("u",), "unload", "unload the model and free its memory", "chat", False),
     Action("conversations.open", ("enter",), "open", "open the conversation under the cursor", "conversations"),
     Action("conversations.rename", ("ctrl+r",), "rename", "rename the conversation", "conversations"),
@@ -93,8 +102,8 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("ls", "list the models on this machine"),
-    Command("fit", "say whether a model fits this card, with what settings and how fast"),
     Command("chat", "chat with a model from the shell"),
+    Command("fit", "say whether a model fits the card, how, and how fast it runs"),
     Command("engines", "list the engines and how to install them"),
     Command("gpu", "show the GPU and its memory"),
     Command("doctor", "find what is wrong with this machine and how to mend it"),

@@ -21,9 +21,10 @@ from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
 from modeldeck.tui.everywhere import EverywhereApp
 from modeldeck.tui.jobs import Jobs
+from modeldeck.tui.load_options import EVERY_OPTION, LoadOptions
 from modeldeck.tui.places import Places
 from modeldeck.tui.services import Services
-from modeldeck.tui.state import DeckState, Loading, Notice, Options
+from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry
 from modeldeck.tui.terminal import default_theme
 from modeldeck.tui.theme import textual_themes
 
@@ -74,7 +75,7 @@ class DeckApp(EverywhereApp):
         if problems := (*services.problems, *theme_problems):
             self.state = replace(self.state, notice=_problems_notice(problems))
         self._places = Places(self.actions, lambda: self.talk, services, lambda: self.state)
-        for place in ("chat", "conversations", "engines"):
+        for place in ("chat", "options", "grid", "conversations", "engines"):
             self._add_place(place)
         self._wanted: LocalModel | None = None
         self._looked_around = False
@@ -213,15 +214,38 @@ class DeckApp(EverywhereApp):
         else:
             self.post_message(messages.ChatAsked(demo.id))
 
-    def _load(self, model: LocalModel) -> None:
+    @on(messages.LoadOptionsAsked)
+    def _load_options_asked(self, message: messages.LoadOptionsAsked) -> None:
+        model = self.state.model(message.model_id)
+        if model is not None and model.header is not None:
+            self._places.options.open(model)
+            self.switch_mode("options")
+
+    @on(messages.GridAsked)
+    def _grid_asked(self, message: messages.GridAsked) -> None:
+        model = self.state.model(message.model_id)
+        if model is not None and model.header is not None:
+            self._places.grid.open(model)
+            self.switch_mode("grid")
+
+    @on(messages.LoadAsked)
+    def _load_asked(self, message: messages.LoadAsked) -> None:
+        model = self.state.model(message.model_id)
+        if model is not None:
+            self.switch_mode("chat")
+            self._load(model, message.options)
+
+    def _load(self, model: LocalModel, set_by_hand: LoadOptions | None = None) -> None:
         loaded, loading = self.state.loaded, self.state.loading
         if loading is not None and loading.model.id == model.id:
             return
         stays = loaded is not None and self.state.engine_for(model).engine in (None, loaded.engine)
-        if stays and loaded is not None and loaded.model.id == model.id:
+        same = stays and loaded is not None and loaded.model.id == model.id
+        if same and set_by_hand is None:
             return
         self._wanted = model
-        self.jobs.load(model, self.state.options, self.state.engine_wishes.get(model.name))
+        wish = self.state.engine_wishes.get(model.name)
+        self.jobs.load(model, self.state.options, wish, set_by_hand)
 
     @on(messages.EngineWished)
     def _engine_wished(self, message: messages.EngineWished) -> None:
@@ -255,7 +279,10 @@ class DeckApp(EverywhereApp):
         if choice.engine is None:
             self.give_notice(Notice(choice.reason, choice.next_step, failure=True))
             return
-        words = self.services.launch_command(choice.engine, model, self._plan(model, choice.engine))
+        plan = self._plan(model, choice.engine)
+        if message.options is not None:
+            plan = message.options.onto(plan)
+        words = self.services.launch_command(choice.engine, model, plan)
         if words is None:
             self.give_notice(
                 Notice(
@@ -288,13 +315,30 @@ class DeckApp(EverywhereApp):
     def _load_ended(self, message: messages.LoadEnded) -> None:
         if message.loaded is None and self._wanted is not message.model:
             return  # called off because another model is wanted by now
-        notice = Notice.of(message.error) if message.error else None
-        self.change(replace(self.state, loading=None, loaded=message.loaded, notice=notice))
+        notice, retry = self._load_failure(message) if message.error else (None, None)
+        self.change(
+            replace(self.state, loading=None, loaded=message.loaded, notice=notice, retry=retry)
+        )
         if message.loaded is None:
             self.talk.load_failed()
         else:
             self.talk.model_changed(message.loaded)
         self._places.chat.take_state(self.state)
+
+    def _load_failure(self, message: messages.LoadEnded) -> tuple[Notice, Retry | None]:
+        from modeldeck.tui.failed_load import after_failed_load
+
+        assert message.error is not None
+        hardware, key = self.state.hardware, key_name(self._places.chat.key_of("chat.retry"))
+        card = self.services.card_here(hardware) if hardware is not None else None
+        size = self.services.projector_bytes(message.model)
+        return after_failed_load(message.model, message.error, message.plan, card, size, key)
+
+    @on(messages.RetryAsked)
+    def _retry_asked(self) -> None:
+        retry = self.state.retry
+        if retry is not None:
+            self._load(retry.model, LoadOptions(retry.plan, EVERY_OPTION))
 
     @on(messages.Unloaded)
     def _unloaded(self, message: messages.Unloaded) -> None:

@@ -23,6 +23,7 @@ from modeldeck.engines.types import (
     LoadProgress,
     LocalModel,
     ModelHeader,
+    Plan,
 )
 from modeldeck.tui import messages
 from modeldeck.tui.pace import Pace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.tui.load_options import LoadOptions
     from modeldeck.tui.reply import Keeper, ReplyUpdate
     from modeldeck.tui.terminal_app import TerminalApp
 
@@ -156,21 +158,34 @@ class Jobs:
         )
         self._app.post_message(messages.Unloaded(loaded.model, error))
 
-    def load(self, model: LocalModel, options: Options, wanted: str | None = None) -> None:
+    def load(
+        self,
+        model: LocalModel,
+        options: Options,
+        wanted: str | None = None,
+        set_by_hand: LoadOptions | None = None,
+    ) -> None:
         """Load ``model``, after unloading what is loaded; a load under way is called off.
 
         The policy chooses the engine, unless ``wanted`` names the user's own choice.
 
         How much goes to the GPU is planned once the other model's memory is free again.
         """
-        self._start("load", lambda: self._load(model, options, wanted))
+        self._start("load", lambda: self._load(model, options, wanted, set_by_hand))
 
-    async def _load(self, model: LocalModel, options: Options, wanted: str | None) -> None:
+    async def _load(
+        self,
+        model: LocalModel,
+        options: Options,
+        wanted: str | None,
+        set_by_hand: LoadOptions | None,
+    ) -> None:
         def on_progress(progress: LoadProgress) -> None:
             self._app.post_message(messages.LoadProgressed(model, progress))
 
         loaded: LoadedModel | None = None
         error: ModeldeckError | None = None
+        plan: Plan | None = None
         try:
             async with self._engine_lock:
                 # Ending what runs and asking the engine for its devices may take seconds.
@@ -182,6 +197,8 @@ class Jobs:
                 plan = self._services.plan(
                     model, options.context_tokens, options.kv_type, hardware, devices
                 )
+                if set_by_hand is not None:
+                    plan = set_by_hand.onto(plan)
                 loaded = await engine.load(model, plan, on_progress)
                 self._loaded = loaded
         except ModeldeckError as caught:
@@ -189,7 +206,7 @@ class Jobs:
         except Exception as caught:
             error = EngineError(*_unforeseen("load", caught))
         finally:
-            self._app.post_message(messages.LoadEnded(model, loaded, error))
+            self._app.post_message(messages.LoadEnded(model, loaded, error, plan))
 
     def unload(self) -> None:
         """Give the loaded model's memory back; a load under way is called off."""

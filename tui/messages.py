@@ -17,6 +17,7 @@ from modeldeck.engines.types import (
     LoadedModel,
     LoadProgress,
     LocalModel,
+    Plan,
     Probe,
 )
 from modeldeck.tui.actions import Place
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.doctor.types import Finding
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.tui.load_options import LoadOptions
     from modeldeck.tui.next_prompt import NextPrompt
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
     from modeldeck.tui.talk_events import TalkEvent
@@ -81,9 +83,32 @@ class DemoAsked(Message):
 
 @dataclass
 class CommandAsked(Message):
-    """The user wants the command that starts this model."""
+    """The user wants the command that starts this model, with these options if there are any."""
 
     model_id: str
+    options: LoadOptions | None = None
+
+
+@dataclass
+class LoadOptionsAsked(Message):
+    """The user wants to change how this model is loaded."""
+
+    model_id: str
+
+
+@dataclass
+class GridAsked(Message):
+    """The user wants every quantisation of this model at every context."""
+
+    model_id: str
+
+
+@dataclass
+class LoadAsked(Message):
+    """The user wants this model loaded like that, and to chat with it."""
+
+    model_id: str
+    options: LoadOptions
 
 
 @dataclass
@@ -208,11 +233,20 @@ class LoadProgressed(Message):
 
 @dataclass
 class LoadEnded(Message):
-    """A load ended: ``loaded`` and no error, an error, or neither when it was called off."""
+    """A load ended: ``loaded`` and no error, an error, or neither when it was called off.
+
+    ``plan`` is what was tried; None when it did not come so far.
+    """
 
     model: LocalModel
     loaded: LoadedModel | None
     error: ModeldeckError | None = None
+    plan: Plan | None = None
+
+
+@dataclass
+class RetryAsked(Message):
+    """The user wants the load that failed tried again, with settings that fit."""
 
 
 @dataclass

@@ -12,6 +12,8 @@ from modeldeck.tui.state import DeckState
 
 if TYPE_CHECKING:
     from modeldeck.tui.screens.chat import ChatScreen
+    from modeldeck.tui.screens.grid import GridScreen
+    from modeldeck.tui.screens.options import OptionsScreen
     from modeldeck.tui.services import Services
     from modeldeck.tui.talk import Talk
 
@@ -56,6 +58,14 @@ class Places:
 
                 library = self._services.library
                 return ConversationsScreen(self._actions, self._state_now(), self._talk(), library)
+            case "options":
+                from modeldeck.tui.screens.options import OptionsScreen
+
+                return OptionsScreen(self._actions, self._state_now(), self._services.judge_plan)
+            case "grid":
+                from modeldeck.tui.screens.grid import GridScreen
+
+                return GridScreen(self._actions, self._state_now())
             case "engines":
                 from modeldeck.tui.screens.engines import EnginesScreen
 
@@ -70,6 +80,24 @@ class Places:
 
         screen = self.screen("chat")
         assert isinstance(screen, ChatScreen)
+        return screen
+
+    @property
+    def options(self) -> OptionsScreen:
+        """The options of a load."""
+        from modeldeck.tui.screens.options import OptionsScreen
+
+        screen = self.screen("options")
+        assert isinstance(screen, OptionsScreen)
+        return screen
+
+    @property
+    def grid(self) -> GridScreen:
+        """The grid of quantisations and contexts."""
+        from modeldeck.tui.screens.grid import GridScreen
+
+        screen = self.screen("grid")
+        assert isinstance(screen, GridScreen)
         return screen
 
     def take_state(self, state: DeckState) -> None:

@@ -200,6 +200,18 @@ class Services:
         return card_of(hardware)
 
     @staticmethod
+    def card_here(hardware: HardwareSnapshot) -> Card:
+        """The card that is here, whatever the verdicts are for."""
+        from modeldeck.engines.fit.cards import card_of
+
+        return card_of(hardware)
+
+    @staticmethod
+    def projector_bytes(model: LocalModel) -> int:
+        """The size of the file that is loaded with a model to see images; 0 for none."""
+        return projector_size(model)
+
+    @staticmethod
     def card_moved(before: Card, after: Card) -> bool:
         """Whether so much memory came or went that verdicts are due again."""
         return before.name != after.name or any(
@@ -224,6 +236,14 @@ class Services:
                 plan = Plan(context_tokens=context, kv_type=kv_type)
                 verdicts[model.id] = judge(model.header, plan, card, projector_size(model))
         return verdicts
+
+    @staticmethod
+    def judge_plan(model: LocalModel, plan: Plan, card: Card) -> Verdict:
+        """The verdict on one model with exactly this plan. The model has a header."""
+        from modeldeck.engines.fit.verdict import judge
+
+        assert model.header is not None
+        return judge(model.header, plan, card, projector_size(model))
 
     def plan(
         self,

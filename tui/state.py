@@ -15,6 +15,7 @@ from modeldeck.engines.types import (
     LoadedModel,
     LoadProgress,
     LocalModel,
+    Plan,
     Probe,
 )
 
@@ -79,6 +80,15 @@ class Notice:
         return cls(error.cause, error.next_step, failure=True, log_tail=tail)
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A load that ran out of memory, and the nearest plan that fits."""
+
+    model: LocalModel
+    plan: Plan
+    change: str
+
+
 _SILENCE = Notice(
     "The engine does not answer.", "Wait, esc stops the answer, or unload it.", failure=True
 )
@@ -104,6 +114,7 @@ class DeckState:
     loading: Loading | None = None
     loaded: LoadedModel | None = None
     notice: Notice | None = None
+    retry: Retry | None = None
     slow_ms: int | None = None
 
     def model(self, model_id: str) -> LocalModel | None:

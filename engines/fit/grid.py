@@ -25,6 +25,7 @@ class Cell:
         layers_gpu: blocks on the GPU.
         layers: all blocks.
         decode_tps: predicted, as (low, middle, high); None when not derivable.
+        reason: the verdict's sentence.
     """
 
     context_tokens: int
@@ -32,6 +33,7 @@ class Cell:
     layers_gpu: int = 0
     layers: int = 0
     decode_tps: tuple[float, float, float] | None = None
+    reason: str = "more than the model was trained for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +75,10 @@ def _cell(header: ModelHeader, options: FitOptions, card: Card, context_tokens: 
         return Cell(context_tokens, None)
     verdict = answer(header, replace(options, context_tokens=context_tokens), card).verdict
     return Cell(
-        context_tokens, verdict.kind, verdict.layers_gpu, verdict.layers, verdict.decode_tps
+        context_tokens,
+        verdict.kind,
+        verdict.layers_gpu,
+        verdict.layers,
+        verdict.decode_tps,
+        verdict.reason,
     )

@@ -89,6 +89,14 @@ class Deck:
         """Type text into whatever has the focus."""
         await self.press(*("space" if c == " " else c for c in text))
 
+    async def cursor_on(self, name: str) -> None:
+        """Put the cursor of the list on a model, and let it rest there."""
+        from modeldeck.tui.widgets.row_list import RowList
+
+        key = next(model.id for model in self.app.state.models if model.name == name)
+        self.app.screen.query_one(RowList).move_to(key)
+        await self.pilot.pause(0.3)
+
     async def until(self, holds: Callable[[], bool], what: str = "it") -> None:
         """Wait until something holds. Fails with the screen after ten seconds."""
         for _ in range(500):

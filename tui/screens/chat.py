@@ -280,6 +280,8 @@ class ChatScreen(PlaceScreen):
                 return not self.in_text_field
             case "chat.unload":
                 return self.state.loaded is not None
+            case "chat.retry":
+                return self.state.retry is not None and self.state.loading is None
             case "chat.reasoning":
                 answer = self.transcript.last_answer if self.ready else None
                 return answer is not None and answer.has_reasoning
@@ -334,6 +336,10 @@ class ChatScreen(PlaceScreen):
         """Ask the last question again."""
         if self._talk.can_ask_again:
             self._talk.again()
+
+    def action_chat_retry(self) -> None:
+        """Load again what ran out of memory, with settings that fit."""
+        self.post_message(messages.RetryAsked())
 
     def action_chat_new(self) -> None:
         """Begin a new conversation."""

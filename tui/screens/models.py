@@ -29,6 +29,8 @@ from modeldeck.tui.messages import (
     CommandAsked,
     DemoAsked,
     EngineWished,
+    GridAsked,
+    LoadOptionsAsked,
     OptionsAsked,
     RescanAsked,
     UnloadAsked,
@@ -270,7 +272,13 @@ class ModelsScreen(PlaceScreen):
         """Only what makes sense for the row under the cursor."""
         state = self.state
         match entry.id:
-            case "models.chat" | "models.copy_command" | "models.engine" | "models.options":
+            case (
+                "models.chat"
+                | "models.copy_command"
+                | "models.engine"
+                | "models.options"
+                | "models.grid"
+            ):
                 model = state.model(self.rows.cursor_key or "") if self.ready else None
                 return model is not None and model.problem is None
             case "models.unload":
@@ -338,6 +346,16 @@ class ModelsScreen(PlaceScreen):
         here = card.name if card is not None and not card.what_if else ""
         rows, current = card_rows(here), self.state.what_if_card
         self._open_picker(ModelPicker(rows, title="verdicts for", current=current), CardAsked)
+
+    def action_models_options(self) -> None:
+        """Change how the model under the cursor is loaded."""
+        if self.rows.cursor_key is not None:
+            self.post_message(LoadOptionsAsked(self.rows.cursor_key))
+
+    def action_models_grid(self) -> None:
+        """Every quantisation of the model under the cursor at every context."""
+        if self.rows.cursor_key is not None:
+            self.post_message(GridAsked(self.rows.cursor_key))
 
     def action_models_fits(self) -> None:
         """Cut the list down to what fits, to what runs, and back."""

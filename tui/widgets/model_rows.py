@@ -26,7 +26,7 @@ COLUMNS: Final = (
 NOTHING: Final = Cell("–", "muted")
 JUDGING: Final = Cell("… judging", "muted")
 UNUSABLE: Final = Cell("✕ cannot be read", "$verdict-no")
-_GLYPHS: Final[Mapping[VerdictKind, tuple[str, str]]] = {
+GLYPHS: Final[Mapping[VerdictKind, tuple[str, str]]] = {
     VerdictKind.FITS: ("●", "$verdict-fits"),
     VerdictKind.FITS_EXPERTS_ON_CPU: ("◑", "$verdict-experts"),
     VerdictKind.FITS_PARTIAL: ("◐", "$verdict-partial"),
@@ -35,7 +35,8 @@ _GLYPHS: Final[Mapping[VerdictKind, tuple[str, str]]] = {
     VerdictKind.CANNOT_RUN: ("✕", "$verdict-no"),
     VerdictKind.NOT_JUDGED: ("?", "$verdict-unknown"),
 }
-_RANKS: Final = {kind: rank for rank, kind in enumerate(_GLYPHS)}
+"""Glyph and style of each verdict."""
+_RANKS: Final = {kind: rank for rank, kind in enumerate(GLYPHS)}
 _DIGITS: Final = re.compile(r"\d+")
 
 
@@ -100,7 +101,7 @@ def verdict_cell(entry: Entry) -> Cell:
         return UNUSABLE
     if entry.verdict is None:
         return JUDGING
-    glyph, style = _GLYPHS[entry.verdict.kind]
+    glyph, style = GLYPHS[entry.verdict.kind]
     return Cell(f"{glyph} {verdict_words(entry.verdict)}", style)
 
 

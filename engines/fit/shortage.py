@@ -1,0 +1,140 @@
+"""What a failed load was short of, and the settings nearest to it that fit. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
+from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.types import ALL_LAYERS, KvType, ModelHeader, Plan
+from modeldeck.engines.units import MIB, gib_text, tokens_text
+
+_LEAST_CONTEXT: Final = 2048
+_CHEAPER_KV: Final[dict[KvType, KvType]] = {
+    "f32": "f16",
+    "f16": "q8_0",
+    "bf16": "q8_0",
+    "q8_0": "q4_0",
+}
+_RUNS: Final = frozenset(
+    {VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU, VerdictKind.FITS_PARTIAL}
+)
+_FITS: Final = frozenset({VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU})
+_ON_CPU: Final = frozenset({VerdictKind.CPU_ONLY})
+
+_MIB_ASKED: Final = re.compile(r"allocating ([0-9.]+) MiB on device \d+: cudaMalloc failed")
+_BYTES_ASKED: Final = re.compile(r"failed to allocate (?:\w+ )?buffer of size (\d+)")
+_WHAT: Final = (
+    ("failed to allocate buffer for kv cache", "the KV cache"),
+    ("failed to allocate buffer for rs cache", "the recurrent state"),
+    ("failed to allocate compute", "the compute buffer"),
+    ("failed to allocate buffer for lora adapter", "the adapter"),
+    ("unable to allocate", "the weights"),
+)
+"""What llama.cpp says next: ``llama-kv-cache.cpp``, ``llama-memory-recurrent.cpp``,
+``llama-context.cpp``, ``llama-adapter.cpp``, ``llama-model.cpp``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Memory ran out.
+
+    Attributes:
+        what: which buffer it was for, in words.
+        asked_bytes: of the allocation that failed; 0 when the log does not say.
+    """
+
+    what: str
+    asked_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """A plan that fits, what it changes in words, and its verdict."""
+
+    plan: Plan
+    change: str
+    verdict: Verdict
+
+
+def shortage_of(lines: Sequence[str]) -> Shortage | None:
+    """What llama.cpp's log says ran out; None when the load failed for another reason."""
+    text = "\n".join(lines)
+    what = next((words for mark, words in _WHAT if mark in text), None)
+    asked_bytes = next((size for line in lines if (size := _asked(line))), 0)
+    if what is None and not asked_bytes:
+        return None
+    return Shortage(what or "a buffer", asked_bytes)
+
+
+def _asked(line: str) -> int:
+    """Bytes of the allocation that a line says failed: ggml-cuda.cu, ggml-alloc.c; 0: none."""
+    if found := _MIB_ASKED.search(line):
+        return round(float(found[1]) * MIB)
+    found = _BYTES_ASKED.search(line)
+    return int(found[1]) if found else 0
+
+
+def rescues(
+    header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int = 0
+) -> tuple[Rescue, ...]:
+    """At most three changes of ``plan`` that fit ``card``, the least costly first.
+
+    A change keeps everything on the GPU where one can: a cheaper cache, a smaller context, a
+    smaller micro-batch; fewer layers on the GPU come after those.
+
+    Args:
+        header: the model.
+        plan: what failed.
+        card: with what was free when it failed.
+        projector_file_bytes: of the projector loaded with it.
+    """
+    found: list[Rescue] = []
+    for change, candidate, wanted in _candidates(plan):
+        verdict = judge(header, candidate, card, projector_file_bytes)
+        if verdict.kind not in wanted:
+            continue
+        if candidate.gpu_layers == ALL_LAYERS and verdict.kind is VerdictKind.FITS_PARTIAL:
+            candidate = replace(candidate, gpu_layers=verdict.gpu_layers)
+            change = f"{verdict.layers_gpu} of {verdict.layers} layers on the GPU"
+        if all(rescue.plan != candidate for rescue in found):
+            found.append(Rescue(candidate, change, verdict))
+    return tuple(found[:3])
+
+
+def _candidates(plan: Plan) -> Iterator[tuple[str, Plan, frozenset[VerdictKind]]]:
+    """Changes from the least to the most costly, with the verdicts that make one worth it."""
+    fits = _FITS if plan.gpu_layers else _ON_CPU
+    cheaper = _CHEAPER_KV.get(plan.kv_type) if plan.flash_attention else None
+    if cheaper:
+        yield f"KV cache {cheaper}", replace(plan, kv_type=cheaper), fits
+    context = plan.context_tokens // 2
+    while context >= _LEAST_CONTEXT:
+        yield f"context {tokens_text(context)}", replace(plan, context_tokens=context), fits
+        context //= 2
+    if plan.micro_batch_tokens > 128:
+        yield "micro-batch 128", replace(plan, micro_batch_tokens=128), fits
+    if cheaper and plan.context_tokens // 2 >= _LEAST_CONTEXT:
+        half = plan.context_tokens // 2
+        both = replace(plan, kv_type=cheaper, context_tokens=half)
+        yield f"context {tokens_text(half)}, KV cache {cheaper}", both, fits
+    if plan.gpu_layers:
+        yield "fewer layers on the GPU", replace(plan, gpu_layers=ALL_LAYERS), _RUNS
+        yield "CPU only", replace(plan, gpu_layers=0), _ON_CPU
+
+
+def autopsy(shortage: Shortage, card: Card, need_bytes: int) -> str:
+    """One sentence: which buffer, and how much was missing.
+
+    Args:
+        shortage: what the log says.
+        card: with what was free when it failed.
+        need_bytes: what the plan takes on the GPU, by the bill.
+    """
+    missing = need_bytes - card.free_bytes
+    asked = f" of {gib_text(shortage.asked_bytes)}" if shortage.asked_bytes else ""
+    short = f", about {-(-missing // MIB)} MiB short" if missing > 0 else ""
+    return f"memory ran out for {shortage.what}{asked}{short}"

@@ -1,0 +1,51 @@
+"""What to say, and to offer, after a load that failed. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modeldeck.engines.errors import EngineError, ModeldeckError
+from modeldeck.engines.types import LocalModel, Plan
+from modeldeck.tui.state import Notice, Retry
+
+if TYPE_CHECKING:
+    from modeldeck.engines.fit.types import Card
+
+
+def after_failed_load(
+    model: LocalModel,
+    error: ModeldeckError,
+    plan: Plan | None,
+    card: Card | None,
+    projector_file_bytes: int,
+    retry_key: str,
+) -> tuple[Notice, Retry | None]:
+    """The notice, and the plan to try next where memory was what failed.
+
+    Args:
+        model: what was loaded.
+        error: why it failed.
+        plan: what was tried; None when it did not come so far.
+        card: with what was free.
+        projector_file_bytes: of the projector loaded with the model.
+        retry_key: the key that tries again, as a person reads it.
+    """
+    from modeldeck.engines.fit.shortage import autopsy, rescues, shortage_of
+    from modeldeck.engines.fit.verdict import judge
+
+    tail = error.log_tail if isinstance(error, EngineError) else ()
+    shortage = shortage_of(tail)
+    if shortage is None or plan is None or card is None or model.header is None:
+        return Notice.of(error), None
+    verdict = judge(model.header, plan, card, projector_file_bytes)
+    need_bytes = verdict.bill.total_gpu_bytes if verdict.bill and plan.gpu_layers else 0
+    found = rescues(model.header, plan, card, projector_file_bytes)
+    cause = f"Could not load {model.name}: {autopsy(shortage, card, need_bytes)}."
+    if not found:
+        return Notice(cause, error.next_step, failure=True, log_tail=tail), None
+    first, *others = found
+    offer = f"{retry_key} loads it with {first.change}"
+    if others:
+        offer += "; " + " or ".join(rescue.change for rescue in others) + " would fit too"
+    retry = Retry(model, first.plan, first.change)
+    return Notice(cause, f"{offer}.", failure=True, log_tail=tail), retry

@@ -1,0 +1,139 @@
+"""Options: how one model is to be loaded, and what that costs, changed with the arrow keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.types import CSSPathType
+
+from modeldeck.engines.fit.types import Card, Verdict
+from modeldeck.engines.types import LocalModel, Plan
+from modeldeck.tui.actions import Action, Place
+from modeldeck.tui.bindings import bindings_of
+from modeldeck.tui.load_options import LoadOptions, option_fields
+from modeldeck.tui.messages import CommandAsked, LoadAsked, PlaceAsked
+from modeldeck.tui.screens.place import PlaceScreen
+from modeldeck.tui.state import DeckState, Options
+from modeldeck.tui.widgets.line import Line
+from modeldeck.tui.widgets.model_detail import Detail, ModelDetail
+from modeldeck.tui.widgets.model_rows import short_name
+from modeldeck.tui.widgets.option_fields import OptionFields
+
+Judge = Callable[[LocalModel, Plan, Card], Verdict]
+
+
+class OptionsScreen(PlaceScreen):
+    """The options on the left, the bill they make on the right, priced anew with every step."""
+
+    PLACE: ClassVar[Place] = "options"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("options")
+    CSS_PATH: ClassVar[CSSPathType | None] = ["place.tcss", "options.tcss"]
+
+    title_line = getters.query_one("#of", Line)
+    fields = getters.query_one(OptionFields)
+    hint = getters.query_one("#hint", Line)
+    detail = getters.query_one(ModelDetail)
+
+    def __init__(self, actions: tuple[Action, ...], state: DeckState, judge: Judge) -> None:
+        """Make the place.
+
+        Args:
+            actions: every action with the user's own keys.
+            state: what the deck knows now.
+            judge: the verdict on a model with a plan on a card; quick enough for every key.
+        """
+        super().__init__(actions, state)
+        self._judge = judge
+        self._model: LocalModel | None = None
+        self._options = LoadOptions(Plan())
+        self._verdict: Verdict | None = None
+
+    def open(self, model: LocalModel) -> None:
+        """Begin with what the list's verdict is for."""
+        context = self.state.options.context_tokens
+        if model.header is not None and model.header.context_length:
+            context = min(context, model.header.context_length)
+        plan = Plan(context_tokens=context, kv_type=self.state.options.kv_type)
+        self._model = model
+        self._options = LoadOptions(plan, frozenset({"context_tokens", "kv_type"}))
+        self._price()
+
+    def compose_body(self) -> ComposeResult:
+        """The model's name; its options beside its bill."""
+        yield Line(id="of")
+        with Horizontal(id="middle"):
+            with Vertical(id="left"):
+                yield OptionFields(id="fields")
+                yield Line(id="hint")
+            with Vertical(id="detail-frame"):
+                yield ModelDetail(id="detail")
+
+    def on_mount(self) -> None:
+        """The options take the keys."""
+        super().on_mount()
+        self.fields.focus()
+        self._price()
+
+    def on_resize(self, event: Resize) -> None:
+        """The bill follows the width."""
+        super().on_resize(event)
+        self.detail.lines_changed()
+
+    def show_state(self, state: DeckState, before: DeckState) -> None:
+        """Another card or other free memory is another bill."""
+        if state.card != before.card or state is before:
+            self._price()
+
+    def _price(self) -> None:
+        model, card = self._model, self.state.card
+        if not self.ready or model is None or model.header is None or card is None:
+            return
+        verdict = self._verdict = self._judge(model, self._options.plan, card)
+        self.title_line.show(
+            Content.assemble(" ", ("options of ", ""), (short_name(model), "bold"))
+        )
+        self.fields.show(
+            option_fields(
+                self._options,
+                model.header,
+                verdict.layers_gpu if verdict.gpu_layers else 0,
+                verdict.cpu_moe_blocks,
+            )
+        )
+        self.hint.show(Content("  ◂▸ change  backspace auto  esc back"))
+        plan = self._options.plan
+        shown = Options(plan.context_tokens, plan.kv_type)
+        self.detail.show(Detail(model, verdict, card, shown))
+
+    @on(OptionFields.Changed)
+    def _changed(self, event: OptionFields.Changed) -> None:
+        event.stop()
+        options = self._options
+        self._options = (
+            options.without(event.name)
+            if event.value is None
+            else options.with_value(event.name, event.value)
+        )
+        self._price()
+
+    def leave(self) -> bool:
+        """``esc``: back to the list."""
+        self.post_message(PlaceAsked("models"))
+        return True
+
+    def action_options_use(self) -> None:
+        """Load the model like that."""
+        if self._model is not None:
+            self.post_message(LoadAsked(self._model.id, self._options))
+
+    def action_options_copy_command(self) -> None:
+        """Copy the command that does the same."""
+        if self._model is not None:
+            self.post_message(CommandAsked(self._model.id, self._options))
