@@ -27,7 +27,7 @@ context_tokens = 16_384
 kv_type = "Q8_0"
 
 [keys]
-models.sort = "o"
+models.sort = "j"
 "chat.copy" = ["Y", "ctrl+y"]
 
 [engines.llama-server]
@@ -81,7 +81,7 @@ def test_everything_can_be_set(path: Path) -> None:
         theme="paper",
         context_tokens=16384,
         kv_type="q8_0",
-        keymap={"models.sort": ("o",), "chat.copy": ("Y", "ctrl+y")},
+        keymap={"models.sort": ("j",), "chat.copy": ("Y", "ctrl+y")},
         engines={
             "llama_server": {"binary": "~/llama.cpp/build/bin/llama-server", "threads": 6},
         },
@@ -174,23 +174,23 @@ def test_an_engine_needs_a_table() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'models.sort = "o"',
-        '"models.sort" = ["o"]',
-        '[keys.models]\nsort = "o"',
+        'models.sort = "j"',
+        '"models.sort" = ["j"]',
+        '[keys.models]\nsort = "j"',
     ],
 )
 def test_an_action_can_be_named_in_every_way_toml_has(text: str) -> None:
-    assert keys_of(text) == ({"models.sort": ("o",)}, ())
+    assert keys_of(text) == ({"models.sort": ("j",)}, ())
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('models.srot = "o"', "did you mean models.sort?"),
-        ('sort = "o"', "did you mean models.sort?"),
-        ('zzz = "o"', "see: modeldeck keys"),
+        ('models.srot = "j"', "did you mean models.sort?"),
+        ('sort = "j"', "did you mean models.sort?"),
+        ('zzz = "j"', "see: modeldeck keys"),
         ("models.sort = 3", 'it must be a key or a list of keys, like "s"'),
-        ('models.sort = ["o", 3]', "it must be a key"),
+        ('models.sort = ["j", 3]', "it must be a key"),
         ("models.sort = []", "at least one key"),
         ('models.sort = "hyper+x"', "no key called “hyper+x”"),
         ('models.sort = "c"', "c belongs to models.context; its default is kept"),
@@ -214,8 +214,8 @@ def test_keys_can_be_exchanged_and_used_again_in_another_place() -> None:
 
 
 def test_of_two_lines_with_the_same_key_the_first_has_it() -> None:
-    keymap, problems = keys_of('models.sort = "o"\nmodels.context = "o"')
-    assert keymap == {"models.sort": ("o",)}
+    keymap, problems = keys_of('models.sort = "j"\nmodels.context = "j"')
+    assert keymap == {"models.sort": ("j",)}
     assert len(problems) == 1
     assert "models.context: o belongs to models.sort" in problems[0]
 
