@@ -217,7 +217,7 @@ def test_of_two_lines_with_the_same_key_the_first_has_it() -> None:
     keymap, problems = keys_of('models.sort = "j"\nmodels.context = "j"')
     assert keymap == {"models.sort": ("j",)}
     assert len(problems) == 1
-    assert "models.context: o belongs to models.sort" in problems[0]
+    assert "models.context: j belongs to models.sort" in problems[0]
 
 
 def test_a_default_that_is_kept_takes_its_key_back() -> None:
