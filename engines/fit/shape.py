@@ -66,6 +66,9 @@ class Shape:
         largest_expert_bytes: largest tensor of routed experts.
         phases: parts of the graph that may set the compute buffer's size.
         experts_used: of the routed ones, for each token; 0 in a dense model.
+        experts: routed ones in a block; 0 in a dense model.
+        parameters: elements over all tensors; 0 when unknown.
+        expert_parameters: of those, in routed experts.
         cached: it keeps a key and value cache or a recurrent state.
     """
 
@@ -98,6 +101,9 @@ class Shape:
     largest_expert_bytes: int = 0
     phases: tuple[Phase, ...] = field(default=())
     experts_used: int = 0
+    experts: int = 0
+    parameters: int = 0
+    expert_parameters: int = 0
     cached: bool = True
 
 
@@ -170,7 +176,23 @@ def _shape(header: ModelHeader) -> Shape:
         largest_expert_bytes=weights.largest_expert_bytes or -(-max(experts) // 3),
         phases=phases_of(name, facts, keys, kept, embedding),
         experts_used=max(keys.per_layer("expert_used_count", (0,) * layers)),
+        experts=max(keys.per_layer("expert_count", (0,) * layers)),
+        parameters=max(header.parameters, 0),
+        expert_parameters=_expert_parameters(keys, embedding, experts),
         cached=facts.cached or any(kept.states),
+    )
+
+
+def _expert_parameters(keys: HParams, embedding: int, stored: list[int]) -> int:
+    """Three matrices for each expert of each block that has any."""
+    widths = keys.per_layer("expert_feed_forward_length", (0,) * keys.layers)
+    counts = keys.per_layer("expert_count", (0,) * keys.layers)
+    return (
+        3
+        * embedding
+        * sum(
+            width * count for width, count, size in zip(widths, counts, stored, strict=True) if size
+        )
     )
 
 

@@ -1,47 +1,71 @@
-"""Predicted decode rate: decoding reads every weight once per token, so memory bandwidth rules.
-
-``t = t0 + bytes / (efficiency * bandwidth)``. On an RTX 3060 the middle of the band hits measured
-rates of 7B to 14B models within 2 %: t0 0.34 ms, 80 % of 360 GB/s. Small models launch kernels more
-than they read: 1.8 ms up to 2 GB (gemma-2-2B, Llama-3.2-3B), falling to 0.34 ms at 3.7 GB.
-"""
+"""Predicted rates of a plan: decoding at depth 0 and at the end of the context, and prefill."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
+from modeldeck.engines.fit.decode import decode_rate
+from modeldeck.engines.fit.prefill import prefill_rate
 from modeldeck.engines.fit.shape import Shape
-from modeldeck.engines.fit.types import Card
+from modeldeck.engines.fit.token_cost import token_cost
+from modeldeck.engines.fit.types import Card, Rates
+from modeldeck.engines.types import Plan
 
-_SMALL_BYTES: Final = 2.0e9
-_LARGE_BYTES: Final = 3.7e9
-_SMALL_SECONDS: Final = 1.8e-3
-_LARGE_SECONDS: Final = 0.34e-3
-
-# Beyond this the launches and not the memory set the pace; no law was calibrated there.
-_LARGEST_BANDWIDTH: Final = 1.1e12
-
-# Low-bit types cost decoding work on top of the reading.
-_SLOW_TYPES: Final = (("IQ1", 0.7), ("IQ2", 0.75), ("IQ3", 0.8), ("Q2", 0.85), ("Q3", 0.9))
+PROMPT_TOKENS: Final = 512
+"""Length of the prompt that prefill is predicted for: llama-bench's pp512."""
 
 
-def decode_rates(shape: Shape, card: Card) -> tuple[float, float, float] | None:
-    """Tokens per second as (low, middle, high): all of the model on the card, no context yet.
+class Speeds(NamedTuple):
+    """Predicted tokens per second; None where a figure that it takes is not known.
 
-    None when the card's bandwidth is not known or outside what the law was calibrated on.
+    Attributes:
+        decode: with an empty context.
+        decode_at_context: with the plan's whole context in the cache.
+        prefill: of a prompt of 512 tokens in an empty context.
     """
-    bandwidth, efficiency = card.bandwidth_bytes_per_second, card.decode_efficiency
-    if shape.experts_used or shape.state_bytes[-1]:
-        return None
-    if bandwidth is None or efficiency is None or not 0 < bandwidth <= _LARGEST_BANDWIDTH:
-        return None
-    read_bytes = shape.blocks_gpu_bytes[-1] + shape.output_gpu_bytes
-    small = (_LARGE_BYTES - read_bytes) / (_LARGE_BYTES - _SMALL_BYTES)
-    fixed = _LARGE_SECONDS + min(max(small, 0.0), 1.0) * (_SMALL_SECONDS - _LARGE_SECONDS)
-    slow = next((factor for name, factor in _SLOW_TYPES if name in shape.quantisation), 1.0)
-    low, middle, high = efficiency
-    # What a low-bit type really costs is known badly: its band is as wide as the doubt.
-    return (
-        1 / (fixed + read_bytes / (low * slow * bandwidth)),
-        1 / (fixed + read_bytes / (middle * slow * bandwidth)),
-        1 / (fixed + read_bytes / (high * (1 + slow) / 2 * bandwidth)),
+
+    decode: Rates | None
+    decode_at_context: Rates | None
+    prefill: Rates | None
+
+
+def speeds(
+    shape: Shape,
+    plan: Plan,
+    card: Card,
+    blocks_on_gpu: int | None,
+    *,
+    cards: int = 1,
+    engine: str = "llama_server",
+) -> Speeds:
+    """How fast this plan runs with its last ``blocks_on_gpu`` blocks on the GPU.
+
+    Args:
+        shape: the model.
+        plan: where the experts are, the cache's type, the context and the micro-batch.
+        card: the GPU, and the host beside it.
+        blocks_on_gpu: 0 is the output layer alone; None: no GPU.
+        cards: alike, sharing the GPU's part evenly.
+        engine: adapter name.
+    """
+    on = [] if blocks_on_gpu is None else [(card, 1 / cards)] * cards
+    prompt = token_cost(shape, plan, blocks_on_gpu, PROMPT_TOKENS // 2)
+    return Speeds(
+        decode_rate(token_cost(shape, plan, blocks_on_gpu, 0), on, card.host, engine),
+        decode_rate(
+            token_cost(shape, plan, blocks_on_gpu, plan.context_tokens), on, card.host, engine
+        ),
+        prefill_rate(
+            prompt,
+            on,
+            card.host,
+            micro_batch_tokens=plan.micro_batch_tokens,
+            prompt_tokens=PROMPT_TOKENS,
+            engine=engine,
+        ),
     )
+
+
+def decode_rates(shape: Shape, card: Card) -> Rates | None:
+    """Decode rate with all of the model on the card and no context yet."""
+    return decode_rate(token_cost(shape, Plan(), shape.layers, 0), [(card, 1.0)], card.host)

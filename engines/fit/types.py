@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class VerdictKind(StrEnum):
@@ -24,6 +24,27 @@ VerdictSource = Literal["closed-form", "engine", "measured", "needs-dry-run"]
 Vendor = Literal["nvidia", "amd", "apple", "intel"]
 
 
+class Rates(NamedTuple):
+    """Tokens per second, predicted."""
+
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpeed:
+    """What the host's processor and memory do.
+
+    Attributes:
+        bandwidth_bytes_per_second: reached when reading memory with all threads, not the peak.
+        threads: that compute.
+    """
+
+    bandwidth_bytes_per_second: float
+    threads: int
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """The memory a verdict is judged against.
@@ -40,6 +61,7 @@ class Card:
         fp16_flops: peak of dense FP16 matrix products, per second; None when unknown.
         pcie_bytes_per_second: what a copy from host memory reaches; None: unknown, or unified.
         vendor: who made it; None when unknown.
+        host: speed of the processor beside it; None until measured.
         compute: NVIDIA: compute capability (``8.6``); AMD: LLVM target (``gfx1100``).
     """
 
@@ -54,6 +76,7 @@ class Card:
     pcie_bytes_per_second: float | None = None
     vendor: Vendor | None = None
     compute: str | None = None
+    host: HostSpeed | None = None
 
 
 @dataclass(frozen=True, slots=True)
