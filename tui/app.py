@@ -21,7 +21,6 @@ from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
 from modeldeck.tui.everywhere import EverywhereApp
 from modeldeck.tui.jobs import Jobs
-from modeldeck.tui.load_options import EVERY_OPTION, LoadOptions
 from modeldeck.tui.places import Places
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry
@@ -29,6 +28,7 @@ from modeldeck.tui.terminal import default_theme
 from modeldeck.tui.theme import textual_themes
 
 if TYPE_CHECKING:
+    from modeldeck.engines.fit.options import FitOptions
     from modeldeck.tui.talk import Talk
     from modeldeck.tui.talk_events import TalkEvent
 
@@ -235,17 +235,17 @@ class DeckApp(EverywhereApp):
             self.switch_mode("chat")
             self._load(model, message.options)
 
-    def _load(self, model: LocalModel, set_by_hand: LoadOptions | None = None) -> None:
+    def _load(self, model: LocalModel, given: FitOptions | None = None) -> None:
         loaded, loading = self.state.loaded, self.state.loading
         if loading is not None and loading.model.id == model.id:
             return
         stays = loaded is not None and self.state.engine_for(model).engine in (None, loaded.engine)
         same = stays and loaded is not None and loaded.model.id == model.id
-        if same and set_by_hand is None:
+        if same and given is None:
             return
         self._wanted = model
         wish = self.state.engine_wishes.get(model.name)
-        self.jobs.load(model, self.state.options, wish, set_by_hand)
+        self.jobs.load(model, self.state.options, wish, given)
 
     @on(messages.EngineWished)
     def _engine_wished(self, message: messages.EngineWished) -> None:
@@ -260,7 +260,7 @@ class DeckApp(EverywhereApp):
         self.change(replace(self.state, engine_wishes=wishes))
         self.give_notice(Notice(self.state.engine_for(model).reason))
 
-    def _plan(self, model: LocalModel, engine: str) -> Plan:
+    def _plan(self, model: LocalModel, engine: str, given: FitOptions | None) -> Plan:
         options = self.state.options
         return self.services.plan(
             model,
@@ -268,6 +268,7 @@ class DeckApp(EverywhereApp):
             options.kv_type,
             self.state.hardware,
             self.state.devices_of(engine),
+            given,
         )
 
     @on(messages.CommandAsked)
@@ -279,9 +280,7 @@ class DeckApp(EverywhereApp):
         if choice.engine is None:
             self.give_notice(Notice(choice.reason, choice.next_step, failure=True))
             return
-        plan = self._plan(model, choice.engine)
-        if message.options is not None:
-            plan = message.options.onto(plan)
+        plan = self._plan(model, choice.engine, message.options)
         words = self.services.launch_command(choice.engine, model, plan)
         if words is None:
             self.give_notice(
@@ -338,7 +337,9 @@ class DeckApp(EverywhereApp):
     def _retry_asked(self) -> None:
         retry = self.state.retry
         if retry is not None:
-            self._load(retry.model, LoadOptions(retry.plan, EVERY_OPTION))
+            from modeldeck.tui.load_options import given_by
+
+            self._load(retry.model, given_by(retry.plan))
 
     @on(messages.Unloaded)
     def _unloaded(self, message: messages.Unloaded) -> None:

@@ -33,8 +33,8 @@ from modeldeck.tui.state import Options
 if TYPE_CHECKING:
     from textual.worker import Worker
 
+    from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
-    from modeldeck.tui.load_options import LoadOptions
     from modeldeck.tui.reply import Keeper, ReplyUpdate
     from modeldeck.tui.terminal_app import TerminalApp
 
@@ -163,7 +163,7 @@ class Jobs:
         model: LocalModel,
         options: Options,
         wanted: str | None = None,
-        set_by_hand: LoadOptions | None = None,
+        given: FitOptions | None = None,
     ) -> None:
         """Load ``model``, after unloading what is loaded; a load under way is called off.
 
@@ -171,14 +171,14 @@ class Jobs:
 
         How much goes to the GPU is planned once the other model's memory is free again.
         """
-        self._start("load", lambda: self._load(model, options, wanted, set_by_hand))
+        self._start("load", lambda: self._load(model, options, wanted, given))
 
     async def _load(
         self,
         model: LocalModel,
         options: Options,
         wanted: str | None,
-        set_by_hand: LoadOptions | None,
+        given: FitOptions | None,
     ) -> None:
         def on_progress(progress: LoadProgress) -> None:
             self._app.post_message(messages.LoadProgressed(model, progress))
@@ -195,10 +195,8 @@ class Jobs:
                 engine, devices = await self._services.engine_for(model, wanted)
                 hardware, _ = await asyncio.to_thread(self._services.sample, None)
                 plan = self._services.plan(
-                    model, options.context_tokens, options.kv_type, hardware, devices
+                    model, options.context_tokens, options.kv_type, hardware, devices, given
                 )
-                if set_by_hand is not None:
-                    plan = set_by_hand.onto(plan)
                 loaded = await engine.load(model, plan, on_progress)
                 self._loaded = loaded
         except ModeldeckError as caught:

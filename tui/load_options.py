@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
-from modeldeck.engines.types import ALL_LAYERS, KvType, ModelHeader, Plan
+from modeldeck.engines.fit.options import FitOptions
+from modeldeck.engines.types import KvType, ModelHeader, Plan
 from modeldeck.engines.units import tokens_text
 from modeldeck.tui.state import CONTEXT_STEPS
 
@@ -26,44 +27,17 @@ _LABELS: Final[Mapping[str, str]] = {
 }
 
 
-EVERY_OPTION: Final = frozenset(_LABELS)
-"""The names of all options."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """A plan, and which of its fields somebody set; the others are planned when it is loaded."""
-
-    plan: Plan
-    given: frozenset[str] = frozenset()
-
-    def with_value(self, name: str, value: Value) -> LoadOptions:
-        """The same with one field set."""
-        return LoadOptions(_changed(self.plan, name, value), self.given | {name})
-
-    def without(self, name: str) -> LoadOptions:
-        """The same with one field planned again."""
-        plan = _changed(self.plan, name, _value(Plan(), name))
-        return LoadOptions(plan, self.given - {name})
-
-    def onto(self, planned: Plan) -> Plan:
-        """``planned`` with everything that was set in its place."""
-        for name in self.given:
-            planned = _changed(planned, name, _value(self.plan, name))
-        return planned
-
-
 @dataclass(frozen=True, slots=True)
 class OptionField:
     """One thing to change.
 
     Attributes:
-        name: of the plan's field.
+        name: of the option.
         label: as the panel calls it.
         steps: what it can be, in order.
         now: what it is.
         text: the same in words.
-        given: somebody set it.
+        given: somebody set it; else it is planned.
     """
 
     name: str
@@ -84,27 +58,85 @@ class OptionField:
         return self.steps[max(0, min(at, len(self.steps) - 1))]
 
 
-def option_fields(
-    options: LoadOptions, header: ModelHeader, planned_layers: int = 0, planned_experts: int = 0
-) -> tuple[OptionField, ...]:
-    """The fields that mean something for a model.
+def option_fields(options: FitOptions, plan: Plan, header: ModelHeader) -> tuple[OptionField, ...]:
+    """The options that mean something for a model.
 
     Args:
-        options: what is set now.
+        options: what was set.
+        plan: what comes of it, everything else planned.
         header: of the model.
-        planned_layers: blocks on the GPU that the verdict found, for a field nobody set.
-        planned_experts: blocks with their experts on the CPU that it found.
     """
+    layers = len(header.weights.blocks)
     return tuple(
         OptionField(
             name,
             _LABELS[name],
             steps,
-            _now(options, name, planned_layers, planned_experts, len(header.weights.blocks)),
-            _text(options, name, planned_layers, planned_experts, len(header.weights.blocks)),
-            name in options.given,
+            _value(plan, name, layers),
+            _text(plan, name, layers),
+            getattr(options, name) is not None,
         )
         for name, steps in _steps(header).items()
+    )
+
+
+def with_value(options: FitOptions, name: str, value: Value | None) -> FitOptions:
+    """The same with one option set; None: planned again.
+
+    Raises:
+        ValueError: the option cannot be that.
+    """
+    match name, value:
+        case "kv_type", str() if kinds := [kind for kind in get_args(KvType) if kind == value]:
+            return replace(options, kv_type=kinds[0])
+        case "kv_type", None:
+            return replace(options, kv_type=None)
+        case "flash_attention", bool() | None:
+            return replace(options, flash_attention=value)
+        case "swa_full", bool() | None:
+            return replace(options, swa_full=value)
+        case "context_tokens", int() | None:
+            return replace(options, context_tokens=value)
+        case "gpu_layers", int() | None:
+            return replace(options, gpu_layers=value)
+        case "cpu_moe_blocks", int() | None:
+            return replace(options, cpu_moe_blocks=value)
+        case "micro_batch_tokens", int() | None:
+            return replace(options, micro_batch_tokens=value)
+        case "slots", int() | None:
+            return replace(options, slots=value)
+        case _:
+            raise ValueError(f"{name} cannot be {value!r}")
+
+
+def given_by(plan: Plan) -> FitOptions:
+    """Options that leave nothing of ``plan`` to be planned."""
+    return FitOptions(
+        context_tokens=plan.context_tokens,
+        kv_type=plan.kv_type,
+        micro_batch_tokens=plan.micro_batch_tokens,
+        slots=plan.slots,
+        gpu_layers=plan.gpu_layers,
+        cpu_moe_blocks=plan.cpu_moe_blocks,
+        flash_attention=plan.flash_attention,
+        swa_full=plan.swa_full,
+    )
+
+
+def for_the_cpu(planned: Plan, options: FitOptions) -> Plan:
+    """``planned``, which is for the CPU, with what was set, as far as it is not about the GPU."""
+    micro_batch_tokens = options.micro_batch_tokens or planned.micro_batch_tokens
+    return replace(
+        planned,
+        context_tokens=options.context_tokens or planned.context_tokens,
+        kv_type=options.kv_type or planned.kv_type,
+        micro_batch_tokens=micro_batch_tokens,
+        batch_tokens=max(micro_batch_tokens, planned.batch_tokens),
+        slots=options.slots or planned.slots,
+        flash_attention=(
+            planned.flash_attention if options.flash_attention is None else options.flash_attention
+        ),
+        swa_full=planned.swa_full if options.swa_full is None else options.swa_full,
     )
 
 
@@ -127,36 +159,11 @@ def _steps(header: ModelHeader) -> dict[str, tuple[Value, ...]]:
     return steps
 
 
-def _now(options: LoadOptions, name: str, layers: int, experts: int, of: int) -> Value:
-    value = _value(options.plan, name)
-    if name == "gpu_layers" and (name not in options.given or value == ALL_LAYERS):
-        return layers + 1 if layers or of == 0 else 0
-    if name == "cpu_moe_blocks" and name not in options.given:
-        return experts
-    return value
-
-
-def _text(options: LoadOptions, name: str, layers: int, experts: int, of: int) -> str:
-    now = _now(options, name, layers, experts, of)
-    match name:
-        case "context_tokens":
-            return tokens_text(int(now))
-        case "gpu_layers":
-            blocks = max(0, int(now) - 1)
-            return "none" if not now else f"all {of}" if blocks >= of else f"{blocks} of {of}"
-        case "cpu_moe_blocks":
-            return f"{now} of {of}" if now else "none"
-        case "flash_attention" | "swa_full":
-            return "on" if now else "off"
-        case _:
-            return str(now)
-
-
-def _value(plan: Plan, name: str) -> Value:
+def _value(plan: Plan, name: str, layers: int) -> Value:
     values: Mapping[str, Value] = {
         "context_tokens": plan.context_tokens,
         "kv_type": plan.kv_type,
-        "gpu_layers": plan.gpu_layers,
+        "gpu_layers": min(plan.gpu_layers, layers + 1),
         "cpu_moe_blocks": plan.cpu_moe_blocks,
         "micro_batch_tokens": plan.micro_batch_tokens,
         "slots": plan.slots,
@@ -166,25 +173,18 @@ def _value(plan: Plan, name: str) -> Value:
     return values[name]
 
 
-def _changed(plan: Plan, name: str, value: Value) -> Plan:
-    match name, value:
-        case "kv_type", str() if kinds := [kind for kind in get_args(KvType) if kind == value]:
-            return replace(plan, kv_type=kinds[0])
-        case "context_tokens", int():
-            return replace(plan, context_tokens=value)
-        case "gpu_layers", int():
-            return replace(plan, gpu_layers=value)
-        case "cpu_moe_blocks", int():
-            return replace(plan, cpu_moe_blocks=value)
-        case "micro_batch_tokens", int():
-            return replace(
-                plan, micro_batch_tokens=value, batch_tokens=max(value, Plan().batch_tokens)
-            )
-        case "slots", int():
-            return replace(plan, slots=value)
-        case "flash_attention", bool():
-            return replace(plan, flash_attention=value)
-        case "swa_full", bool():
-            return replace(plan, swa_full=value)
+def _text(plan: Plan, name: str, layers: int) -> str:
+    now = _value(plan, name, layers)
+    match name:
+        case "context_tokens":
+            return tokens_text(int(now))
+        case "gpu_layers":
+            blocks = max(0, int(now) - 1)
+            some = f"all {layers}" if blocks >= layers else f"{blocks} of {layers}"
+            return some if now else "none"
+        case "cpu_moe_blocks":
+            return f"{now} of {layers}" if now else "none"
+        case "flash_attention" | "swa_full":
+            return "on" if now else "off"
         case _:
-            raise ValueError(f"{name} cannot be {value!r}")
+            return str(now)

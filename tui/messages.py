@@ -25,9 +25,9 @@ from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
     from modeldeck.engines.doctor.types import Finding
+    from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
-    from modeldeck.tui.load_options import LoadOptions
     from modeldeck.tui.next_prompt import NextPrompt
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
     from modeldeck.tui.talk_events import TalkEvent
@@ -86,7 +86,7 @@ class CommandAsked(Message):
     """The user wants the command that starts this model, with these options if there are any."""
 
     model_id: str
-    options: LoadOptions | None = None
+    options: FitOptions | None = None
 
 
 @dataclass
@@ -108,7 +108,7 @@ class LoadAsked(Message):
     """The user wants this model loaded like that, and to chat with it."""
 
     model_id: str
-    options: LoadOptions
+    options: FitOptions
 
 
 @dataclass

@@ -61,7 +61,9 @@ class Places:
             case "options":
                 from modeldeck.tui.screens.options import OptionsScreen
 
-                return OptionsScreen(self._actions, self._state_now(), self._services.judge_plan)
+                return OptionsScreen(
+                    self._actions, self._state_now(), self._services.projector_bytes
+                )
             case "grid":
                 from modeldeck.tui.screens.grid import GridScreen
 

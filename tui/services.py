@@ -32,6 +32,7 @@ from modeldeck.tui.terminal import batch_ms
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.monitor import HardwareMonitor
     from modeldeck.engines.hardware.types import HardwareSnapshot
@@ -237,14 +238,6 @@ class Services:
                 verdicts[model.id] = judge(model.header, plan, card, projector_size(model))
         return verdicts
 
-    @staticmethod
-    def judge_plan(model: LocalModel, plan: Plan, card: Card) -> Verdict:
-        """The verdict on one model with exactly this plan. The model has a header."""
-        from modeldeck.engines.fit.verdict import judge
-
-        assert model.header is not None
-        return judge(model.header, plan, card, projector_size(model))
-
     def plan(
         self,
         model: LocalModel,
@@ -252,17 +245,32 @@ class Services:
         kv_type: KvType,
         hardware: HardwareSnapshot | None,
         devices: Sequence[Device],
+        given: FitOptions | None = None,
     ) -> Plan:
-        """How ``model`` would be loaded now: for the card that is here and the engine's devices."""
+        """How ``model`` would be loaded now: for the card that is here and the engine's devices.
+
+        What is ``given`` is kept, and the rest planned around it.
+        """
         if model.header is None or hardware is None:
             return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
         from modeldeck.engines.fit.cards import card_of
         from modeldeck.engines.fit.plan import plan_for
+        from modeldeck.engines.fit.search import answer
+        from modeldeck.tui.load_options import for_the_cpu
 
         engine_has_gpu = any(not device.name.startswith("CPU") for device in devices)
         has_gpu = engine_has_gpu and bool(hardware.gpus)
         card, projector_bytes = card_of(hardware), projector_size(model)
-        return plan_for(model.header, card, context_tokens, kv_type, has_gpu, projector_bytes)
+        if given is not None and has_gpu:
+            return answer(
+                model.header,
+                given,
+                card,
+                usual_context_tokens=context_tokens,
+                projector_file_bytes=projector_bytes,
+            ).plan
+        planned = plan_for(model.header, card, context_tokens, kv_type, has_gpu, projector_bytes)
+        return planned if given is None else for_the_cpu(planned, given)
 
     # Engines and the machine.
 

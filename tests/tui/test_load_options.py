@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.types import ALL_LAYERS, BlockWeights, ModelHeader, Plan, WeightTable
-from modeldeck.tui.load_options import EVERY_OPTION, LoadOptions, option_fields
-
-_PLANNED = Plan(context_tokens=4096, gpu_layers=21)
+from modeldeck.tui.load_options import (
+    OptionField,
+    for_the_cpu,
+    given_by,
+    option_fields,
+    with_value,
+)
 
 
 def header(*, experts: int = 0, window: int = 0, trained: int = 32768) -> ModelHeader:
@@ -19,60 +25,61 @@ def header(*, experts: int = 0, window: int = 0, trained: int = 32768) -> ModelH
     )
 
 
-def names(found: ModelHeader) -> list[str]:
-    return [field.name for field in option_fields(LoadOptions(Plan()), found)]
+def fields_of(found: ModelHeader, plan: Plan | None = None) -> dict[str, OptionField]:
+    fields = option_fields(FitOptions(), plan or Plan(), found)
+    return {field.name: field for field in fields}
 
 
 def test_only_what_means_something_is_offered() -> None:
-    assert "cpu_moe_blocks" not in names(header())
-    assert "cpu_moe_blocks" in names(header(experts=500))
-    assert "swa_full" not in names(header())
-    assert "swa_full" in names(header(window=1024))
-    assert set(names(header(experts=500, window=1024))) == EVERY_OPTION
+    assert "cpu_moe_blocks" not in fields_of(header())
+    assert "cpu_moe_blocks" in fields_of(header(experts=500))
+    assert "swa_full" not in fields_of(header())
+    assert "swa_full" in fields_of(header(window=1024))
 
 
 def test_no_more_context_than_the_model_was_trained_for() -> None:
-    context = option_fields(LoadOptions(Plan()), header(trained=10_000))[0]
-    assert context.steps == (2048, 4096, 8192, 10_000)
+    assert fields_of(header(trained=10_000))["context_tokens"].steps == (2048, 4096, 8192, 10_000)
 
 
 def test_what_nobody_set_shows_what_was_planned() -> None:
-    fields = {f.name: f for f in option_fields(LoadOptions(Plan()), header(), planned_layers=7)}
-    assert fields["gpu_layers"].text == "7 of 10"
-    assert not fields["gpu_layers"].given
-    assert fields["gpu_layers"].moved(-1) == 7
+    field = fields_of(header(), Plan(gpu_layers=8))["gpu_layers"]
+    assert (field.text, field.given, field.moved(-1)) == ("7 of 10", False, 7)
+    assert fields_of(header(), Plan(gpu_layers=ALL_LAYERS))["gpu_layers"].text == "all 10"
+    assert fields_of(header(), Plan(gpu_layers=0))["gpu_layers"].text == "none"
 
 
 def test_a_value_between_the_steps_goes_to_its_neighbours() -> None:
-    options = LoadOptions(Plan(context_tokens=5000))
-    context = option_fields(options, header())[0]
+    context = fields_of(header(), Plan(context_tokens=5000))["context_tokens"]
     assert (context.moved(-1), context.moved(1)) == (4096, 8192)
 
 
+def test_what_an_option_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="kv_type cannot be 'q3'"):
+        with_value(FitOptions(), "kv_type", "q3")
+
+
 @given(st.data())
-def test_only_what_was_set_is_put_onto_a_plan(data: st.DataObject) -> None:
-    options = LoadOptions(Plan())
-    found = header(experts=500, window=1024)
-    chosen: dict[str, object] = {}
+def test_what_was_set_is_kept_and_the_rest_planned(data: st.DataObject) -> None:
+    options, chosen = FitOptions(), dict[str, object]()
+    found, planned = header(experts=500, window=1024), Plan(context_tokens=4096, gpu_layers=0)
     for _ in range(data.draw(st.integers(0, 12))):
-        field = data.draw(st.sampled_from(option_fields(options, found)))
-        if field.given and data.draw(st.booleans()):
-            options = options.without(field.name)
-            chosen.pop(field.name, None)
+        field = data.draw(st.sampled_from(option_fields(options, planned, found)))
+        value = field.moved(data.draw(st.integers(-20, 20)))
+        assert value in field.steps
+        if data.draw(st.booleans()):
+            options, chosen[field.name] = with_value(options, field.name, value), value
         else:
-            value = field.moved(data.draw(st.integers(-20, 20)))
-            assert value in field.steps
-            options = options.with_value(field.name, value)
-            chosen[field.name] = value
-    made = options.onto(_PLANNED)
-    assert options.given == set(chosen)
-    for name in EVERY_OPTION:
-        wanted = chosen[name] if name in chosen else getattr(_PLANNED, name)
-        assert getattr(made, name) == wanted
+            options = with_value(options, field.name, None)
+            chosen.pop(field.name, None)
+    made = for_the_cpu(planned, options)
+    assert (made.gpu_layers, made.cpu_moe_blocks) == (0, 0)
+    for name in fields_of(found).keys() - {"gpu_layers", "cpu_moe_blocks"}:
+        assert getattr(made, name) == chosen.get(name, getattr(planned, name))
     assert made.batch_tokens >= made.micro_batch_tokens
 
 
-def test_all_layers_is_said_as_such() -> None:
-    options = LoadOptions(Plan(gpu_layers=ALL_LAYERS))
-    fields = {f.name: f for f in option_fields(options, header(), planned_layers=10)}
-    assert fields["gpu_layers"].text == "all 10"
+def test_a_whole_plan_leaves_nothing_to_plan() -> None:
+    plan = Plan(context_tokens=777, kv_type="q8_0", gpu_layers=3, slots=2, swa_full=True)
+    options = given_by(plan)
+    assert all(field.given for field in option_fields(options, plan, header(window=9)))
+    assert for_the_cpu(Plan(gpu_layers=0), options).context_tokens == 777

@@ -13,11 +13,10 @@ from textual.types import CSSPathType
 from modeldeck.engines.fit.grid import Cell, grid
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.variants import contexts_for, variants
-from modeldeck.engines.types import LocalModel, Plan
+from modeldeck.engines.types import LocalModel
 from modeldeck.engines.units import gib_text, tokens_text
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
-from modeldeck.tui.load_options import LoadOptions
 from modeldeck.tui.messages import CommandAsked, LoadAsked, PlaceAsked
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
@@ -113,12 +112,12 @@ class GridScreen(PlaceScreen):
             return None
         return self._rows[y], self._rows[y].cells[x]
 
-    def _chosen(self) -> tuple[LocalModel, LoadOptions] | None:
+    def _chosen(self) -> tuple[LocalModel, FitOptions] | None:
         cell = self._cell() if self.ready else None
         if cell is None or cell[0].variant.model is None or cell[1].kind is None:
             return None
-        plan = Plan(context_tokens=cell[1].context_tokens, kv_type=self.state.options.kv_type)
-        return cell[0].variant.model, LoadOptions(plan, frozenset({"context_tokens", "kv_type"}))
+        context, kv_type = cell[1].context_tokens, self.state.options.kv_type
+        return cell[0].variant.model, FitOptions(context_tokens=context, kv_type=kv_type)
 
     def is_valid(self, entry: Action) -> bool:
         """What is not on this machine cannot be loaded."""

@@ -13,11 +13,13 @@ from textual.content import Content
 from textual.events import Resize
 from textual.types import CSSPathType
 
-from modeldeck.engines.fit.types import Card, Verdict
-from modeldeck.engines.types import LocalModel, Plan
+from modeldeck.engines.fit.advice import Advice, advise
+from modeldeck.engines.fit.options import FitOptions
+from modeldeck.engines.fit.search import answer
+from modeldeck.engines.types import LocalModel
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
-from modeldeck.tui.load_options import LoadOptions, option_fields
+from modeldeck.tui.load_options import option_fields, with_value
 from modeldeck.tui.messages import CommandAsked, LoadAsked, PlaceAsked
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState, Options
@@ -25,8 +27,6 @@ from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.model_detail import Detail, ModelDetail
 from modeldeck.tui.widgets.model_rows import short_name
 from modeldeck.tui.widgets.option_fields import OptionFields
-
-Judge = Callable[[LocalModel, Plan, Card], Verdict]
 
 
 class OptionsScreen(PlaceScreen):
@@ -41,28 +41,32 @@ class OptionsScreen(PlaceScreen):
     hint = getters.query_one("#hint", Line)
     detail = getters.query_one(ModelDetail)
 
-    def __init__(self, actions: tuple[Action, ...], state: DeckState, judge: Judge) -> None:
+    def __init__(
+        self,
+        actions: tuple[Action, ...],
+        state: DeckState,
+        projector_bytes: Callable[[LocalModel], int],
+    ) -> None:
         """Make the place.
 
         Args:
             actions: every action with the user's own keys.
             state: what the deck knows now.
-            judge: the verdict on a model with a plan on a card; quick enough for every key.
+            projector_bytes: the size of the file that lets a model see images; 0 for none.
         """
         super().__init__(actions, state)
-        self._judge = judge
+        self._projector_bytes = projector_bytes
         self._model: LocalModel | None = None
-        self._options = LoadOptions(Plan())
-        self._verdict: Verdict | None = None
+        self._options = FitOptions()
+        self._advice: tuple[Advice, ...] = ()
 
     def open(self, model: LocalModel) -> None:
         """Begin with what the list's verdict is for."""
         context = self.state.options.context_tokens
         if model.header is not None and model.header.context_length:
             context = min(context, model.header.context_length)
-        plan = Plan(context_tokens=context, kv_type=self.state.options.kv_type)
         self._model = model
-        self._options = LoadOptions(plan, frozenset({"context_tokens", "kv_type"}))
+        self._options = FitOptions(context_tokens=context, kv_type=self.state.options.kv_type)
         self._price()
 
     def compose_body(self) -> ComposeResult:
@@ -95,33 +99,37 @@ class OptionsScreen(PlaceScreen):
         model, card = self._model, self.state.card
         if not self.ready or model is None or model.header is None or card is None:
             return
-        verdict = self._verdict = self._judge(model, self._options.plan, card)
-        self.title_line.show(
-            Content.assemble(" ", ("options of ", ""), (short_name(model), "bold"))
+        found = answer(
+            model.header,
+            self._options,
+            card,
+            usual_context_tokens=self.state.options.context_tokens,
+            model_format=model.format,
+            projector_file_bytes=self._projector_bytes(model),
         )
+        self._advice = advise(model.header, found, card)
+        self.title_line.show(Content.assemble(" options of ", (short_name(model), "bold")))
         self.fields.show(
-            option_fields(
-                self._options,
-                model.header,
-                verdict.layers_gpu if verdict.gpu_layers else 0,
-                verdict.cpu_moe_blocks,
-            )
+            option_fields(self._options, found.plan, model.header),
+            [advice.text for advice in self._advice],
         )
         self.hint.show(Content("  ◂▸ change  backspace auto  esc back"))
-        plan = self._options.plan
-        shown = Options(plan.context_tokens, plan.kv_type)
-        self.detail.show(Detail(model, verdict, card, shown))
+        shown = Options(found.plan.context_tokens, found.plan.kv_type)
+        self.detail.show(Detail(model, found.verdict, card, shown))
 
     @on(OptionFields.Changed)
     def _changed(self, event: OptionFields.Changed) -> None:
         event.stop()
-        options = self._options
-        self._options = (
-            options.without(event.name)
-            if event.value is None
-            else options.with_value(event.name, event.value)
-        )
+        self._options = with_value(self._options, event.name, event.value)
         self._price()
+
+    @on(OptionFields.Taken)
+    def _taken(self, event: OptionFields.Taken) -> None:
+        event.stop()
+        options = self._advice[event.index].options
+        if options is not None:
+            self._options = options
+            self._price()
 
     def leave(self) -> bool:
         """``esc``: back to the list."""
