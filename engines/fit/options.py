@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,16 +11,20 @@ from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import KvType, ModelFormat
 
-DEFAULT_ENGINE: Final = "llama_server"
+_F: Final = ModelFormat
+_FOLDERS: Final = frozenset({_F.SAFETENSORS, _F.GPTQ, _F.AWQ, _F.FP8, _F.COMPRESSED_TENSORS})
 
-GGUF_ENGINES: Final = frozenset({"llama_server", "llama_cpp_python", "ollama"})
-"""Engines that are llama.cpp inside: they load a GGUF, and one bill holds for all of them."""
-
-KNOWN_ENGINES: Final = (
-    *("llama_server", "llama_cpp_python", "ollama", "exllamav2", "exllamav3"),
-    *("vllm", "sglang", "transformers"),
-)
-"""Engines that a verdict can be asked for, by their adapters' names."""
+ENGINE_FORMATS: Final[Mapping[str, frozenset[ModelFormat]]] = {
+    "llama_server": frozenset({_F.GGUF, _F.LLAMAFILE}),
+    "llama_cpp_python": frozenset({_F.GGUF, _F.LLAMAFILE}),
+    "ollama": frozenset({_F.GGUF}),
+    "exllamav3": frozenset({_F.EXL3, _F.GPTQ}),
+    "exllamav2": frozenset({_F.EXL2, _F.GPTQ}),
+    "vllm": _FOLDERS | {_F.NVFP4, _F.BITSANDBYTES, _F.AUTOROUND},
+    "sglang": _FOLDERS | {_F.NVFP4},
+    "transformers": _FOLDERS | {_F.BITSANDBYTES, _F.AUTOROUND, _F.NEURAL_COMPRESSOR, _F.PICKLE},
+}
+"""What each engine that a verdict can be asked for loads, by its adapter's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +63,24 @@ def engine_name(text: str) -> str:
         SettingsError: no verdict is known for such an engine.
     """
     name = text.strip().lower().replace("-", "_")
-    if name not in KNOWN_ENGINES:
+    if name not in ENGINE_FORMATS:
         raise SettingsError(
             f"There is no engine called “{clean_line(text, 40)}”.",
-            f"Name one of {', '.join(KNOWN_ENGINES)}.",
+            f"Name one of {', '.join(ENGINE_FORMATS)}.",
         )
     return name
 
 
+def usual_engine(model_format: ModelFormat) -> str:
+    """The engine a format is judged for when nobody names one; empty when none loads it."""
+    order = (*ENGINE_FORMATS, "") if model_format not in _FOLDERS else ("vllm",)
+    return next((name for name in order if name and model_format in ENGINE_FORMATS[name]), "")
+
+
 def cannot_load(engine: str, model_format: ModelFormat) -> str:
     """Why ``engine`` cannot load a file of this format, as a clause; empty when it can."""
-    if model_format is ModelFormat.GGUF and engine not in GGUF_ENGINES:
-        return f"{engine} loads no GGUF file; llama_server, llama_cpp_python and ollama do"
-    return ""
+    if model_format in ENGINE_FORMATS.get(engine, frozenset()):
+        return ""
+    able = ", ".join(name for name, formats in ENGINE_FORMATS.items() if model_format in formats)
+    who = f"{engine} does not load {model_format.value}" if engine else "no engine here loads it"
+    return f"{who}; {able or 'no known engine'} would"

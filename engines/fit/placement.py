@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.fit.types import Bill, Card
@@ -31,17 +32,19 @@ class Case:
         plan: everything but the number of layers.
         card: what is free.
         margin_bytes: to be kept free on the GPU; None for the usual.
+        profile: the program that runs llama.cpp.
     """
 
     shape: Shape
     plan: Plan
     card: Card
     margin_bytes: int | None = None
+    profile: EngineProfile = LLAMA_SERVER
 
     def price(self, blocks_on_gpu: int | None, context_tokens: int | None = None) -> Bill:
         """The bill with those blocks on the GPU (None: no GPU), usually at the plan's context."""
         context_tokens = context_tokens or self.plan.context_tokens
-        terms = bill(self.shape, self.plan, context_tokens, blocks_on_gpu)
+        terms = bill(self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile)
         if self.margin_bytes is None or blocks_on_gpu is None:
             return terms
         return replace(terms, margin_bytes=self.margin_bytes)
@@ -70,15 +73,17 @@ def most_blocks(case: Case) -> int:
     return last_not_negative(left, case.shape.layers - 1)
 
 
-def fewest_cpu_experts(case: Case) -> int | None:
-    """Of how few blocks the experts must be on the CPU for the GPU to hold all the rest.
+def fewest_cpu_experts(case: Case, blocks_on_gpu: int) -> int | None:
+    """Of how few blocks the experts must be on the CPU for the GPU to hold those blocks' rest.
 
     None when there are no experts, or when the rest is still too much.
     """
     layers = case.shape.layers
 
     def left(kept: int) -> int:
-        return case.card.free_bytes - gpu_need(case.with_experts(layers - kept).price(layers))
+        return case.card.free_bytes - gpu_need(
+            case.with_experts(layers - kept).price(blocks_on_gpu)
+        )
 
     if not has_experts(case) or left(0) < 0:
         return None
@@ -87,9 +92,7 @@ def fewest_cpu_experts(case: Case) -> int | None:
 
 def has_experts(case: Case) -> bool:
     """Whether there are experts that could be on the CPU."""
-    layers = case.shape.layers
-    everything = case.with_experts(0).price(layers)
-    return case.with_experts(layers).price(layers).weights_gpu_bytes < everything.weights_gpu_bytes
+    return case.shape.experts_gpu_bytes[-1:] > (0,)
 
 
 def longest_context(case: Case, blocks_on_gpu: int | None) -> int:

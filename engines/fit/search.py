@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from modeldeck.engines.fit.options import DEFAULT_ENGINE, FitOptions, cannot_load
-from modeldeck.engines.fit.placement import Case, longest_context
+from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
+from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, longest_context
+from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
 from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
@@ -74,9 +75,10 @@ def answer(
         model_format: how the model is stored.
         projector_file_bytes: of the projector loaded with it; 0 is none.
     """
-    engine = options.engine or DEFAULT_ENGINE
+    engine = options.engine or usual_engine(model_format)
+    profile = PROFILES.get(engine, LLAMA_SERVER)
     trained = header.context_length if header.context_length > 0 else usual_context_tokens
-    plan = _first_plan(options, max(1, min(usual_context_tokens, trained)))
+    plan = _first_plan(options, max(1, min(usual_context_tokens, trained)), profile)
     refused = cannot_load(engine, model_format)
     if refused:
         reason = f"cannot run: {refused}"
@@ -91,9 +93,9 @@ def answer(
     if options.gpu_layers is not None:
         layers = min(options.gpu_layers, shape.layers + 1)
         plan = replace(plan, gpu_layers=layers)
-    verdict = _judge(shape, plan, options, card)
+    verdict = _judge(shape, plan, options, card, profile)
     if verdict.kind is not VerdictKind.FITS and options.context_tokens is None:
-        less = _with_less_context(shape, plan, options, card)
+        less = _with_less_context(shape, plan, options, card, profile)
         if less is not None:
             plan, verdict = less
     if options.gpu_layers is None:
@@ -102,23 +104,23 @@ def answer(
         plan = replace(plan, gpu_layers=verdict.gpu_layers if runs else shape.layers + 1)
     if options.cpu_moe_blocks is None:
         plan = replace(plan, cpu_moe_blocks=verdict.cpu_moe_blocks)
-    return _answered(options, engine, shape, plan, verdict, card)
+    return _answered(options, engine, shape, plan, verdict, card, profile)
 
 
-def _first_plan(options: FitOptions, usual_context_tokens: int) -> Plan:
+def _first_plan(options: FitOptions, usual_context_tokens: int, profile: EngineProfile) -> Plan:
     def given(value: int | None, usual: int) -> int:
         return usual if value is None else value
 
     return Plan(
         context_tokens=given(options.context_tokens, usual_context_tokens),
         kv_type=options.kv_type or "f16",
-        slots=given(options.slots, 1),
+        slots=given(options.slots, profile.slots),
         micro_batch_tokens=given(options.micro_batch_tokens, 512),
         batch_tokens=max(2048, given(options.micro_batch_tokens, 512)),
         flash_attention=options.flash_attention is not False,
         gpu_layers=ALL_LAYERS,
         cpu_moe_blocks=given(options.cpu_moe_blocks, 0),
-        swa_full=options.swa_full is True,
+        swa_full=profile.swa_full if options.swa_full is None else options.swa_full,
     )
 
 
@@ -128,43 +130,58 @@ def _flash_works(shape: Shape, plan: Plan, options: FitOptions) -> bool:
     return flash_attention_on_cuda(shape) or bool(needed)
 
 
-def _judge(shape: Shape, plan: Plan, options: FitOptions, card: Card) -> Verdict:
+def _judge(
+    shape: Shape, plan: Plan, options: FitOptions, card: Card, profile: EngineProfile
+) -> Verdict:
     """The verdict on a plan; experts move to the CPU only where nobody said how many."""
     keep, margin = options.cpu_moe_blocks is not None, options.margin_bytes
-    verdict = judge_shape(shape, plan, card, margin_bytes=margin, keep_experts=keep)
-    asked_for_all = options.gpu_layers is not None and options.gpu_layers > shape.layers
-    if verdict.kind is VerdictKind.DOES_NOT_FIT and asked_for_all and not keep:
-        # All layers on the GPU are the user's word; where the experts go is not.
-        anywhere = replace(plan, gpu_layers=ALL_LAYERS)
-        moved = judge_shape(shape, anywhere, card, margin_bytes=margin)
-        if moved.kind is VerdictKind.FITS_EXPERTS_ON_CPU:
-            return moved
+
+    def judged(plan: Plan, *, keep: bool) -> Verdict:
+        return judge_shape(
+            shape, plan, card, margin_bytes=margin, keep_experts=keep, profile=profile
+        )
+
+    verdict = judged(plan, keep=keep)
+    if verdict.kind is VerdictKind.DOES_NOT_FIT and 0 < plan.gpu_layers < ALL_LAYERS and not keep:
+        # The layers are the user's word; where their experts go is not.
+        case = Case(shape, plan, card, margin, profile)
+        fewest = fewest_cpu_experts(case, min(plan.gpu_layers - 1, shape.layers))
+        if fewest is not None:
+            moved = judged(replace(plan, cpu_moe_blocks=fewest), keep=True)
+            if moved.kind is not VerdictKind.DOES_NOT_FIT:
+                return moved
     return verdict
 
 
 def _with_less_context(
-    shape: Shape, plan: Plan, options: FitOptions, card: Card
+    shape: Shape, plan: Plan, options: FitOptions, card: Card, profile: EngineProfile
 ) -> tuple[Plan, Verdict] | None:
     """The largest context below the usual with which it is all on the GPU; None: none is."""
     k = shape.layers if plan.gpu_layers == ALL_LAYERS else plan.gpu_layers - 1
     if k < shape.layers:
         return None
-    case = Case(shape, plan, card, options.margin_bytes)
+    case = Case(shape, plan, card, options.margin_bytes, profile)
     longest = longest_context(case, k)
     if not LEAST_PLANNED_TOKENS <= longest < plan.context_tokens:
         return None
     shorter = replace(plan, context_tokens=longest)
-    return shorter, _judge(shape, shorter, options, card)
+    return shorter, _judge(shape, shorter, options, card, profile)
 
 
 def _answered(
-    options: FitOptions, engine: str, shape: Shape, plan: Plan, verdict: Verdict, card: Card
+    options: FitOptions,
+    engine: str,
+    shape: Shape,
+    plan: Plan,
+    verdict: Verdict,
+    card: Card,
+    profile: EngineProfile,
 ) -> Answer:
     if verdict.bill is None:
         none_fits = 0 if verdict.kind is VerdictKind.CANNOT_RUN else None
         return Answer(options, engine, plan, verdict, False, False, none_fits, shape)
     need = verdict.bill.total_gpu_bytes + options.margin_bytes
-    case = Case(shape, plan, card, options.margin_bytes)
+    case = Case(shape, plan, card, options.margin_bytes, profile)
     blocks = None if plan.gpu_layers == 0 else plan.gpu_layers - 1
     return Answer(
         options,

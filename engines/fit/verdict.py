@@ -13,6 +13,7 @@ from modeldeck.engines.fit.placement import (
     longest_context,
     most_blocks,
 )
+from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.speed import decode_rates
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
@@ -46,6 +47,7 @@ def judge_shape(
     *,
     margin_bytes: int | None = None,
     keep_experts: bool = False,
+    profile: EngineProfile = LLAMA_SERVER,
 ) -> Verdict:
     """``judge`` for a shape that is at hand: many plans for one model.
 
@@ -55,6 +57,7 @@ def judge_shape(
         card: what is free.
         margin_bytes: to be kept free on the GPU; None for the usual.
         keep_experts: ``plan.cpu_moe_blocks`` is the user's, and stays in any placement.
+        profile: the program that runs llama.cpp.
     """
     if min(plan.context_tokens, plan.slots, plan.batch_tokens, plan.micro_batch_tokens) < 1:
         return not_judged("a plan without a context, a slot or a batch")
@@ -64,7 +67,7 @@ def judge_shape(
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
     if shape.kv_heads_vary and not plan.flash_attention:
         return not_judged("varying head counts without flash attention need the dry run")
-    case = Case(shape, plan, card, margin_bytes)
+    case = Case(shape, plan, card, margin_bytes, profile)
     if plan.gpu_layers <= 0:
         return _without_gpu(case)
     if plan.flash_attention and not flash_attention_on_cuda(shape):
@@ -84,7 +87,7 @@ def _best(case: Case, keep_experts: bool) -> Verdict:
     if missing_bytes <= 0:
         return _does_not_fit(case, full, longest)
     if not keep_experts:
-        fewest = fewest_cpu_experts(case)
+        fewest = fewest_cpu_experts(case, shape.layers)
         if fewest is not None:
             moved = case.with_experts(fewest)
             terms = moved.price(shape.layers)

@@ -13,7 +13,7 @@ from modeldeck.engines.fit.cards import reference_card
 from modeldeck.engines.fit.options import FitOptions, engine_name
 from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Card, VerdictKind
-from modeldeck.engines.types import BlockWeights, ModelHeader, WeightTable
+from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -190,3 +190,62 @@ def test_engines_are_named_either_way() -> None:
     assert engine_name("llama-server") == engine_name("llama_server") == "llama_server"
     with pytest.raises(SettingsError, match="no engine called"):
         engine_name("steam")
+
+
+def qwen3_30b_a3b() -> ModelHeader:
+    """Qwen3-30B-A3B at four bits: 48 blocks of 355 MiB, nine tenths of which are experts."""
+    blocks = tuple(BlockWeights(at, 26 * MIB, 329 * MIB, 0) for at in range(48))
+    hparams: dict[str, HParam] = {
+        "block_count": 48,
+        "embedding_length": 2048,
+        "feed_forward_length": 6144,
+        "expert_feed_forward_length": 768,
+        "expert_count": 128,
+        "expert_used_count": 8,
+        "attention.head_count": 32,
+        "attention.head_count_kv": 4,
+        "attention.key_length": 128,
+        "attention.value_length": 128,
+    }
+    return replace(
+        llama(),
+        architecture="qwen3moe",
+        hparams={f"qwen3moe.{key}": value for key, value in hparams.items()},
+        weights=WeightTable(blocks, 167 * MIB, 0, 244 * MIB),
+    )
+
+
+def test_a_mixture_of_experts_leaves_as_few_on_the_cpu_as_will_do() -> None:
+    header, asked = qwen3_30b_a3b(), FitOptions(context_tokens=8192)
+    found = answer(header, asked, CARD)
+    assert found.verdict.kind is VerdictKind.FITS_EXPERTS_ON_CPU
+    assert (found.verdict.layers_gpu, found.plan.gpu_layers) == (48, 49)
+    fewest = found.plan.cpu_moe_blocks
+    assert 0 < fewest < 48
+    assert f"{fewest} of 48 blocks' experts on the CPU" in found.verdict.reason
+    kept = replace(asked, gpu_layers=49, cpu_moe_blocks=fewest)
+    assert answer(header, kept, CARD).verdict.bill == found.verdict.bill
+    fewer = replace(kept, cpu_moe_blocks=fewest - 1)
+    assert answer(header, fewer, CARD).verdict.kind is VerdictKind.DOES_NOT_FIT
+
+
+def test_only_without_any_expert_do_layers_leave_the_card() -> None:
+    small = replace(CARD, free_bytes=1800 * MIB)
+    found = answer(qwen3_30b_a3b(), FitOptions(context_tokens=8192), small)
+    assert found.verdict.kind is VerdictKind.FITS_PARTIAL
+    assert found.plan.cpu_moe_blocks == 48
+    assert 0 < found.verdict.layers_gpu < 48
+
+
+def test_layers_that_were_asked_for_may_have_their_experts_on_the_cpu() -> None:
+    header, asked = qwen3_30b_a3b(), FitOptions(context_tokens=8192, gpu_layers=49)
+    found = answer(header, asked, CARD)
+    assert found.verdict.kind is VerdictKind.FITS_EXPERTS_ON_CPU
+    none_moved = replace(asked, cpu_moe_blocks=0)
+    assert answer(header, none_moved, CARD).verdict.kind is VerdictKind.DOES_NOT_FIT
+
+
+def test_memory_of_the_machine_counts_for_experts_too() -> None:
+    poor = replace(CARD, ram_bytes=2 * GIB)
+    found = answer(qwen3_30b_a3b(), FitOptions(context_tokens=8192), poor)
+    assert found.verdict.kind is VerdictKind.DOES_NOT_FIT
