@@ -11,7 +11,9 @@ from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
 from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions
-from modeldeck.engines.fit.search import answer
+from modeldeck.engines.fit.search import Answer, answer
+from modeldeck.engines.fit.speed import Speeds, speeds
+from modeldeck.engines.fit.types import Card, VerdictKind
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel
 from modeldeck.tui.fit_arguments import fit_options
@@ -97,15 +99,30 @@ def _local(
     bill = found.verdict.bill
     if bill is not None and not found.fits_now:
         advice += [one.text for one in must_go(bill, judging.card, judging.others)]
+    rates = _rates(found, judging.card)
     return Judged(
         target=name,
         header=header,
         answer=found,
-        decode=found.verdict.decode_tps,
+        decode=rates.decode,
+        decode_at_context=rates.decode_at_context,
+        prefill=rates.prefill,
         advice=tuple(advice),
         model=str(model.path),
         problem=found.verdict.reason if found.max_context_tokens is None else "",
     )
+
+
+def _rates(found: Answer, card: Card) -> Speeds:
+    """What the plan would run at; nothing for one that does not run."""
+    runs = found.verdict.kind in (
+        *(VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU),
+        *(VerdictKind.FITS_PARTIAL, VerdictKind.CPU_ONLY),
+    )
+    if found.shape is None or not runs:
+        return Speeds(None, None, None)
+    blocks = None if found.plan.gpu_layers == 0 else found.plan.gpu_layers - 1
+    return speeds(found.shape, found.plan, card, blocks, engine=found.engine)
 
 
 def _text(judged: Judged, given: FitOptions, judging: JudgedCard) -> str:

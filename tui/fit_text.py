@@ -61,8 +61,9 @@ def _lines(
     most = f"; at most {longest}" if longest else ""
     yield f"  context   {plan.context_tokens}, {cache}{most}"
     if judged.decode:
-        deep = f"; at the end of the context {_rate(judged.decode_at_context)}"
-        yield f"  decode    {_rate(judged.decode)}{deep if judged.decode_at_context else ''}"
+        yield f"  decode    {_rate(judged.decode)}"
+    if judged.decode_at_context:
+        yield f"  at depth  {_rate(judged.decode_at_context)}, the context full"
     if judged.prefill:
         yield f"  prefill   {_rate(judged.prefill)}"
     if row is not None and _cells(row):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modeldeck.engines.fit.decode import decode_rate
 from modeldeck.engines.fit.placement import (
     Case,
     fewest_cpu_experts,
@@ -15,9 +16,9 @@ from modeldeck.engines.fit.placement import (
 )
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
-from modeldeck.engines.fit.speed import decode_rates
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
-from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
+from modeldeck.engines.fit.token_cost import token_cost
+from modeldeck.engines.fit.types import Bill, Card, Rates, Verdict, VerdictKind
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
 
@@ -114,6 +115,7 @@ def _best(case: Case, keep_experts: bool) -> Verdict:
             host,
             layers=shape.layers,
             max_context_tokens=longest,
+            decode_tps=_decode(case, None),
         )
     return _does_not_fit(case, full, longest)
 
@@ -142,7 +144,15 @@ def _partly(case: Case, k: int, terms: Bill, reason: str, longest: int) -> Verdi
         gpu_layers=k + 1,
         cpu_moe_blocks=case.plan.cpu_moe_blocks,
         max_context_tokens=longest,
+        decode_tps=_decode(case, k),
     )
+
+
+def _decode(case: Case, blocks_on_gpu: int | None) -> Rates | None:
+    """The predicted rate of this placement with no context yet."""
+    cost = token_cost(case.shape, case.plan, blocks_on_gpu, 0)
+    cards = [] if blocks_on_gpu is None else [(case.card, 1.0)]
+    return decode_rate(cost, cards, case.card.host, case.profile.name)
 
 
 def _without_gpu(case: Case) -> Verdict:
@@ -158,6 +168,7 @@ def _without_gpu(case: Case) -> Verdict:
         host,
         layers=case.shape.layers,
         max_context_tokens=longest,
+        decode_tps=_decode(case, None),
     )
 
 
@@ -180,7 +191,7 @@ def _all_on_gpu(case: Case, terms: Bill) -> Verdict:
         gpu_layers=shape.layers + 1,
         cpu_moe_blocks=plan.cpu_moe_blocks,
         max_context_tokens=longest_context(case, shape.layers),
-        decode_tps=None if moved else decode_rates(shape, case.card),
+        decode_tps=_decode(case, shape.layers),
     )
 
 
