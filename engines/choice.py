@@ -17,12 +17,21 @@ from modeldeck.engines.types import EngineInfo, LoadedModel, LocalModel, Probe
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the policy: for what it speaks, the engines in order, and the reason shown."""
+    """One rule of the policy.
+
+    Attributes:
+        formats: for what it speaks.
+        engines: their names, in order.
+        why: the reason shown.
+        source: the store it speaks for; None for every one.
+        instead: what to do where none of the engines is there; empty where they say it themselves.
+    """
 
     formats: frozenset[str]
     engines: tuple[str, ...]
     why: str
     source: str | None = None
+    instead: str = ""
 
     def speaks_of(self, model: LocalModel) -> bool:
         """Whether the rule decides for ``model``."""
@@ -81,7 +90,13 @@ def policy() -> tuple[Rule, ...]:
     """The rules of ``choice.toml``, in their order."""
     text = Path(__file__).with_name("choice.toml").read_text(encoding="utf-8")
     return tuple(
-        Rule(frozenset(rule["formats"]), tuple(rule["engines"]), rule["why"], rule.get("source"))
+        Rule(
+            frozenset(rule["formats"]),
+            tuple(rule["engines"]),
+            rule["why"],
+            rule.get("source"),
+            rule.get("instead", ""),
+        )
         for rule in tomllib.loads(text)["rule"]
     )
 
@@ -132,7 +147,7 @@ def choose(
             )
         refused = _why_not(model, own, wanted)
     if not ranked:
-        return _none(model, able, order, refused, decided)
+        return _none(model, able, rule, refused, decided)
     best = ranked[0]
     return Choice(
         best.info.name,
@@ -152,7 +167,7 @@ def _names(ranked: Sequence[EngineStatus], without: EngineStatus) -> tuple[str, 
 
 def _why_not(model: LocalModel, own: EngineStatus | None, wanted: str) -> str:
     if own is None:
-        return f"{wanted}, which you chose, does not run {format_name(model)}. "
+        return f"{wanted}, which you chose, does not run {model.format.written}. "
     return f"{own.info.title}, which you chose, is not usable here. "
 
 
@@ -171,10 +186,11 @@ def _reason(best: EngineStatus, ranked: Sequence[EngineStatus], rule: Rule | Non
 def _none(
     model: LocalModel,
     able: Sequence[EngineStatus],
-    order: Sequence[str],
+    rule: Rule | None,
     refused: str,
     decided: bool,
 ) -> Choice:
+    order = rule.engines if rule else ()
     asked = sorted(
         (c for c in able if c.probe is not None), key=lambda c: _place(c.info.name, order)
     )
@@ -183,8 +199,8 @@ def _none(
     steps = first.next_step if first is not None and first.next_step else ""
     return Choice(
         None,
-        f"{refused}No engine here runs {format_name(model)}.{problem}",
-        steps or _would_run(order),
+        f"{refused}No engine here runs {model.format.written}.{problem}",
+        steps or (rule.instead if rule else "") or _would_run(order),
         decided=decided,
     )
 
@@ -192,9 +208,3 @@ def _none(
 def _would_run(order: Sequence[str]) -> str:
     how = "modeldeck engines says how to get one."
     return f"{' or '.join(order[:2])} would; {how}" if order else how.capitalize()
-
-
-def format_name(model: LocalModel) -> str:
-    """The model's format as people write it: ``GGUF``, ``AWQ``, ``safetensors``."""
-    name = model.format.value
-    return name.upper() if len(name) <= 5 else name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 HParam = int | float | bool | str | tuple[int, ...] | tuple[float, ...] | tuple[bool, ...]
 
@@ -33,6 +33,15 @@ class ModelFormat(StrEnum):
     COMPRESSED_TENSORS = "compressed-tensors"
     MLX = "mlx"
     PICKLE = "pickle"
+
+    @property
+    def written(self) -> str:
+        """As people write it: ``GGUF``, ``AWQ``, ``safetensors``."""
+        name = self.value
+        return _WRITTEN.get(name) or (name.upper() if len(name) <= 5 else name)
+
+
+_WRITTEN: Final = {"autoround": "AutoRound", "neural-compressor": "Neural Compressor"}
 
 
 class Source(StrEnum):

@@ -194,14 +194,9 @@ class DeckApp(EverywhereApp):
     @on(messages.ChatAsked)
     def _chat_asked(self, message: messages.ChatAsked) -> None:
         model = self.state.model(message.model_id)
-        if model is None:
-            self.give_notice(
-                Notice("That model has gone.", "Look through the folders again.", failure=True)
-            )
-        elif model.problem is not None:
-            self.give_notice(
-                Notice(f"{model.name}: {model.problem}", "Choose another model.", failure=True)
-            )
+        refusal = self.state.refusal(model)
+        if model is None or refusal is not None:
+            self.give_notice(refusal)
         else:
             self.switch_mode("chat")
             self._load(model)

@@ -14,7 +14,6 @@ from types import FrameType
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.resolve import resolve
-from modeldeck.engines.choice import format_name
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import (
     EngineMissing,
@@ -304,7 +303,7 @@ async def _load(
             raise EngineMissing(probe.problem, probe.next_step)
         if model.format not in engine.info.formats:
             raise EngineMissing(
-                f"{engine.info.title} does not run {format_name(model)}.",
+                f"{engine.info.title} does not run {model.format.written}.",
                 "Leave --engine out to have one chosen.",
             )
         devices = probe.devices

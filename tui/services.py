@@ -23,7 +23,7 @@ from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import Device, KvType, LocalModel, Plan, Source
+from modeldeck.engines.types import Device, KvType, LocalModel, ModelFormat, Plan, Source
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.early_scan import EarlyScan
 from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
@@ -223,20 +223,30 @@ class Services:
             )
         )
 
-    @staticmethod
     def judge(
-        models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
+        self, models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
     ) -> dict[str, Verdict]:
         """Verdicts by model id; a model with a problem has none."""
+        from modeldeck.engines.fit.no_engine import no_engine
         from modeldeck.engines.fit.verdict import judge
 
+        run_here = self._formats_run(models)
         verdicts: dict[str, Verdict] = {}
         for model in models:
-            if model.header is not None:
+            if model.header is not None and model.format not in run_here:
+                verdicts[model.id] = no_engine(model)
+            elif model.header is not None:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
                 verdicts[model.id] = judge(model.header, plan, card, projector_size(model))
         return verdicts
+
+    def _formats_run(self, models: Sequence[LocalModel]) -> frozenset[ModelFormat]:
+        """The formats that engines read; they are made only where a model is no GGUF file."""
+        always = frozenset({ModelFormat.GGUF})
+        if all(model.format in always for model in models):
+            return always
+        return always.union(*(engine.info.formats for engine in self.engines))
 
     def plan(
         self,

@@ -142,6 +142,19 @@ class DeckState:
             model, self.engines, wanted=self.engine_wishes.get(model.name), loaded=self.loaded
         )
 
+    def refusal(self, model: LocalModel | None) -> Notice | None:
+        """Why ``model`` is not even tried; None when it may be."""
+        if model is None:
+            cause, step = "That model has gone.", "Look through the folders again."
+        elif model.problem is not None:
+            cause, step = f"{model.name}: {model.problem}", "Choose another model."
+        elif self.engines_found and not any(model.format in e.info.formats for e in self.engines):
+            choice = self.engine_for(model)
+            cause, step = f"{model.name}: {choice.reason}", choice.next_step
+        else:
+            return None
+        return Notice(cause, step, failure=True)
+
     def devices_of(self, engine: str | None) -> tuple[Device, ...]:
         """What an engine can run on, as far as it was asked."""
         found = next((e for e in self.engines if e.info.name == engine), None)

@@ -19,7 +19,7 @@ class VerdictKind(StrEnum):
     NOT_JUDGED = "not-judged"
 
 
-VerdictSource = Literal["closed-form", "engine", "measured", "needs-dry-run"]
+VerdictSource = Literal["closed-form", "engine", "measured", "needs-dry-run", "policy"]
 
 Vendor = Literal["nvidia", "amd", "apple", "intel"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.choice import Choice
     from modeldeck.engines.fit.types import Card, Verdict
 
-_SOURCES: Final = {
+_SOURCES: Final[Mapping[str, str]] = {
     "closed-form": "closed form",
     "engine": "the engine's own dry run",
     "measured": "measured here",
@@ -89,7 +89,7 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
         lines += bill_lines(verdict.bill, card, _cache_note(detail))
         lines.append(Content())
     lines += _wrapped(verdict_line(detail), width)
-    if verdict is not None and card is not None and model.problem is None:
+    if verdict is not None and card is not None and verdict.source in _SOURCES:
         lines += _wrapped(Content.styled(_how_known(verdict, card), MUTED), width)
     lines += [Content(), *_speed(detail), *_context(detail), *_engine(detail, width)]
     if detail.loaded is not None:
@@ -179,7 +179,10 @@ def _engine(detail: Detail, width: int) -> list[Content]:
     if choice is None or detail.model.problem is not None:
         return []
     if choice.engine is None:
-        return _wrapped(Content.styled(f"✕ {choice.reason}", "bold $verdict-no"), width)
+        told = detail.verdict is not None and detail.verdict.source == "policy"
+        reason = "" if told else f"✕ {choice.reason}"
+        lines = _wrapped(Content.styled(reason, "bold $verdict-no"), width) if reason else []
+        return [*lines, *_wrapped(Content.styled(choice.next_step, MUTED), width)]
     line = Content.assemble(
         ("engine ", MUTED), (choice.engine, "bold"), (f"  {choice.reason}", MUTED)
     )

@@ -67,6 +67,13 @@ def short_name(model: LocalModel) -> str:
     return name
 
 
+def short_quantisation(label: str) -> str:
+    """What a column of eight cells can say of it: ``GPTQ 4``, ``4.25 bpw``; GGUF's as they are."""
+    if label.endswith(" bpw"):
+        return label.partition(" ")[2]
+    return label.partition("-bit")[0]
+
+
 def size_text(size_bytes: int) -> str:
     """Decimal gigabytes, as the stores count: ``8.4G``, ``246G``; small files in ``M``."""
     if size_bytes >= 99.95e9:
@@ -76,7 +83,7 @@ def size_text(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.0f}M" if size_bytes >= 9.95e6 else f"{size_bytes / 1e6:.1f}M"
 
 
-def verdict_words(verdict: Verdict) -> str:
+def verdict_words(verdict: Verdict, model: LocalModel) -> str:
     """The verdict in a word or three."""
     match verdict.kind:
         case VerdictKind.FITS:
@@ -89,6 +96,8 @@ def verdict_words(verdict: Verdict) -> str:
             return "CPU only"
         case VerdictKind.DOES_NOT_FIT:
             return "does not fit"
+        case VerdictKind.CANNOT_RUN if verdict.source == "policy":
+            return f"no {model.format.written} engine"
         case VerdictKind.CANNOT_RUN:
             return "cannot run here"
         case VerdictKind.NOT_JUDGED:
@@ -102,7 +111,7 @@ def verdict_cell(entry: Entry) -> Cell:
     if entry.verdict is None:
         return JUDGING
     glyph, style = GLYPHS[entry.verdict.kind]
-    return Cell(f"{glyph} {verdict_words(entry.verdict)}", style)
+    return Cell(f"{glyph} {verdict_words(entry.verdict, entry.model)}", style)
 
 
 def speed_text(verdict: Verdict | None, measured_tps: float | None = None) -> str:
@@ -124,7 +133,7 @@ def model_row(entry: Entry) -> Row:
         model.id,
         (
             Cell(f"▶ {name}", "accent") if entry.loaded else Cell(name),
-            Cell(header.quantisation, "muted") if header else NOTHING,
+            Cell(short_quantisation(header.quantisation), "muted") if header else NOTHING,
             Cell(size_text(model.size_bytes)),
             verdict_cell(entry),
             Cell(tokens_text(context)) if context else NOTHING,

@@ -1,0 +1,101 @@
+"""A user sees models of every format in one list, and what to do about those that cannot run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modeldeck.engines.fit.types import VerdictKind
+from modeldeck.engines.scripted import ScriptedEngine
+from modeldeck.tui.cli import main
+from modeldeck.tui.commands import model_record, model_table
+from tests.support.decks import dense, open_deck
+from tests.support.safetensors_files import LLAMA, write_folder
+
+AWQ = {**LLAMA, "quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}
+EXL3 = {**LLAMA, "quantization_config": {"quant_method": "exl3", "bits": 4.25}}
+
+
+@pytest.fixture
+def home(fresh_home: Path) -> Path:
+    models = fresh_home / "models"
+    models.mkdir()
+    dense(models, "Small-3B", blocks=28, embedding=3072)
+    write_folder(models / "Tiny-AWQ", config=AWQ, shards=2)
+    write_folder(models / "Tiny-EXL3", config=EXL3)
+    return fresh_home
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_a_folder_that_no_engine_reads_says_so_and_what_to_do(
+    home: Path, size: tuple[int, int]
+) -> None:
+    async with open_deck(home, ScriptedEngine(), size=size) as deck:
+        await deck.rest()
+        await deck.see("✕ no AWQ engine")
+        assert "✕ no EXL3 engine" in deck.text
+        assert "4.25 bpw" in deck.text
+        await deck.type("/awq")
+        await deck.press("enter")
+        await deck.see("cannot run here: no engine for AWQ")
+        await deck.press("enter")
+        await deck.see("Tiny-AWQ: No engine here runs AWQ.")
+        notice = deck.app.state.notice
+        assert notice is not None
+        assert "serve its folder with vLLM" in notice.next_step
+        assert deck.app.current_mode == "models"
+        assert deck.app.state.loading is None
+
+
+async def test_a_loaded_model_stays_when_another_cannot_run(home: Path) -> None:
+    async with open_deck(home, ScriptedEngine()) as deck:
+        await deck.rest()
+        await deck.type("/small")
+        await deck.press("enter", "enter")
+        await deck.until(lambda: deck.app.state.loaded is not None, "a loaded model")
+        await deck.press("escape", "1", "escape")
+        await deck.type("/exl3")
+        await deck.press("enter", "enter")
+        await deck.see("No engine here runs EXL3")
+        assert deck.app.state.loaded is not None
+
+
+async def test_the_pane_shows_the_format_and_the_quantisation_in_full(home: Path) -> None:
+    async with open_deck(home, ScriptedEngine()) as deck:
+        await deck.rest()
+        await deck.type("/exl3")
+        await deck.see("EXL3 4.25 bpw")
+        await deck.see("ExLlamaV3")
+
+
+async def test_the_command_line_tells_the_same(home: Path) -> None:
+    async with open_deck(home, ScriptedEngine()) as deck:
+        await deck.rest()
+        models, verdicts = deck.app.state.models, deck.app.state.verdicts
+        text = model_table(models, verdicts, columns=None)
+        records = [model_record(model, verdicts.get(model.id)) for model in models]
+    assert "cannot run here: no engine for AWQ" in text
+    awq = next(record for record in records if record["name"] == "Tiny-AWQ")
+    assert awq["format"] == "awq"
+    assert awq["quantisation"] == "AWQ 4-bit"
+    assert awq["verdict"] == VerdictKind.CANNOT_RUN
+
+
+def test_ls_lists_folders_with_their_format(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = home / "settings.toml"
+    settings.write_text('model_dirs = ["~/models"]\n', encoding="utf-8")
+    assert main(["ls", "--json", "--config", str(settings)]) == 0
+    records = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (records["Tiny-AWQ"]["format"], records["Tiny-AWQ"]["verdict"]) == ("awq", "cannot-run")
+    assert records["Small-3B"]["format"] == "gguf"
+
+
+def test_to_chat_with_one_fails_with_the_next_step(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chat", "-m", str(home / "models" / "Tiny-EXL3"), "hello"]) == 1
+    told = capsys.readouterr().err
+    assert "No engine here runs EXL3." in told
+    assert "pip install exllamav3" in told
