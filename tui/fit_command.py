@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.targets import Target, local_model, parse_target, variants
-from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
+from modeldeck.engines.choice import choose
+from modeldeck.engines.errors import EngineMissing, FormatError, ModeldeckError, ModelNotFound
 from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions
@@ -87,6 +88,9 @@ def _local(
     header = model.header
     if header is None:
         raise FormatError(model.problem or "The file cannot be read.", "Download it again.")
+    if not services.reads(model):
+        choice = choose(model, ())
+        raise EngineMissing(choice.reason, choice.next_step)
     found = answer(
         header,
         given,

@@ -19,6 +19,7 @@ _SOURCES = {
     "engine": "sized by the engine",
     "measured": "measured here",
     "needs-dry-run": "needs the dry run",
+    "policy": "no engine reads it",
 }
 _CELLS = {
     VerdictKind.FITS: "fits",

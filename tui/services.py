@@ -241,6 +241,10 @@ class Services:
                 verdicts[model.id] = judge(model.header, plan, card, projector_size(model))
         return verdicts
 
+    def reads(self, model: LocalModel) -> bool:
+        """Whether some engine reads the model's format, usable here or not."""
+        return model.format in self._formats_run([model])
+
     def _formats_run(self, models: Sequence[LocalModel]) -> frozenset[ModelFormat]:
         """The formats that engines read; they are made only where a model is no GGUF file."""
         always = frozenset({ModelFormat.GGUF})

@@ -99,3 +99,10 @@ def test_to_chat_with_one_fails_with_the_next_step(
     told = capsys.readouterr().err
     assert "No engine here runs EXL3." in told
     assert "pip install exllamav3" in told
+
+
+def test_fit_does_not_judge_what_no_engine_reads(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fit", str(home / "models" / "Tiny-EXL3")])
+    assert "No engine here runs EXL3. Get a GGUF" in capsys.readouterr().err
