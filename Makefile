@@ -87,6 +87,10 @@ chaos: .venv/.test  ## break the engine, the disk, the clock and the terminal on
 docs: .venv/.modeldeck  ## write docs/keys.md from the actions of the deck
 	$(BIN)/modeldeck keys --markdown > docs/keys.md
 
+.PHONY: accuracy
+accuracy: .venv/.test  ## write docs/accuracy.md: what is predicted beside what was published
+	PYTHONPATH=.pkg $(BIN)/python -m tests.accuracy.report docs/accuracy.md
+
 .PHONY: pictures
 pictures: .venv/.test  ## draw the README's pictures as SVG into build/pictures
 	PYTHONPATH=.pkg $(BIN)/python -m tests.support.pictures build/pictures

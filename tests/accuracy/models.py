@@ -42,7 +42,12 @@ def header(model: str, file: str) -> ModelHeader:
     table = vocabulary * embedding
     embedded = round(table * size["embd"] / 8)
     output = 0 if tied else round(table * size["out"] / 8)
-    blocks_bytes = round(size["gib"] * _GIB) - embedded - output
+    if "block" in size:
+        blocks_bytes = _blocks_bytes(facts, size)
+    else:
+        blocks_bytes = round(size["gib"] * _GIB) - embedded - output
+    # One vector of norms, as f32.
+    output += 4 * embedding
     routed = 3 * embedding * _number(facts, "expert_feed_forward") * _number(facts, "experts")
     expert_bytes = round(routed * size.get("experts", 0) / 8)
     dense_bytes = blocks_bytes // layers - expert_bytes
@@ -93,6 +98,17 @@ def _hparams(facts: dict[str, object]) -> dict[str, HParam]:
     if "ssm_inner" in facts:
         found["ssm.conv_kernel"] = 4
     return found
+
+
+def _blocks_bytes(facts: dict[str, object], size: dict[str, float]) -> int:
+    """Of dense blocks, tensor by tensor."""
+    layers, width = _number(facts, "layers"), _number(facts, "embedding")
+    query = _number(facts, "heads") * _number(facts, "head")
+    key = _number(facts, "kv_heads") * _number(facts, "head")
+    wide = _number(facts, "feed_forward")
+    matrices = 2 * width * (query + key) + 3 * width * wide
+    better = size.get("more", 0) * width * (key + wide) * (6.5625 - size["block"])
+    return round((layers * matrices * size["block"] + better) / 8) + layers * 2 * 4 * width
 
 
 def _number(facts: dict[str, object], name: str) -> int:
