@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from modeldeck.engines.catalog.folders import CONFIG, INDEX, OWN_FILES, TEMPLATE, TOKENIZER
 from modeldeck.engines.catalog.found import Found, FoundFolder, found
 from modeldeck.engines.catalog.split import FileSet
+from modeldeck.engines.catalog.walk import LLAMAFILE
 from modeldeck.engines.errors import FormatError
 from modeldeck.engines.store.headers import CachedHeader, HeaderCache, Stamp
 from modeldeck.engines.text import clean_line
@@ -53,7 +55,11 @@ def format_of(files: FileSet) -> ModelFormat:
     """The format of what could not be read, as its name says."""
     if files.folder is not None:
         return ModelFormat.PICKLE if files.folder.pickles else ModelFormat.SAFETENSORS
-    return ModelFormat.GGUF
+    return ModelFormat.LLAMAFILE if _is_llamafile(files.path) else ModelFormat.GGUF
+
+
+def _is_llamafile(path: Path) -> bool:
+    return path.name.lower().endswith(LLAMAFILE)
 
 
 def _read(files: FileSet) -> CachedHeader:
@@ -63,7 +69,9 @@ def _read(files: FileSet) -> CachedHeader:
     from modeldeck.engines.formats.header import header_of
 
     parts = [_opened(file.path) for file in files.files]
-    return NO_MODEL if _is_companion(parts[0]) else CachedHeader(header_of(parts), None)
+    if _is_companion(parts[0]):
+        return NO_MODEL
+    return CachedHeader(replace(header_of(parts), format=format_of(files)), None)
 
 
 def _opened(path: Path) -> GgufFile:
@@ -71,7 +79,11 @@ def _opened(path: Path) -> GgufFile:
     from modeldeck.engines.formats.source import open_regular
 
     with open_regular(path) as source:
-        return read_gguf(source)
+        if not _is_llamafile(path):
+            return read_gguf(source)
+        from modeldeck.engines.formats.llamafile import gguf_inside
+
+        return read_gguf(gguf_inside(source))
 
 
 def _is_companion(part: GgufFile) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from modeldeck.engines.catalog.folders import CONFIG
 from modeldeck.engines.catalog.scan import model_at
-from modeldeck.engines.catalog.walk import SUFFIX
+from modeldeck.engines.catalog.walk import SUFFIXES
 from modeldeck.engines.errors import ModelNotFound
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.text import clean_line
@@ -35,7 +35,7 @@ def resolve(
     Raises:
         ModelNotFound: none or several answer to it; the next step names the candidates.
     """
-    if "/" in text or text.lower().endswith(SUFFIX):
+    if "/" in text or text.lower().endswith(SUFFIXES):
         path = Path(text).expanduser()
         if path.is_file() or (path / CONFIG).is_file():
             return _listed(models, path) or model_at(path, cache)
@@ -84,7 +84,9 @@ def suggestions(text: str, names: Iterable[str]) -> list[str]:
 
 def _matches(models: Sequence[LocalModel], text: str) -> Iterator[list[LocalModel]]:
     """Models that answer to ``text``, the strictest way of answering first."""
-    wanted = text.strip().lower().removesuffix(SUFFIX)
+    wanted = text.strip().lower()
+    for suffix in SUFFIXES:
+        wanted = wanted.removesuffix(suffix)
     if not wanted:
         return
     yield [model for model in models if model.name == text]

@@ -10,7 +10,7 @@ from typing import Final
 
 from modeldeck.engines.catalog.found import Found, FoundFolder
 from modeldeck.engines.catalog.hub import name_in_hub
-from modeldeck.engines.catalog.walk import SUFFIX
+from modeldeck.engines.catalog.walk import SUFFIXES
 
 _PART: Final = re.compile(
     r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)",
@@ -111,7 +111,7 @@ def parts_beside(path: Path) -> list[Path]:
     if part is None:
         return [path]
     stem, _, count = part
-    suffix = path.name[-len(SUFFIX) :]
+    suffix = path.suffix
     return [
         path.with_name(f"{stem}-{number:05}-of-{count:05}{suffix}")
         for number in range(1, count + 1)
@@ -128,4 +128,4 @@ def _part(path: Path) -> tuple[str, int, int] | None:
 
 def _stem(path: Path) -> str:
     name = path.name
-    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
+    return name[: -len(path.suffix)] if name.lower().endswith(SUFFIXES) else name

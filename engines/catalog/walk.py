@@ -16,7 +16,9 @@ from modeldeck.engines.text import clean_line
 
 MAX_DEPTH: Final = 12
 MAX_ENTRIES: Final = 500_000
-SUFFIX: Final = ".gguf"
+LLAMAFILE: Final = ".llamafile"
+SUFFIXES: Final = (".gguf", LLAMAFILE)
+"""What files are called that are a model by themselves."""
 
 _ASK_EVERY: Final = 1024
 
@@ -45,7 +47,7 @@ class Walk:
     def files(self, root: Path) -> Iterator[Found | FoundFolder]:
         """Yield the models below ``root``, or ``root`` itself when it is a file.
 
-        They are what is called ``.gguf``, and folders that are one model.
+        They are what is called ``.gguf`` or ``.llamafile``, and folders that are one model.
         """
         try:
             status = root.stat()
@@ -108,7 +110,7 @@ class Walk:
     def _looked_at(self, entry: os.DirEntry[str], below: list[Path]) -> Found | None:
         """The file of an entry, if it may be a model; a folder goes to ``below``."""
         # macOS leaves a "._name" beside each file it copies to a foreign disk.
-        named_so = entry.name.lower().endswith(SUFFIX) and not entry.name.startswith("._")
+        named_so = entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("._")
         try:
             if entry.is_dir():
                 below.append(Path(entry.path))

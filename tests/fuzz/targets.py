@@ -20,13 +20,23 @@ from modeldeck.engines.formats.folder import header_of_folder
 from modeldeck.engines.formats.gguf import read_gguf
 from modeldeck.engines.formats.header import header_of
 from modeldeck.engines.formats.json_text import json_object
+from modeldeck.engines.formats.llamafile import gguf_inside
 from modeldeck.engines.formats.safetensors import SafeTensor, read_safetensors
 from modeldeck.engines.text import UNSAFE, clean, clean_line
 from modeldeck.engines.types import Plan
 from modeldeck.engines.units import parse_size
 from modeldeck.tui.settings import settings_of
 from modeldeck.tui.settings_file import with_setting
-from tests.support.gguf_files import F16, F32, Q4_K, Tensor, header_bytes, llama_metadata
+from tests.support.gguf_files import (
+    F16,
+    F32,
+    Q4_K,
+    Tensor,
+    header_bytes,
+    llama_metadata,
+    llamafile_bytes,
+    small_gguf,
+)
 from tests.support.safetensors_files import LLAMA, llama_weights, safetensors_header
 
 _CARD = card_with_vram(12 << 30, 32 << 30)
@@ -80,6 +90,12 @@ def _safetensors(data: bytes) -> None:
     """A file of safetensors, and the header made of it."""
     with contextlib.suppress(FormatError):
         header_of_folder(LLAMA, None, read_safetensors(Memory(data)))
+
+
+def _llamafile(data: bytes) -> None:
+    """A program with an archive at its end, and the GGUF file in it."""
+    with contextlib.suppress(FormatError):
+        header_of([read_gguf(gguf_inside(Memory(data)))])
 
 
 def _folder(data: bytes) -> None:
@@ -139,6 +155,7 @@ TARGETS: Mapping[str, Target] = {
     "gguf": Target(_gguf, (_PADDED, _SMALL)),
     "split_gguf": Target(_split_gguf, (b"\x80" + _PADDED + _PADDED,)),
     "safetensors": Target(_safetensors, (_SAFE,)),
+    "llamafile": Target(_llamafile, (llamafile_bytes(small_gguf()),)),
     "folder": Target(
         _folder,
         tuple(json.dumps({**LLAMA, "quantization_config": q}).encode() for q in _QUANTISED),

@@ -5,7 +5,9 @@ The weights are a hole in the file: its length is right, its blocks are not ther
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -196,3 +198,20 @@ def write_split_llama(folder: Path, stem: str, parts: int = 3) -> list[Path]:
         path = folder / f"{stem}-{number + 1:05}-of-{parts:05}.gguf"
         paths.append(write_gguf(path, metadata, tensors[number * share : (number + 1) * share]))
     return paths
+
+
+def small_gguf() -> bytes:
+    """A whole GGUF file of a few hundred bytes, its weights zeros."""
+    tensors = [Tensor("token_embd.weight", (32, 8), F16), Tensor("output_norm.weight", (32,), F32)]
+    header = header_bytes(llama_metadata(blocks=1, embedding=32, tokens=8), tensors)
+    return header + bytes(sum(-(-tensor.size_bytes // ALIGNMENT) * ALIGNMENT for tensor in tensors))
+
+
+def llamafile_bytes(gguf: bytes) -> bytes:
+    """A program with ``gguf`` in the archive at its end, as zipalign leaves it."""
+    buffer = io.BytesIO(b"MZqFpD='\n" + bytes(200))
+    buffer.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as zipped:
+        zipped.writestr("model.gguf", gguf)
+        zipped.writestr(".args", "-m\nmodel.gguf\n")
+    return buffer.getvalue()

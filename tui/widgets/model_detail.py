@@ -10,7 +10,7 @@ from textual.content import Content
 
 from modeldeck.engines.paths import home_relative
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import LoadedModel, LocalModel
+from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
 from modeldeck.tui.state import Options
 from modeldeck.tui.widgets.lines_view import LinesView
@@ -139,6 +139,9 @@ def _facts(model: LocalModel) -> str:
         facts.append(f"{len(header.weights.blocks)} blocks")
     if header.context_length:
         facts.append(f"ctx {tokens_text(header.context_length)}")
+    written = model.format.written
+    if model.format is not ModelFormat.GGUF and not header.quantisation.startswith(written):
+        facts.append(written)
     return "  ".join(facts)
 
 

@@ -19,7 +19,7 @@ from modeldeck.engines.errors import ModelNotFound
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.headers import SCHEMA, HeaderCache
 from modeldeck.engines.types import LocalModel, ModelFormat, Source
-from tests.support.gguf_files import write_llama
+from tests.support.gguf_files import llamafile_bytes, small_gguf, write_llama
 from tests.support.safetensors_files import (
     LLAMA,
     llama_weights,
@@ -306,3 +306,18 @@ def test_whatever_a_folder_holds_only_its_own_names_are_taken(names: list[str]) 
         assert found.weights
         assert {*found.weights, *found.papers} <= set(names)
         assert len(found.weights) + len(found.missing) >= found.count
+
+
+def test_a_llamafile_is_a_model_of_its_own_format(models: Path, cache: HeaderCache) -> None:
+    path = models / "Tiny.llamafile"
+    path.write_bytes(llamafile_bytes(small_gguf()))
+    (models / "cut.llamafile").write_bytes(path.read_bytes()[:-400])
+
+    cut, row = look(models, cache=cache).models
+
+    assert (row.name, row.path, row.format) == ("Tiny", path, ModelFormat.LLAMAFILE)
+    assert row.header is not None
+    assert row.header.architecture == "llama"
+    assert cut.format is ModelFormat.LLAMAFILE
+    assert cut.problem is not None
+    assert resolve((), str(path)).format is ModelFormat.LLAMAFILE
