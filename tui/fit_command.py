@@ -20,7 +20,7 @@ from modeldeck.engines.types import LocalModel
 from modeldeck.tui.fit_arguments import fit_options
 from modeldeck.tui.fit_card import JudgedCard, judged_card
 from modeldeck.tui.fit_record import Judged, exit_code, fit_record
-from modeldeck.tui.fit_text import fit_text
+from modeldeck.tui.fit_text import fit_text, guide_text
 from modeldeck.tui.printing import complain, emit, note, say
 from modeldeck.tui.services import Services
 
@@ -29,6 +29,8 @@ _USAGE = 2
 
 def run_fit(services: Services, options: argparse.Namespace) -> int:
     """Judge every target in order. Returns the exit code. Raises ModeldeckError."""
+    if options.guide:
+        return _guide(services, options)
     if not options.target:
         complain("There is nothing to judge.")
         note("next: name a target, like modeldeck fit hf:owner/name:Q4_K_M, or see modeldeck ls")
@@ -51,6 +53,20 @@ def run_fit(services: Services, options: argparse.Namespace) -> int:
             if one.answer is None:
                 complain(f"{one.target}: {one.problem}")
     return exit_code(judged)
+
+
+def _guide(services: Services, options: argparse.Namespace) -> int:
+    """The claims about 12 GB cards, each with the truth."""
+    from dataclasses import asdict
+
+    from modeldeck.engines.fit.guide import guide
+
+    snapshot, _ = services.sample(None)
+    truths = guide(options.ram or snapshot.host.memory_available_bytes or 0)
+    if options.json:
+        return emit([asdict(truth) for truth in truths])
+    say("\n\n".join(guide_text(truth) for truth in truths))
+    return 0
 
 
 def _judged(

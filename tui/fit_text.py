@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from modeldeck.engines.fit.commands import engine_command, ollama_text
 from modeldeck.engines.fit.grid import GridRow
+from modeldeck.engines.fit.guide import Truth
 from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
 from modeldeck.tui.fit_record import Judged, Rates
@@ -73,6 +74,12 @@ def _lines(
         yield from _wrapped(text, "  advice    ")
     if verdict.kind not in (VerdictKind.DOES_NOT_FIT, VerdictKind.CANNOT_RUN):
         yield from _command(found.engine, judged)
+
+
+def guide_text(truth: Truth) -> str:
+    """One claim of a guide, the truth and its arithmetic."""
+    lines = _wrapped(f"{'true' if truth.holds else 'not so'}: {truth.claim}", "")
+    return "\n".join((*lines, *_wrapped(truth.truth, "  "), *_wrapped(truth.arithmetic, "  ")))
 
 
 def bill_lines(

@@ -48,6 +48,9 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """One change; of each kind only the cheapest that works is given."""
+
+    kind: str
     change: str
     cost: str
     options: FitOptions
@@ -73,7 +76,10 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
         _ON_GPU if found.verdict.kind is not VerdictKind.FITS_EXPERTS_ON_CPU else {VerdictKind.FITS}
     )
     given: list[Advice] = []
+    worked: set[str] = set()
     for candidate in _candidates(found, asked):
+        if candidate.kind in worked:
+            continue
         after = answer(header, candidate.options, card)
         runs_better = found.verdict.kind is VerdictKind.DOES_NOT_FIT and after.verdict.kind in _RUNS
         if (after.verdict.kind in good or runs_better) and after.verdict.bill is not None:
@@ -81,6 +87,7 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
             saved = before - gpu_need(after.verdict.bill) if whole else 0
             saves = f"saves {gib_text(saved)}" if saved > 0 else "then it runs"
             text = f"{candidate.change}: {saves}; {candidate.cost}"
+            worked.add(candidate.kind)
             given.append(Advice(text, candidate.options, max(saved, 0), after.verdict))
         if len(given) == most:
             break
@@ -141,30 +148,38 @@ def _candidates(found: Answer, asked: FitOptions) -> Iterator[_Candidate]:
     for tokens in (256, 128):
         if plan.micro_batch_tokens > tokens:
             yield _Candidate(
+                "ubatch",
                 f"--ubatch {tokens}",
                 "prompts are read more slowly",
                 replace(asked, micro_batch_tokens=tokens),
             )
     if plan.slots > 1:
-        yield _Candidate("--slots 1", "one conversation at a time", replace(asked, slots=1))
+        yield _Candidate(
+            "slots", "--slots 1", "one conversation at a time", replace(asked, slots=1)
+        )
     if plan.swa_full:
         yield _Candidate(
+            "swa",
             "without --swa-full",
             "an edited prompt is read again",
             replace(asked, swa_full=False),
         )
     if not plan.flash_attention:
-        yield _Candidate("with flash attention", "no cost", replace(asked, flash_attention=True))
+        yield _Candidate(
+            "flash", "with flash attention", "no cost", replace(asked, flash_attention=True)
+        )
     yield from _smaller_caches(found, asked)
     yield from _shorter(found, asked)
     if asked.cpu_moe_blocks is not None:
         yield _Candidate(
+            "experts",
             "more experts on the CPU",
             "decoding gets slower",
             replace(asked, cpu_moe_blocks=None, gpu_layers=None),
         )
     if asked.gpu_layers is not None:
         yield _Candidate(
+            "layers",
             "without --ngl",
             "what does not fit runs on the CPU, slower",
             replace(asked, gpu_layers=None),
@@ -180,19 +195,14 @@ def _smaller_caches(found: Answer, asked: FitOptions) -> Iterator[_Candidate]:
     for kv_type, cost in steps:
         if {"q8_0": 2, "q4_0": 1}[kv_type] < size:
             options = replace(asked, kv_type=kv_type)
-            yield _Candidate(f"--kv {kv_type}", cost, options)
-            both = replace(options, context_tokens=_half(found.plan.context_tokens))
-            if (both.context_tokens or 0) >= _LEAST_CONTEXT:
-                yield _Candidate(
-                    f"--kv {kv_type} --ctx {both.context_tokens}", "half the context", both
-                )
+            yield _Candidate("kv", f"--kv {kv_type}", cost, options)
 
 
 def _shorter(found: Answer, asked: FitOptions) -> Iterator[_Candidate]:
     tokens = _half(found.plan.context_tokens)
     while tokens >= _LEAST_CONTEXT:
         yield _Candidate(
-            f"--ctx {tokens}", "a shorter memory", replace(asked, context_tokens=tokens)
+            "ctx", f"--ctx {tokens}", "a shorter memory", replace(asked, context_tokens=tokens)
         )
         tokens = _half(tokens)
 

@@ -14,6 +14,7 @@ from modeldeck.engines.fit.options import FitOptions, engine_name
 from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Card, VerdictKind
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
+from tests.support.fit_headers import llama
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -25,29 +26,6 @@ ORDER = [
     VerdictKind.FITS_EXPERTS_ON_CPU,
     VerdictKind.FITS,
 ]
-
-
-def llama(layers: int = 40, block_mib: int = 183, trained: int = 40960) -> ModelHeader:
-    """A dense llama of 14B proportions."""
-    blocks = tuple(BlockWeights(at, block_mib * MIB, 0, 0) for at in range(layers))
-    return ModelHeader(
-        architecture="llama",
-        name="",
-        parameters=0,
-        quantisation="Q4_K_M",
-        context_length=trained,
-        vocabulary_size=151936,
-        has_chat_template=True,
-        hparams={
-            "llama.block_count": layers,
-            "llama.embedding_length": 5120,
-            "llama.feed_forward_length": 17408,
-            "llama.attention.head_count": 40,
-            "llama.attention.head_count_kv": 8,
-        },
-        weights=WeightTable(blocks, 417 * MIB, 0, 608 * MIB),
-        tensor_count=1,
-    )
 
 
 headers = st.builds(

@@ -1,0 +1,123 @@
+"""What would make it fit: every advice is kept, and who would have to go is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeldeck.engines.adapters.llama_server_launch import server_words
+from modeldeck.engines.fit.advice import advise, must_go
+from modeldeck.engines.fit.cards import reference_card
+from modeldeck.engines.fit.commands import engine_command, llama_server_command, ollama_text
+from modeldeck.engines.fit.options import FitOptions
+from modeldeck.engines.fit.search import answer
+from modeldeck.engines.fit.types import Bill, OtherProcess, VerdictKind
+from modeldeck.engines.types import Plan
+from tests.support.fit_headers import llama
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+CARD = reference_card(32 * GIB)
+BETTER = {VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU}
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 700),
+    st.builds(
+        FitOptions,
+        context_tokens=st.none() | st.integers(1, 100_000),
+        kv_type=st.sampled_from([None, "f16", "q8_0"]),
+        micro_batch_tokens=st.sampled_from([None, 512, 4096]),
+        slots=st.none() | st.integers(1, 4),
+        gpu_layers=st.none() | st.integers(0, 70),
+    ),
+    st.integers(0, 24 * GIB),
+)
+def test_an_advice_that_is_taken_works(
+    layers: int, block_mib: int, asked: FitOptions, free_bytes: int
+) -> None:
+    header, card = llama(layers, block_mib), replace(CARD, free_bytes=free_bytes)
+    found = answer(header, asked, card)
+    for advice in advise(header, found, card):
+        assert advice.options is not None
+        then = answer(header, advice.options, card)
+        assert then.verdict == advice.verdict
+        assert then.verdict.kind is not VerdictKind.DOES_NOT_FIT
+        assert then.verdict.kind in BETTER or found.verdict.kind is VerdictKind.DOES_NOT_FIT
+
+
+def test_the_cheapest_change_comes_first() -> None:
+    card = replace(CARD, free_bytes=10 * GIB)
+    found = answer(llama(), FitOptions(context_tokens=16384), card)
+    advices = [one.text for one in advise(llama(), found, card)]
+    assert advices[0].startswith("--kv q8_0: saves 1.2 GiB; ")
+    assert any(text.startswith("--ctx 8192: ") for text in advices)
+
+
+def test_nothing_is_advised_where_all_is_well() -> None:
+    assert advise(llama(), answer(llama(), FitOptions(), CARD), CARD) == ()
+
+
+@pytest.mark.parametrize(
+    ("holders", "said"),
+    [
+        (
+            (("firefox", 300), ("python", 2000), ("blender", 900)),
+            ["end blender: frees 0.88 GiB", "end python: frees 2.0 GiB"],
+        ),
+        ((("firefox", 300), ("Xorg", 400)), ["end Xorg and firefox: frees 0.68 GiB"]),
+        ((("firefox", 100),), []),
+    ],
+)
+def test_who_must_go_is_named(holders: tuple[tuple[str, int], ...], said: list[str]) -> None:
+    bill = Bill(weights_gpu_bytes=8 * GIB, margin_bytes=256 * MIB)
+    card = replace(CARD, free_bytes=8 * GIB - 300 * MIB)
+    processes = [OtherProcess(name, mib * MIB) for name, mib in holders]
+    assert [one.text for one in must_go(bill, card, processes)] == said
+
+
+def test_a_command_says_the_whole_plan_as_the_deck_does() -> None:
+    plan = Plan(context_tokens=16384, kv_type="q8_0", gpu_layers=49, cpu_moe_blocks=20)
+    words = llama_server_command("/models/a b.gguf", plan)
+    ours = server_words("llama-server", Path("/models/a b.gguf"), plan, None)
+    at = ours.index("-t")
+    assert words == ours[:at] + ours[at + 2 :]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("hf:owner/name:Q4_K_M", ("-hf", "owner/name:Q4_K_M")),
+        ("hf:owner/name:a-Q8_0.gguf", ("-hfr", "owner/name", "-hff", "a-Q8_0.gguf")),
+        ("https://host/a.gguf", ("-mu", "https://host/a.gguf")),
+    ],
+)
+def test_a_model_that_is_not_here_is_named_as_llama_server_takes_it(
+    target: str, words: tuple[str, ...]
+) -> None:
+    assert llama_server_command(target, Plan())[1 : 1 + len(words)] == words
+
+
+def test_other_engines_get_the_plan_in_their_own_words() -> None:
+    plan = Plan(context_tokens=8192, slots=2, gpu_layers=33)
+    serve = engine_command("vllm", "hf:owner/name", plan)
+    assert serve[:3] == ("vllm", "serve", "owner/name")
+    assert "4096" in serve
+    text = ollama_text(plan)
+    assert json.loads(text.split("options: ")[1]) == {
+        "num_ctx": 4096,
+        "num_batch": 512,
+        "num_gpu": 33,
+    }
+    assert "OLLAMA_NUM_PARALLEL=2" in text
+    program = engine_command("llama_cpp_python", "/m.gguf", plan)[2]
+    compile(program, "command", "exec")
+    assert "n_gpu_layers=33" in program
