@@ -155,8 +155,8 @@ class DeckApp(EverywhereApp):
     @on(messages.HardwareSampled)
     def _hardware_sampled(self, message: messages.HardwareSampled) -> None:
         first = self.state.hardware is None
-        card = self.services.card(message.snapshot, self.state.what_if_card)
-        moved = self.state.card is None or self.services.card_moved(self.state.card, card)
+        card = self.services.cards.card(message.snapshot, self.state.what_if_card)
+        moved = self.state.card is None or self.services.cards.moved(self.state.card, card)
         self.change(
             replace(
                 self.state,
@@ -169,9 +169,9 @@ class DeckApp(EverywhereApp):
 
     def _judge(self) -> None:
         if self.state.hardware is not None and self.state.models:
-            card = self.services.card(self.state.hardware, self.state.what_if_card)
+            card = self.services.cards.card(self.state.hardware, self.state.what_if_card)
             before = self.state.card
-            if before is not None and not self.services.card_moved(before, card):
+            if before is not None and not self.services.cards.moved(before, card):
                 card = before
             self.jobs.judge(self.state.models, self.state.options, card)
 
@@ -324,7 +324,7 @@ class DeckApp(EverywhereApp):
 
         assert message.error is not None
         hardware, key = self.state.hardware, key_name(self._places.chat.key_of("chat.retry"))
-        card = self.services.card_here(hardware) if hardware is not None else None
+        card = self.services.cards.card_here(hardware) if hardware is not None else None
         size = self.services.projector_bytes(message.model)
         return after_failed_load(message.model, message.error, message.plan, card, size, key)
 

@@ -59,7 +59,7 @@ def _ls(services: Services, options: argparse.Namespace) -> int:
     found = services.scan_all()
     snapshot, _ = services.sample(None)
     settings = services.settings
-    card = services.card(snapshot)
+    card = services.cards.card(snapshot)
     verdicts = services.judge(found.models, settings.context_tokens, settings.kv_type, card)
     if options.json:
         emit([model_record(m, verdicts.get(m.id)) for m in found.models])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from modeldeck.engines.fit.cards import card_from_gpu, card_of
 from modeldeck.engines.fit.types import Card, OtherProcess
 from modeldeck.engines.hardware.deck_processes import split_processes
-from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot
+from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot, HostSnapshot
 from modeldeck.engines.units import gib_number
 from modeldeck.tui.services import Services
 
@@ -22,12 +22,14 @@ class JudgedCard:
         others: processes that are not the deck's.
         own: the deck's, each named after its model: they end when another model is loaded.
         remark: what the reader should know of the card; may be empty.
+        host: the machine beside the card; None when nobody looked.
     """
 
     card: Card
     others: tuple[OtherProcess, ...] = ()
     own: tuple[OtherProcess, ...] = ()
     remark: str = ""
+    host: HostSnapshot | None = None
 
 
 def judged_card(
@@ -46,7 +48,7 @@ def judged_card(
         )
     if options.ram is not None:
         card = replace(card, ram_bytes=options.ram)
-    return replace(judged, card=card)
+    return replace(judged, card=card, host=snapshot.host)
 
 
 def _card(
@@ -54,7 +56,7 @@ def _card(
 ) -> JudgedCard:
     settings = services.settings
     if settings.gpu or settings.vram:
-        card = services.card(snapshot)
+        card = services.cards.card(snapshot)
         return JudgedCard(card, remark=f"judged for: {card.name}")
     ram_bytes = snapshot.host.memory_available_bytes or 0
     card = card_of(snapshot)

@@ -14,7 +14,7 @@ from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.speed import Speeds, speeds
-from modeldeck.engines.fit.types import Card, VerdictKind
+from modeldeck.engines.fit.types import VerdictKind
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel
 from modeldeck.tui.fit_arguments import fit_options
@@ -119,7 +119,7 @@ def _local(
     bill = found.verdict.bill
     if bill is not None and not found.fits_now:
         advice += [one.text for one in must_go(bill, judging.card, judging.others)]
-    rates = _rates(found, judging.card)
+    rates = _rates(services, found, judging)
     return Judged(
         target=name,
         header=header,
@@ -133,7 +133,7 @@ def _local(
     )
 
 
-def _rates(found: Answer, card: Card) -> Speeds:
+def _rates(services: Services, found: Answer, judging: JudgedCard) -> Speeds:
     """What the plan would run at; nothing for one that does not run."""
     runs = found.verdict.kind in (
         *(VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU),
@@ -142,6 +142,9 @@ def _rates(found: Answer, card: Card) -> Speeds:
     if found.shape is None or not runs:
         return Speeds(None, None, None)
     blocks = None if found.plan.gpu_layers == 0 else found.plan.gpu_layers - 1
+    card = judging.card
+    if found.verdict.kind is not VerdictKind.FITS and judging.host is not None:
+        card = services.cards.with_host(card, judging.host)
     return speeds(found.shape, found.plan, card, blocks, engine=found.engine)
 
 

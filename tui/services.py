@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.engines.store.conversations import Conversations
     from modeldeck.engines.store.model_settings import ModelSettings
+    from modeldeck.tui.cards import Cards
     from modeldeck.tui.library import Library
     from modeldeck.tui.plain_start import PlainStart
 
 # Verdicts, the driver, the engines and the conversations are imported when they are first asked
 # for: the list of models is painted without them, and would wait 0.1 s for them.
 
-_CARD_STEP_BYTES = 64 << 20
 _SHOW_EVERY_S = 0.4
 
 
@@ -99,6 +99,13 @@ class Services:
             Place(Source.DEMO, demo.model_path()),
         )
         self.config_dir = config_path.parent
+
+    @cached_property
+    def cards(self) -> Cards:
+        """The card to judge for."""
+        from modeldeck.tui.cards import Cards
+
+        return Cards(self.settings, self._database)
 
     @cached_property
     def model_settings(self) -> ModelSettings:
@@ -185,43 +192,10 @@ class Services:
 
     # Verdicts.
 
-    def card(self, hardware: HardwareSnapshot, what_if: str = "") -> Card:
-        """The card to judge for: ``what_if``, else the one set, the one here, the reference.
-
-        Raises:
-            SettingsError: the card that is set is not known.
-        """
-        from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
-
-        ram_bytes = hardware.host.memory_available_bytes or 0
-        if name := what_if or self.settings.gpu:
-            return card_named(name, ram_bytes)
-        if self.settings.vram:
-            return card_with_vram(parse_size(self.settings.vram), ram_bytes)
-        return card_of(hardware)
-
-    @staticmethod
-    def card_here(hardware: HardwareSnapshot) -> Card:
-        """The card that is here, whatever the verdicts are for."""
-        from modeldeck.engines.fit.cards import card_of
-
-        return card_of(hardware)
-
     @staticmethod
     def projector_bytes(model: LocalModel) -> int:
         """The size of the file that is loaded with a model to see images; 0 for none."""
         return projector_size(model)
-
-    @staticmethod
-    def card_moved(before: Card, after: Card) -> bool:
-        """Whether so much memory came or went that verdicts are due again."""
-        return before.name != after.name or any(
-            abs(old - new) >= _CARD_STEP_BYTES
-            for old, new in (
-                (before.free_bytes, after.free_bytes),
-                (before.ram_bytes // 8, after.ram_bytes // 8),
-            )
-        )
 
     def judge(
         self, models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card

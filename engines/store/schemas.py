@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modeldeck.engines.store import engine_choices, headers, model_settings
+from modeldeck.engines.store import engine_choices, headers, host_speeds, model_settings
 from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS, IMAGES
 
 SCHEMAS: Final = (
@@ -14,5 +14,6 @@ SCHEMAS: Final = (
     IMAGES,
     engine_choices.SCHEMA,
     model_settings.SCHEMA,
+    host_speeds.SCHEMA,
 )
 """One entry for each module that keeps something."""

@@ -15,6 +15,7 @@ from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import Device, LocalModel, Source
+from modeldeck.tui.cards import Cards
 from modeldeck.tui.services import EnginesMade, Services
 from modeldeck.tui.settings import Settings
 from tests.support.decks import QUIET, dense
@@ -76,16 +77,28 @@ def test_only_stores_of_others_that_are_here_are_named(home: Path, database: Dat
 def test_the_card_that_is_set_comes_before_the_one_that_is_here(
     home: Path, database: Database, settings: Settings, name: str, what_if: bool
 ) -> None:
-    card = services(home, database, settings=settings).card(QUIET)
+    card = services(home, database, settings=settings).cards.card(QUIET)
     assert name in card.name
     assert card.what_if == what_if
 
 
 def test_a_little_memory_more_or_less_is_no_reason_to_judge_again() -> None:
     card = card_of(QUIET)
-    assert not Services.card_moved(card, replace(card, free_bytes=card.free_bytes - (1 << 20)))
-    assert Services.card_moved(card, replace(card, free_bytes=card.free_bytes - (100 << 20)))
-    assert Services.card_moved(card, replace(card, name="another"))
+    assert not Cards.moved(card, replace(card, free_bytes=card.free_bytes - (1 << 20)))
+    assert Cards.moved(card, replace(card, free_bytes=card.free_bytes - (100 << 20)))
+    assert Cards.moved(card, replace(card, name="another"))
+
+
+def test_the_memory_of_a_machine_is_measured_once_and_kept(home: Path, database: Database) -> None:
+    host = QUIET.host
+    first = services(home, database).cards
+    assert first.card(QUIET).host is None
+    measured = first.with_host(first.card(QUIET), host).host
+    assert measured is not None
+    assert measured.bandwidth_bytes_per_second > 1e8
+    assert services(home, database).cards.card(QUIET).host == measured
+    another = replace(QUIET, host=replace(host, cpu_name="another processor"))
+    assert services(home, database).cards.card(another).host is None
 
 
 def test_an_engine_is_called_by_its_name_however_it_is_hyphened(
