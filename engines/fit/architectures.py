@@ -14,6 +14,9 @@ RecurrentRule = Literal["all", "both", "no-kv-heads", "no-kv-heads-nor-ff", "int
 those that have no feed-forward network either, or those ``recurrent_layers`` names (else all but
 every n-th)."""
 
+StateRule = Literal["mamba", "rwkv", "delta", "convolution", "lightning"]
+"""What a recurrent state is made of (``n_embd_r``, ``n_embd_s``)."""
+
 IndexerRule = Literal["all", "after-dense", "types", "attention-blocks"]
 """Which blocks cache the keys of a sparse-attention indexer too."""
 
@@ -26,7 +29,8 @@ class Window:
         pattern: every n-th block has full attention; 0 means all slide; None means that the file
             must have an array of them.
         dense_first: the block with full attention comes first of each n, not last.
-        tokens: the window when it is not the file's; 0 takes ``attention.sliding_window``.
+        tokens: the window when the file has no ``attention.sliding_window``.
+        fixed: it is that, whatever the file says.
         needs_key: without ``attention.sliding_window`` in the file no block slides.
         blocks: slides only with that many blocks; 0 for any.
     """
@@ -34,8 +38,38 @@ class Window:
     pattern: int | None
     dense_first: bool = False
     tokens: int = 0
+    fixed: bool = False
     needs_key: bool = True
     blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What is alive in the widest part of a graph, found by llama.cpp's own dry run.
+
+    Attributes:
+        widths: more streams as wide as the model.
+        networks: feed-forward networks that run side by side; half when they are half as wide as
+            the file says.
+        layer_inputs: inputs of a block of its own, when the file does not say.
+        queries: what is as wide as the queries beside attention.
+        state_widths: of a recurrent block, in widths of the model.
+        state_inner: of a recurrent block, in widths of its inner state.
+        scores: of an indexer, 32-bit numbers per token and cell.
+        head_scores: with flash attention and one slot, the same for each attention head, and one
+            more.
+        indexer_widths: queries of an indexer that are alive with it.
+    """
+
+    widths: int = 0
+    networks: float = 1.0
+    layer_inputs: int = 0
+    queries: int = 2
+    state_widths: int = 2
+    state_inner: int = 5
+    scores: float = 0.0
+    head_scores: int = 0
+    indexer_widths: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,82 +78,130 @@ class Architecture:
 
     Attributes:
         cached: it keeps a key and value cache.
+        reads_cache: it attends to what is cached, not to the batch alone.
         window: its sliding window; None for full attention everywhere.
         recurrent: which blocks keep a recurrent state; None for none.
+        state: what that is made of.
         attention_interval: every n-th block is attention, when the file does not say.
         latent: with ``key_length_mla`` and ``value_length_mla`` it caches K alone.
         indexer: which blocks cache indexer keys.
         shared_kv: blocks without a cache of their own: 20 is all after the first 20, -1 as many of
             the last as ``attention.shared_kv_layers`` says; 0 is none.
         fused_gate: gate and up projection are one matrix of twice the width.
+        gated: its feed-forward networks have a gate.
+        flash_attention: it has it; else attention scores are always kept.
+        dense_wide: its experts are as wide as ``feed_forward_length`` says.
+        graph: what its graph keeps beside what all do.
         has_output: it ends in an output layer; tied when that has no weights of its own.
     """
 
     cached: bool = True
+    reads_cache: bool = True
     window: Window | None = None
     recurrent: RecurrentRule | None = None
+    state: StateRule = "mamba"
     attention_interval: int = 4
     latent: bool = False
     indexer: IndexerRule | None = None
     shared_kv: int = 0
     fused_gate: bool = False
+    gated: bool = True
+    flash_attention: bool = True
+    dense_wide: bool = False
+    graph: Graph = Graph()
     has_output: bool = True
 
 
 _PLAIN: Final = """
-    apertus arcee arctic baichuan bailingmoe bailingmoe2 bitnet bloom chameleon codeshell cogvlm
-    command-r dbrx deci deepseek deepseek2-ocr dots1 ernie4_5 ernie4_5-moe exaone falcon gemma
-    glm4moe gpt2 gptneox granite granitemoe grok grovemoe hrm_text hunyuan-dense hunyuan-moe
-    hunyuan_vl hy_v3
-    internlm2 jais jais2 llama llama-embed maincoder minicpm minicpm3 minimax-m2 mistral3 mpt
-    nanbeige nemotron olmo olmoe openelm orion paddleocr pangu-embedded phi2 phimoe plamo plm
-    pockettts qwen qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3tts qwen3vl qwen3vlmoe refact seed_oss
-    smollm3 stablelm starcoder starcoder2 talkie xverse
+    baichuan bailingmoe bailingmoe2 bitnet chameleon command-r deci deepseek deepseek2-ocr
+    dots1 ernie4_5 ernie4_5-moe exaone gemma glm4moe granite grovemoe hrm_text hunyuan-dense
+    hunyuan_vl hy_v3 internlm2 jais llama maincoder minicpm minicpm3 mistral3 nanbeige
+    olmo openelm orion paddleocr pangu-embedded plamo plm qwen2 qwen2moe qwen2vl qwen3 qwen3moe
+    qwen3tts qwen3vl qwen3vlmoe refact seed_oss smollm3 stablelm xverse
     """
 
-_UNCACHED: Final = """
-    bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 modern-bert neo-bert nomic-bert
-    nomic-bert-moe t5encoder wavtokenizer-dec
+_UNGATED: Final = """
+    apertus arcee bloom codeshell falcon gpt2 gptneox jais2 mpt nemotron phi2 pockettts starcoder
+    starcoder2
     """
+
+_DENSE_WIDE: Final = "arctic dbrx granitemoe hunyuan-moe minimax-m2 olmoe phimoe"
+
+_UNCACHED: Final = """
+    eurobert gemma-embedding jina-bert-v2 modern-bert neo-bert nomic-bert
+    """
+_UNCACHED_UNGATED: Final = "bert jina-bert-v3 nomic-bert-moe"
 
 _DIFFUSION: Final = "dream llada llada-moe rnd1"
 
 _MARKED: Final = Window(pattern=None)
+_SPARSE: Final = Graph(scores=1.5625, indexer_widths=2)
 _SPECIAL: Final = {
     "chatglm glm4 phi3": Architecture(fused_gate=True),
+    "grok": Architecture(flash_attention=False, dense_wide=True),
+    "qwen": Architecture(graph=Graph(networks=0.5)),
+    "llama-embed": Architecture(reads_cache=False),
+    "cogvlm": Architecture(graph=Graph(networks=2)),
+    "talkie": Architecture(graph=Graph(widths=1)),
     "gemma2": Architecture(window=Window(2, tokens=4096, needs_key=False)),
     "gemma3": Architecture(window=Window(6)),
-    "gemma3n": Architecture(window=Window(5), shared_kv=20),
+    "gemma3n": Architecture(
+        window=Window(5), shared_kv=20, graph=Graph(widths=6, layer_inputs=256)
+    ),
     "gemma4": Architecture(window=_MARKED, shared_kv=-1),
     "gpt-oss": Architecture(window=Window(2)),
     "cohere2 olmo2 afmoe mellum muse-glimmer": Architecture(window=Window(4)),
     "cohere2moe laguna": Architecture(window=Window(4, dense_first=True)),
-    "smallthinker": Architecture(window=Window(4, dense_first=True, tokens=4096)),
+    "smallthinker": Architecture(window=Window(4, dense_first=True, tokens=4096, fixed=True)),
     "exaone4": Architecture(window=Window(4, tokens=4096, needs_key=False, blocks=64)),
     "exaone-moe": Architecture(window=Window(4, tokens=128, needs_key=False)),
-    "llama4": Architecture(window=Window(4, tokens=8192, needs_key=False)),
+    "llama4": Architecture(window=Window(4, tokens=8192, fixed=True, needs_key=False)),
     "plamo3": Architecture(window=Window(8)),
     "granite_swa mimo2 step35 maple spark2_5": Architecture(window=_MARKED),
-    "t5": Architecture(),
     "deepseek2 mistral4": Architecture(latent=True),
-    "deepseek32": Architecture(latent=True, indexer="all"),
-    "glm-dsa hy_v4": Architecture(latent=True, indexer="types"),
-    "dots3note": Architecture(latent=True, indexer="types", window=_MARKED),
-    "minimax-m3": Architecture(indexer="after-dense"),
-    "mamba mamba2 rwkv6 rwkv6qwen2 rwkv7 arwkv7": Architecture(cached=False, recurrent="all"),
-    "falcon-h1": Architecture(recurrent="both"),
+    "deepseek32": Architecture(latent=True, indexer="all", graph=_SPARSE),
+    "glm-dsa": Architecture(latent=True, indexer="types", graph=_SPARSE),
+    "hy_v4": Architecture(latent=True, indexer="types", graph=Graph(scores=2.5, indexer_widths=2)),
+    "dots3note": Architecture(
+        latent=True,
+        indexer="types",
+        window=_MARKED,
+        graph=Graph(scores=1.5, indexer_widths=1),
+    ),
+    "minimax-m3": Architecture(indexer="after-dense", graph=Graph(head_scores=2, queries=1)),
+    "mamba mamba2": Architecture(cached=False, recurrent="all"),
+    "rwkv6 rwkv6qwen2": Architecture(
+        cached=False, recurrent="all", state="rwkv", graph=Graph(state_widths=13, state_inner=0)
+    ),
+    "rwkv7 arwkv7": Architecture(
+        cached=False, recurrent="all", state="rwkv", graph=Graph(state_widths=18, state_inner=0)
+    ),
+    "falcon-h1": Architecture(recurrent="both", graph=Graph(state_widths=3)),
     "granitehybrid jamba plamo2": Architecture(recurrent="no-kv-heads"),
-    "nemotron_h nemotron_h_moe": Architecture(recurrent="no-kv-heads-nor-ff"),
-    "lfm2": Architecture(recurrent="no-kv-heads", window=Window(0)),
-    "lfm2moe": Architecture(recurrent="no-kv-heads"),
-    "kimi-linear kimi-k3 bailingmoe3": Architecture(recurrent="no-kv-heads", latent=True),
-    "glm5-next": Architecture(recurrent="no-kv-heads", latent=True, indexer="attention-blocks"),
-    "qwen3next qwen35 qwen35moe": Architecture(recurrent="interval"),
-    "minimax-01": Architecture(recurrent="interval", attention_interval=8),
+    "nemotron_h nemotron_h_moe": Architecture(recurrent="no-kv-heads-nor-ff", gated=False),
+    "lfm2": Architecture(
+        recurrent="no-kv-heads",
+        state="convolution",
+        window=Window(0),
+        graph=Graph(state_widths=6, state_inner=0),
+    ),
+    "lfm2moe": Architecture(
+        recurrent="no-kv-heads", state="convolution", graph=Graph(state_widths=6, state_inner=0)
+    ),
+    "kimi-linear kimi-k3 bailingmoe3": Architecture(
+        recurrent="no-kv-heads", state="delta", latent=True, graph=Graph(state_inner=0)
+    ),
+    "qwen3next": Architecture(recurrent="interval", graph=Graph(queries=5)),
+    "qwen35 qwen35moe": Architecture(recurrent="interval", graph=Graph(queries=5, state_inner=3)),
 }
 
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     **dict.fromkeys(_PLAIN.split(), Architecture()),
+    **dict.fromkeys(_UNGATED.split(), Architecture(gated=False)),
+    **dict.fromkeys(_DENSE_WIDE.split(), Architecture(dense_wide=True)),
+    **dict.fromkeys(
+        _UNCACHED_UNGATED.split(), Architecture(cached=False, has_output=False, gated=False)
+    ),
     **dict.fromkeys(_UNCACHED.split(), Architecture(cached=False, has_output=False)),
     **dict.fromkeys(_DIFFUSION.split(), Architecture(cached=False)),
     **{name: facts for names, facts in _SPECIAL.items() for name in names.split()},
@@ -128,16 +210,21 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
 
 NEEDS_DRY_RUN: Final = {
     "deepseek4": "its compressed caches need the dry run",
-    "dflash": "a draft model that shares its target's layers needs the dry run",
-    "eagle3": "a draft model that shares its target's layers needs the dry run",
-    "gemma4-assistant": "a draft model that shares its target's cache needs the dry run",
+    "glm5-next": "its pooled indexer needs the dry run",
     "graniteswitch": "its built-in adapters need the dry run",
+    "minimax-01": "its lightning attention needs the dry run",
     "qwen4exp": "its compressed caches need the dry run",
+    "t5": "its encoder needs the dry run",
+    "t5encoder": "an encoder of this kind needs the dry run",
 }
 """Judged by llama.cpp itself alone, and why."""
 
 NO_MODEL: Final = {
     "clip": "this is a projector, which is loaded beside its model",
+    "dflash": "this is a draft model, which is loaded beside its target",
+    "eagle3": "this is a draft model, which is loaded beside its target",
+    "gemma4-assistant": "this is a draft model, which is loaded beside its target",
+    "wavtokenizer-dec": "this turns codes into sound, beside a model that speaks",
     "gptj": "llama.cpp knows the name but cannot run it",
 }
 """Names in llama.cpp's list that no model is loaded by."""

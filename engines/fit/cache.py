@@ -56,6 +56,9 @@ def cells_of(
 
     A window needs room for itself in every slot that shares the cache, and for a micro-batch.
     """
+    if not shape.cached:
+        tokens = micro_batch(plan, context_tokens)
+        return Cells(0, 0, tokens, tokens)
     parts = 1 if profile.unified else plan.slots
     each = cells(-(-context_tokens // parts))
     window = each
@@ -63,6 +66,9 @@ def cells_of(
         sharing = plan.slots if profile.unified else 1
         room = shape.window_tokens * sharing + micro_batch(plan, context_tokens)
         window = cells(min(each, room))
+    if not shape.reads_cache:
+        tokens = micro_batch(plan, context_tokens)
+        return Cells(each * parts, window * parts, tokens, tokens)
     return Cells(each * parts, window * parts, each, window)
 
 

@@ -19,6 +19,7 @@ def graph_bytes(
     context_tokens: int,
     profile: EngineProfile = LLAMA_SERVER,
     copied_experts: bool = False,
+    on_gpu: bool = True,
 ) -> int:
     """The compute buffer when every block is on one device.
 
@@ -29,12 +30,17 @@ def graph_bytes(
     masks = _masks(shape, plan, room, tokens, profile)
     return max(
         logits_bytes(shape, plan, tokens, profile),
-        masks + widest_phase(shape, plan, room, tokens, copied_experts),
+        masks + widest_phase(shape, plan, room, tokens, copied_experts, on_gpu),
     )
 
 
 def widest_phase(
-    shape: Shape, plan: Plan, room: Cells, tokens: int, copied_experts: bool = False
+    shape: Shape,
+    plan: Plan,
+    room: Cells,
+    tokens: int,
+    copied_experts: bool = False,
+    on_gpu: bool = True,
 ) -> int:
     """The most that any part of the graph keeps alive, without the mask.
 
@@ -44,18 +50,24 @@ def widest_phase(
         room: the cells.
         tokens: of a micro-batch.
         copied_experts: experts in host memory are copied to the GPU, one tensor at a time.
+        on_gpu: the GPU computes; the CPU takes a quantised cache as it is.
     """
     most = 0
-    unpacked = plan.flash_attention and plan.kv_type != "f16"
+    flash = plan.flash_attention and shape.flash_attention
+    unpacked = flash and on_gpu and plan.kv_type != "f16"
     for phase in shape.phases:
         size = 4 * tokens * phase.per_token
         if phase.heads:
             if unpacked:
                 # one layer's cache, back in f16 for the kernel
                 size += 2 * phase.cached_elements * (room.sliding if phase.sliding else room.full)
-            elif not plan.flash_attention:
+            elif not flash:
                 seen = room.sliding_seen if phase.sliding else room.full_seen
                 size += 4 * tokens * phase.heads * seen
+            if phase.scores:
+                size += int(4 * tokens * phase.scores * room.full_seen)
+            if phase.flash_scores and flash and plan.slots == 1:
+                size += 4 * tokens * phase.flash_scores * room.full_seen
         elif copied_experts and phase.copied_per_token:
             copied = 4 * tokens * phase.copied_per_token + shape.largest_expert_bytes
             # The blocks whose experts are on the GPU still run as they did.
@@ -80,8 +92,9 @@ def masks_bytes(
 
 
 def _masks(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: EngineProfile) -> int:
-    element_bytes = profile.mask_bytes if plan.flash_attention else 4
-    seen = room.full_seen if shape.kv_elements[-1] else 0
+    flash = plan.flash_attention and shape.flash_attention
+    element_bytes = profile.mask_bytes if flash else 4
+    seen = room.full_seen if shape.kv_elements[-1] or not shape.cached else 0
     if shape.sliding_elements[-1]:
         seen += room.sliding_seen
     return element_bytes * tokens * seen

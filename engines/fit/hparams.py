@@ -57,7 +57,10 @@ class HParams:
         Raises:
             Gap: it makes no sense.
         """
-        return 0 if self.get(key) in (0, False) else self.number(key, fallback)
+        value = self.get(key)
+        if value is None:
+            return fallback
+        return 0 if value in (0, False) else self.number(key)
 
     def per_layer(self, key: str, fallback: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """A key that is one number for all blocks, or one for each (0: the block has none).

@@ -28,6 +28,7 @@ class Layers:
         window_tokens: 0 when no block slides.
         states: elements of recurrent state for a sequence, always four bytes each.
         latent: K and V are one compressed row.
+        indexed: it has an indexer.
     """
 
     trunk: int
@@ -41,6 +42,7 @@ class Layers:
     window_tokens: int
     states: tuple[int, ...]
     latent: bool
+    indexed: tuple[bool, ...]
 
 
 def layers_of(facts: Architecture, keys: HParams, embedding: int) -> Layers:
@@ -82,7 +84,8 @@ def layers_of(facts: Architecture, keys: HParams, embedding: int) -> Layers:
     cached = tuple(facts.cached and attention[at] and at < own for at in range(count))
     k = [kv_heads[at] * lengths[at][0] * cached[at] for at in range(count)]
     v = [kv_heads[at] * lengths[at][1] * cached[at] * (not latent) for at in range(count)]
-    for at, extra in _indexed(facts, keys, attention, sliding, latent, lengths):
+    indexed = _indexed(facts, keys, attention, sliding, latent, lengths)
+    for at, extra in indexed.items():
         k[at] += extra
     state = _state(facts, keys, heads, embedding)
     return Layers(
@@ -97,6 +100,7 @@ def layers_of(facts: Architecture, keys: HParams, embedding: int) -> Layers:
         window_tokens=window if any(sliding) else 0,
         states=tuple(state * kept for kept in recurrent),
         latent=latent,
+        indexed=tuple(at in indexed for at in range(count)),
     )
 
 
@@ -109,10 +113,7 @@ def _sliding(window: Window | None, keys: HParams, trunk: int) -> tuple[int, tup
     zero = keys.get("attention.sliding_window") == 0
     if not named and (window.needs_key or zero):
         return 0, none
-    tokens = window.tokens or named
-    # gemma2 takes the file's window where it has one; those that fix theirs ignore it.
-    if window.tokens == 4096 and window.pattern == 2 and named:
-        tokens = named
+    tokens = window.tokens if window.fixed else named or window.tokens
     if window.pattern == 0:
         return tokens, tuple(at < trunk for at in range(keys.layers))
     value = keys.get("attention.sliding_window_pattern")
@@ -172,11 +173,11 @@ def _indexed(
     sliding: tuple[bool, ...],
     latent: bool,
     lengths: tuple[tuple[int, int], ...],
-) -> list[tuple[int, int]]:
+) -> dict[int, int]:
     """Blocks with an indexer, and the elements it caches for a token in each."""
     rule = facts.indexer
     if rule is None or (keys.architecture == "hy_v4" and not keys.count("attention.indexer.top_k")):
-        return []
+        return {}
     size = keys.count("attention.indexer.key_length")
     chosen = [attends and not slides for attends, slides in zip(attention, sliding, strict=True)]
     if rule == "after-dense":
@@ -194,22 +195,24 @@ def _indexed(
             raise Gap("which blocks have an indexer needs the dry run")
     # Keys, gates and pooled values, where the keys are pooled; V too, where V is cached at all.
     size *= 3 if rule == "attention-blocks" and keys.count("attention.indexer.kpool") else 1
-    return [(at, size + (0 if latent else lengths[at][1])) for at, has in enumerate(chosen) if has]
+    return {at: size + (0 if latent else lengths[at][1]) for at, has in enumerate(chosen) if has}
 
 
 def _state(facts: Architecture, keys: HParams, heads: tuple[int, ...], embedding: int) -> int:
     """Elements of one block's state (``n_embd_r`` and ``n_embd_s``)."""
     if facts.recurrent is None:
         return 0
-    if head := keys.count("wkv.head_size"):
-        return embedding * (keys.count("token_shift_count", 2) + head)
-    if (short := keys.count("shortconv.l_cache")) and keys.architecture in {"lfm2", "lfm2moe"}:
-        return embedding * (short - 1)
+    heads_first = max(heads[0], 1)
     convolution = max(keys.count("ssm.conv_kernel") - 1, 0)
-    if (kda := keys.count("kda.head_dim")) and facts.latent:
-        return heads[0] * kda * (3 * (convolution or 3) + kda)
-    if keys.architecture == "minimax-01":
-        size = keys.number("attention.key_length", embedding // max(heads[0], 1))
-        return heads[0] * size * size
+    if facts.state == "rwkv":
+        return embedding * (keys.count("token_shift_count", 2) + keys.number("wkv.head_size"))
+    if facts.state == "convolution":
+        return embedding * (keys.number("shortconv.l_cache") - 1)
+    if facts.state == "delta":
+        size = keys.number("kda.head_dim")
+        return heads_first * size * (3 * (convolution or 3) + size)
+    if facts.state == "lightning":
+        size = keys.number("attention.key_length", embedding // heads_first)
+        return heads_first * size * size
     inner, width = keys.number("ssm.inner_size"), keys.number("ssm.state_size")
     return convolution * (inner + 2 * keys.count("ssm.group_count") * width) + width * inner

@@ -7,7 +7,7 @@ needed), the attention mask living through all. Which tensors are alive together
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from modeldeck.engines.fit.architectures import Architecture
@@ -26,6 +26,8 @@ class Phase(NamedTuple):
         sliding: its cells are those of the window.
         copied_per_token: as ``per_token`` where the weights are copied from host memory one at a
             time; 0 for all but a mixture of experts.
+        scores: 32-bit numbers per token and cell that an indexer keeps.
+        flash_scores: the same with flash attention and one slot alone.
     """
 
     per_token: int
@@ -33,53 +35,95 @@ class Phase(NamedTuple):
     cached_elements: int = 0
     sliding: bool = False
     copied_per_token: int = 0
+    scores: float = 0.0
+    flash_scores: int = 0
 
 
 def phases_of(
-    name: str, facts: Architecture, keys: HParams, layers: Layers, embedding: int
+    facts: Architecture, keys: HParams, layers: Layers, embedding: int, dense_blocks: bool
 ) -> tuple[Phase, ...]:
-    """The distinct phases of all blocks."""
-    # Attention runs at the width of the widest block that the file has of it.
-    queries = [
-        heads * length * bool(k)
-        for heads, length, k in zip(layers.heads, layers.key_length, layers.keys, strict=True)
-    ]
-    widest = max(queries, default=0) or embedding
-    found = set(_attention(name, layers, queries, embedding))
-    found.update(_feed_forward(name, facts, keys, embedding, widest))
+    """The distinct phases of all blocks.
+
+    Args:
+        facts: the architecture.
+        keys: the header's.
+        layers: what each block caches.
+        embedding: the model's width.
+        dense_blocks: some block has a feed-forward network that is no mixture of experts.
+    """
+    # The block's input, that with attention added, and attention's output.
+    around = 2 * embedding + (
+        max(
+            heads * length * (k > 0)
+            for heads, length, k in zip(layers.heads, layers.key_length, layers.keys, strict=True)
+        )
+        or embedding
+    )
+    around += facts.graph.widths * embedding
+    # The inputs of every block, made beforehand.
+    around += keys.count("embedding_length_per_layer_input", facts.graph.layer_inputs) * (
+        keys.layers + 2
+    )
+    found = set(_feed_forward(facts, keys, embedding, around, dense_blocks))
+    if facts.recurrent != "all":
+        found.update(_attention(facts, keys, layers, embedding))
     if any(layers.states):
-        found.update(_recurrent(name, keys, layers, embedding))
+        found.add(Phase(_recurrent(facts, keys, embedding)))
     return tuple(sorted(found))
 
 
-def _attention(name: str, layers: Layers, queries: list[int], embedding: int) -> Iterable[Phase]:
+def _attention(
+    facts: Architecture, keys: HParams, layers: Layers, embedding: int
+) -> Iterator[Phase]:
+    latent_key = keys.count("attention.key_length_mla")
     for at in range(layers.trunk):
-        heads, query = layers.heads[at], queries[at]
+        heads, length = layers.heads[at], layers.key_length[at]
+        query = heads * length
         if layers.latent:
-            width = heads * (192 + layers.key_length[at] + layers.value_length[at])
+            width = heads * (2 * latent_key + length + layers.value_length[at]) + embedding
         else:
-            width = (5 if name.startswith("qwen35") or name == "qwen3next" else 2) * query
-        elements = layers.kv_heads[at] * layers.key_length[at] + layers.values[at]
-        yield Phase(2 * embedding + width, heads, elements, layers.sliding[at])
+            width = facts.graph.queries * query
+        if layers.indexed[at]:
+            size = keys.count("attention.indexer.head_count") * keys.count(
+                "attention.indexer.key_length"
+            )
+            width += facts.graph.indexer_widths * size
+        elements = layers.kv_heads[at] * length + layers.values[at]
+        yield Phase(
+            (2 + facts.graph.widths) * embedding + width,
+            heads,
+            elements,
+            layers.sliding[at],
+            scores=facts.graph.scores * layers.indexed[at],
+            flash_scores=(facts.graph.head_scores * heads + 1) * layers.indexed[at]
+            if facts.graph.head_scores
+            else 0,
+        )
 
 
 def _feed_forward(
-    name: str, facts: Architecture, keys: HParams, embedding: int, query: int
-) -> Iterable[Phase]:
-    around = 2 * embedding + query
+    facts: Architecture, keys: HParams, embedding: int, around: int, dense_blocks: bool
+) -> Iterator[Phase]:
     dense = max(keys.per_layer("feed_forward_length", (0,) * keys.layers))
-    if dense:
-        yield Phase(3 * dense + around)
     used = max(keys.per_layer("expert_used_count", (0,) * keys.layers))
-    if not keys.count("expert_count") or not used:
+    has_experts = keys.count("expert_count") > 0 and used > 0
+    if dense and (dense_blocks or not has_experts):
+        # Gate, up and their product; a network without a gate works in place.
+        yield Phase(round((3 if facts.gated else 1) * facts.graph.networks * dense) + around)
+    if not has_experts:
         return
     wide = max(keys.per_layer("expert_feed_forward_length", (dense,) * keys.layers))
-    inputs = 0 if name == "gpt-oss" else used * embedding
+    wide = dense if facts.dense_wide else wide
+    # The experts' output takes the place of gate and up where it is no larger than these.
+    outputs = used * embedding if embedding > 2 * wide else 0
     yield Phase(
-        inputs + 3 * used * wide + around, copied_per_token=used * (embedding + wide) + around
+        outputs + (3 if facts.gated else 1) * used * wide + around,
+        copied_per_token=used * (embedding + wide) + around,
     )
 
 
-def _recurrent(name: str, keys: HParams, layers: Layers, embedding: int) -> Iterable[Phase]:
-    inner = keys.count("ssm.inner_size") or embedding
-    yield Phase(2 * embedding + 4 * inner)
+def _recurrent(facts: Architecture, keys: HParams, embedding: int) -> int:
+    graph = facts.graph
+    groups = 2 * keys.count("ssm.group_count") * keys.count("ssm.state_size")
+    inner = graph.state_inner * keys.count("ssm.inner_size") + 3 * groups * (graph.state_inner > 0)
+    return graph.state_widths * embedding + inner

@@ -70,6 +70,8 @@ class Shape:
         parameters: elements over all tensors; 0 when unknown.
         expert_parameters: of those, in routed experts.
         cached: it keeps a key and value cache or a recurrent state.
+        flash_attention: it can use it.
+        reads_cache: it attends to what is cached, not to the batch alone.
     """
 
     layers: int
@@ -105,6 +107,8 @@ class Shape:
     parameters: int = 0
     expert_parameters: int = 0
     cached: bool = True
+    flash_attention: bool = True
+    reads_cache: bool = True
 
 
 def shape_of(header: ModelHeader) -> Shape | Unjudged:
@@ -174,12 +178,14 @@ def _shape(header: ModelHeader) -> Shape:
         ),
         experts_host_bytes=tuple(accumulate(experts, initial=0)),
         largest_expert_bytes=weights.largest_expert_bytes or -(-max(experts) // 3),
-        phases=phases_of(name, facts, keys, kept, embedding),
+        phases=phases_of(facts, keys, kept, embedding, min(experts[: kept.trunk]) == 0),
         experts_used=max(keys.per_layer("expert_used_count", (0,) * layers)),
         experts=max(keys.per_layer("expert_count", (0,) * layers)),
         parameters=max(header.parameters, 0),
         expert_parameters=_expert_parameters(keys, embedding, experts),
         cached=facts.cached or any(kept.states),
+        flash_attention=facts.flash_attention,
+        reads_cache=facts.reads_cache,
     )
 
 

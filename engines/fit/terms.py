@@ -67,7 +67,7 @@ def refusal(shape: Shape, plan: Plan) -> str | None:
     per_block = KV_BLOCKS[plan.kv_type][1]
     if per_block == 1 or not (shape.kv_elements[-1] or shape.sliding_elements[-1]):
         return None
-    if not plan.flash_attention:
+    if not (plan.flash_attention and shape.flash_attention):
         return f"a {plan.kv_type} cache needs flash attention"
     if shape.key_length % per_block or shape.value_length % per_block:
         return f"a {plan.kv_type} cache needs a head size that is a multiple of {per_block}"
@@ -116,7 +116,9 @@ def bill(
             ),
             kv_host_bytes=all_cached,
             recurrent_host_bytes=all_states,
-            compute_host_bytes=graph_bytes(shape, plan, context_tokens, profile) + outside,
+            compute_host_bytes=(
+                graph_bytes(shape, plan, context_tokens, profile, on_gpu=False) + outside
+            ),
             projector_host_bytes=shape.projector_bytes,
         )
     k = blocks_on_gpu

@@ -1,0 +1,280 @@
+"""Asks llama.cpp's own library what a made-up model takes: no file, no weights, only keys.
+
+``llama_model_init_from_user`` makes every tensor that an architecture needs from its keys alone;
+a context over it allocates the caches and reserves the graph, and the log says how large they are.
+Each model is built in a forked child, so that an assertion in there ends one question only.
+
+Run as a program it reads one question per line from standard input and answers each with a line.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Key = int | float | bool | str | list[int]
+
+_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
+_LONGEST_SECONDS = 30
+_KINDS = ("model", "KV", "RS", "compute", "output")
+
+
+class _ModelParams(ctypes.Structure):
+    _fields_ = [
+        ("devices", ctypes.c_void_p),
+        ("tensor_buft_overrides", ctypes.c_void_p),
+        ("n_gpu_layers", ctypes.c_int32),
+        ("split_mode", ctypes.c_int32),
+        ("load_mode", ctypes.c_int32),
+        ("lazy_mode", ctypes.c_int32),
+        ("main_gpu", ctypes.c_int32),
+        ("tensor_split", ctypes.c_void_p),
+        ("progress_callback", ctypes.c_void_p),
+        ("progress_callback_user_data", ctypes.c_void_p),
+        ("kv_overrides", ctypes.c_void_p),
+        ("vocab_only", ctypes.c_bool),
+        ("check_tensors", ctypes.c_bool),
+        ("use_extra_bufts", ctypes.c_bool),
+        ("no_host", ctypes.c_bool),
+        ("no_alloc", ctypes.c_bool),
+        ("load_mtp", ctypes.c_bool),
+    ]
+
+
+_BEFORE_FLAGS = [
+    *((name, ctypes.c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max")),
+    *((name, ctypes.c_uint32) for name in ("n_rs_seq", "n_outputs_max", "n_outputs_seq")),
+    *((name, ctypes.c_int32) for name in ("n_threads", "n_threads_batch", "ctx_type")),
+    *((name, ctypes.c_int32) for name in ("rope_scaling", "pooling", "attention", "flash")),
+    ("rope", ctypes.c_float * 6),
+    ("yarn_orig_ctx", ctypes.c_uint32),
+    ("defrag_thold", ctypes.c_float),
+    ("cb_eval", ctypes.c_void_p),
+    ("cb_eval_user_data", ctypes.c_void_p),
+    ("type_k", ctypes.c_int32),
+    ("type_v", ctypes.c_int32),
+    ("abort_callback", ctypes.c_void_p),
+    ("abort_callback_data", ctypes.c_void_p),
+]
+_FLAGS = [
+    *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf", "op_offload")),
+    *((name, ctypes.c_bool) for name in ("swa_full", "kv_unified")),
+    ("rest", ctypes.c_void_p * 8),
+]
+
+
+class _ContextParams(ctypes.Structure):
+    _fields_ = [*_BEFORE_FLAGS, *_FLAGS]
+
+
+class _WiderContextParams(ctypes.Structure):
+    """Later versions have one more pointer before the flags."""
+
+    _fields_ = [*_BEFORE_FLAGS, ("one_more", ctypes.c_void_p), *_FLAGS]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One context over a model."""
+
+    context_tokens: int = 4096
+    micro_batch_tokens: int = 512
+    slots: int = 1
+    flash_attention: bool = True
+    kv_type: str = "f16"
+    swa_full: bool = False
+    unified: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What llama.cpp says of one model.
+
+    Attributes:
+        tensors: name, bytes, type and row length of every tensor.
+        buffers: for each context asked for, MiB by kind (``model``, ``KV``, ``RS``, ``compute``,
+            ``output``); None where it has no such context.
+        log: the end of what it printed.
+    """
+
+    tensors: tuple[tuple[str, int, int, int], ...]
+    buffers: tuple[Mapping[str, float] | None, ...]
+    log: str
+
+
+def ask(
+    library: Path, questions: Sequence[tuple[Mapping[str, Key], Sequence[Asked]]]
+) -> list[Answer]:
+    """Answers in the order of the questions, from one child process."""
+    lines = [
+        json.dumps({"keys": dict(keys), "contexts": [vars(asked) for asked in contexts]})
+        for keys, contexts in questions
+    ]
+    done = subprocess.run(
+        [sys.executable, __file__, str(library)],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    return [_answer(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def _answer(record: Mapping[str, Any]) -> Answer:
+    return Answer(
+        tensors=tuple((n, size, kind, row) for n, size, kind, row in record["tensors"]),
+        buffers=tuple(record["buffers"]),
+        log=record["log"],
+    )
+
+
+class _Lab:
+    """The library, loaded."""
+
+    def __init__(self, path: str) -> None:
+        library = ctypes.CDLL(path)
+        self.library = library
+        self.heard: list[str] = []
+        for name in (
+            "gguf_init_empty",
+            "llama_model_init_from_user",
+            "llama_init_from_model",
+            "ggml_get_name",
+        ):
+            getattr(library, name).restype = ctypes.c_void_p
+        library.llama_model_default_params.restype = _ModelParams
+        library.llama_context_default_params.restype = _ContextParams
+        # Of the flags these two are on by default.
+        known = library.llama_context_default_params()
+        if not (known.offload_kqv and known.op_offload):
+            library.llama_context_default_params.restype = _WiderContextParams
+        library.ggml_nbytes.restype = ctypes.c_size_t
+        log_type = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+
+        def hear(_level: int, text: bytes, _data: object) -> None:
+            self.heard.append(text.decode(errors="replace"))
+
+        self._log = log_type(hear)
+        library.llama_log_set(self._log, None)
+        library.llama_backend_init()
+
+    def metadata(self, keys: Mapping[str, Key]) -> ctypes.c_void_p:
+        """Keys as the library keeps them."""
+        library = self.library
+        made = ctypes.c_void_p(library.gguf_init_empty())
+        for key, value in keys.items():
+            name = key.encode()
+            if isinstance(value, bool):
+                library.gguf_set_val_bool(made, name, ctypes.c_bool(value))
+            elif isinstance(value, int):
+                library.gguf_set_val_u32(made, name, ctypes.c_uint32(value))
+            elif isinstance(value, float):
+                library.gguf_set_val_f32(made, name, ctypes.c_float(value))
+            elif isinstance(value, str):
+                library.gguf_set_val_str(made, name, value.encode())
+            else:
+                numbers = (ctypes.c_uint32 * len(value))(*value)
+                library.gguf_set_arr_data(made, name, 4, numbers, ctypes.c_size_t(len(value)))
+        return made
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """One model and all contexts over it."""
+        library = self.library
+        tensors: list[tuple[str, int, int, int]] = []
+
+        def made(tensor: int, _data: object) -> None:
+            # ggml_tensor begins with its type, its buffer and ne[0].
+            head = ctypes.string_at(tensor, 24)
+            name = ctypes.string_at(library.ggml_get_name(ctypes.c_void_p(tensor))).decode()
+            size = library.ggml_nbytes(ctypes.c_void_p(tensor))
+            kind, row = int.from_bytes(head[:4], "little"), int.from_bytes(head[16:], "little")
+            tensors.append((name, size, kind, row))
+
+        callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(made)
+        params = library.llama_model_default_params()
+        params.n_gpu_layers, params.use_extra_bufts = 0, False
+        model = ctypes.c_void_p(
+            library.llama_model_init_from_user(
+                self.metadata(question["keys"]), callback, None, params
+            )
+        )
+        buffers: list[dict[str, float] | None] = []
+        weights = _printed(self.heard)
+        if model:
+            for asked in question["contexts"]:
+                self.heard.clear()
+                buffers.append(self._context(model, Asked(**asked), weights))
+        return {"tensors": tensors, "buffers": buffers, "log": "".join(self.heard)[-1500:]}
+
+    def _context(
+        self, model: ctypes.c_void_p, asked: Asked, weights: Mapping[str, float]
+    ) -> dict[str, float] | None:
+        params = self.library.llama_context_default_params()
+        params.n_ctx, params.n_seq_max = asked.context_tokens, asked.slots
+        params.n_batch, params.n_ubatch = 2048, asked.micro_batch_tokens
+        params.n_outputs_max = asked.slots
+        params.flash = int(asked.flash_attention)
+        params.type_k = params.type_v = _TYPES[asked.kv_type]
+        params.swa_full, params.kv_unified = asked.swa_full, asked.unified
+        self.library.llama_init_from_model.argtypes = [ctypes.c_void_p, type(params)]
+        context = ctypes.c_void_p(self.library.llama_init_from_model(model, params))
+        if not context:
+            return None
+        found = {**weights, **_printed(self.heard)}
+        self.library.llama_free(context)
+        return found
+
+
+def _printed(heard: Iterable[str]) -> dict[str, float]:
+    """Sizes by kind, over all buffers: ``CPU KV buffer size =     4.00 MiB``."""
+    found: Counter[str] = Counter()
+    for line in "".join(heard).splitlines():
+        for kind in _KINDS:
+            if sized := re.search(rf"\b{kind} buffer size = +([\d.]+) MiB", line):
+                found[kind] += float(sized[1])  # type: ignore[assignment]
+    return dict(found)
+
+
+def _in_a_child(lab: _Lab, question: Mapping[str, Any]) -> str:
+    """The answer as JSON; an empty one when the child died of it."""
+    readable, writable = os.pipe()
+    last_words = os.memfd_create("last words")
+    child = os.fork()
+    if not child:
+        os.close(readable)
+        os.dup2(last_words, 1)
+        os.dup2(last_words, 2)
+        signal.alarm(_LONGEST_SECONDS)
+        with os.fdopen(writable, "w") as pipe:
+            json.dump(lab.answer(question), pipe)
+        os._exit(0)
+    os.close(writable)
+    with os.fdopen(readable) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    with os.fdopen(last_words, "rb") as words:
+        words.seek(0)
+        log = words.read().decode(errors="replace")[:1500]
+    return said or json.dumps({"tensors": [], "buffers": [], "log": f"it died: {log}"})
+
+
+def main() -> None:
+    """Questions in, answers out."""
+    lab = _Lab(sys.argv[1])
+    for line in sys.stdin:
+        print(_in_a_child(lab, json.loads(line)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
