@@ -51,36 +51,41 @@ class _ModelParams(ctypes.Structure):
     ]
 
 
-_BEFORE_FLAGS = [
-    *((name, ctypes.c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max")),
-    *((name, ctypes.c_uint32) for name in ("n_rs_seq", "n_outputs_max", "n_outputs_seq")),
-    *((name, ctypes.c_int32) for name in ("n_threads", "n_threads_batch", "ctx_type")),
-    *((name, ctypes.c_int32) for name in ("rope_scaling", "pooling", "attention", "flash")),
-    ("rope", ctypes.c_float * 6),
-    ("yarn_orig_ctx", ctypes.c_uint32),
-    ("defrag_thold", ctypes.c_float),
-    ("cb_eval", ctypes.c_void_p),
-    ("cb_eval_user_data", ctypes.c_void_p),
-    ("type_k", ctypes.c_int32),
-    ("type_v", ctypes.c_int32),
-    ("abort_callback", ctypes.c_void_p),
-    ("abort_callback_data", ctypes.c_void_p),
-]
-_FLAGS = [
-    *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf", "op_offload")),
-    *((name, ctypes.c_bool) for name in ("swa_full", "kv_unified")),
-    ("rest", ctypes.c_void_p * 8),
-]
+class _BeforeFlags(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max")),
+        *((name, ctypes.c_uint32) for name in ("n_rs_seq", "n_outputs_max", "n_outputs_seq")),
+        *((name, ctypes.c_int32) for name in ("n_threads", "n_threads_batch", "ctx_type")),
+        *((name, ctypes.c_int32) for name in ("rope_scaling", "pooling", "attention", "flash")),
+        ("rope", ctypes.c_float * 6),
+        ("yarn_orig_ctx", ctypes.c_uint32),
+        ("defrag_thold", ctypes.c_float),
+        ("cb_eval", ctypes.c_void_p),
+        ("cb_eval_user_data", ctypes.c_void_p),
+        ("type_k", ctypes.c_int32),
+        ("type_v", ctypes.c_int32),
+        ("abort_callback", ctypes.c_void_p),
+        ("abort_callback_data", ctypes.c_void_p),
+    ]
 
 
-class _ContextParams(ctypes.Structure):
-    _fields_ = [*_BEFORE_FLAGS, *_FLAGS]
+class _ContextParams(_BeforeFlags):
+    _fields_ = [
+        *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf")),
+        *((name, ctypes.c_bool) for name in ("op_offload", "swa_full", "kv_unified")),
+        ("rest", ctypes.c_void_p * 8),
+    ]
 
 
-class _WiderContextParams(ctypes.Structure):
+class _WiderContextParams(_BeforeFlags):
     """Later versions have one more pointer before the flags."""
 
-    _fields_ = [*_BEFORE_FLAGS, ("one_more", ctypes.c_void_p), *_FLAGS]
+    _fields_ = [
+        ("one_more", ctypes.c_void_p),
+        *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf")),
+        *((name, ctypes.c_bool) for name in ("op_offload", "swa_full", "kv_unified")),
+        ("rest", ctypes.c_void_p * 8),
+    ]
 
 
 @dataclass(frozen=True)
