@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from modeldeck.engines.types import Sampling
@@ -25,7 +25,7 @@ class Preset:
 
     def over(self, sampling: Sampling) -> Sampling:
         """The preset, with the seed and the token limit of ``sampling``."""
-        return replace(self.sampling, seed=sampling.seed, max_tokens=sampling.max_tokens)
+        return self.sampling._replace(seed=sampling.seed, max_tokens=sampling.max_tokens)
 
 
 def load_presets() -> tuple[Preset, ...]:

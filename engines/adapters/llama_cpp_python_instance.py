@@ -237,7 +237,7 @@ class WorkerInstance:
         """
         splitter = ThoughtSplitter()
         asked = self._ask(
-            "chat", messages=_said(request.messages), sampling=asdict(request.sampling)
+            "chat", messages=_said(request.messages), sampling=request.sampling._asdict()
         )
         begun = False
         async with contextlib.aclosing(asked) as answers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -118,7 +118,7 @@ def _also(model: LocalModel, files: FileSet, source: Source) -> LocalModel:
     names = {(model.name, model.source), *((seen.name, seen.source) for seen in model.also)}
     if (other.name, other.source) in names:
         return model
-    return replace(model, also=(*model.also, other))
+    return model._replace(also=(*model.also, other))
 
 
 def _name(files: FileSet) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from modeldeck.engines.types import BlockWeights, ModelHeader, WeightTable
@@ -33,8 +32,7 @@ def bits_per_weight(header: ModelHeader) -> float:
 def requantised(header: ModelHeader, quantisation: str, bits: float) -> ModelHeader:
     """The same model in another quantisation, each of its tensors scaled alike: an estimate."""
     here = bits_per_weight(header)
-    return replace(
-        header,
+    return header._replace(
         quantisation=quantisation,
         weights=_scaled(header.weights, bits / here) if here else header.weights,
     )
@@ -50,8 +48,7 @@ def _scaled(table: WeightTable, factor: float) -> WeightTable:
         )
         for block in table.blocks
     )
-    return replace(
-        table,
+    return table._replace(
         blocks=blocks,
         token_embedding_bytes=round(table.token_embedding_bytes * factor),
         host_only_bytes=round(table.host_only_bytes * factor),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
@@ -62,7 +61,7 @@ def _facts(record: ConversationRecord, branch: Sequence[Record]) -> Iterator[str
 
 def _settings(sampling: Sampling) -> str:
     return ", ".join(
-        f"{name} {value}" for name, value in asdict(sampling).items() if value is not None
+        f"{name} {value}" for name, value in sampling._asdict().items() if value is not None
     )
 
 
@@ -112,7 +111,7 @@ def json_object(record: ConversationRecord) -> dict[str, object]:
         "title": conversation.title,
         "created": _time(record.created),
         "system_prompt": conversation.system_prompt,
-        "sampling": asdict(conversation.sampling),
+        "sampling": conversation.sampling._asdict(),
         "leaf": conversation.leaf,
         "messages": [_message_object(message) for message in record.messages],
     }

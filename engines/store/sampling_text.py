@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
 from typing import Any
 
 from modeldeck.engines.types import Sampling
@@ -11,12 +10,12 @@ from modeldeck.engines.types import Sampling
 
 def to_text(sampling: Sampling) -> str:
     """The parameters as JSON."""
-    return json.dumps(asdict(sampling))
+    return json.dumps(sampling._asdict())
 
 
 def from_text(text: str) -> Sampling:
     """Sampling as it was kept; what this version does not know is left out."""
-    known = {entry.name for entry in fields(Sampling)}
+    known = frozenset(Sampling._fields)
     try:
         kept: dict[str, Any] = json.loads(text)
         return Sampling(**{name: value for name, value in kept.items() if name in known})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def seeing_model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
     folder = tmp_path_factory.mktemp("seeing")
     model = local_model(make_random_model(folder / "seeing.gguf", attention=0.5))
     projector = make_random_projector(folder / "mmproj-seeing.gguf", TINY.width)
-    return replace(model, projector=projector)
+    return model._replace(projector=projector)
 
 
 @pytest.fixture

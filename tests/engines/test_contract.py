@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ class TestScriptedEngine(EngineContract):
             make=lambda: ScriptedEngine(script),
             model=model_called("good"),
             broken=model_called("broken"),
-            seeing=replace(model_called("seeing"), projector=Path("mmproj.gguf")),
+            seeing=model_called("seeing")._replace(projector=Path("mmproj.gguf")),
             kill=kill,
         )
 

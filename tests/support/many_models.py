@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 
 from modeldeck.engines.fit.types import Card, Verdict
@@ -19,7 +18,7 @@ MODELS = 10_000
 def _models() -> tuple[LocalModel, ...]:
     """The models of the bench under numbered names, so that all kinds of verdict are neighbours."""
     return tuple(
-        replace(entry.model, name=f"{number:05}-{entry.model.name}")
+        entry.model._replace(name=f"{number:05}-{entry.model.name}")
         for number, entry in enumerate(bench_entries(MODELS))
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -55,7 +54,7 @@ class Seeing(ScriptedEngine):
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
         projector = Path("mmproj.gguf") if model.name == "tiny-two" else None
-        return await super().load(replace(model, projector=projector), plan, on_progress)
+        return await super().load(model._replace(projector=projector), plan, on_progress)
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         self.heard.append(request)

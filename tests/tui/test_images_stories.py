@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ class Seeing(ScriptedEngine):
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
         projector = model.path.with_name("mmproj.gguf") if model.name == "Eye-3B" else None
-        return await super().load(replace(model, projector=projector), plan, on_progress)
+        return await super().load(model._replace(projector=projector), plan, on_progress)
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         self.heard.append(request)

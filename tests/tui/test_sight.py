@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Plan, Source
@@ -15,7 +14,7 @@ def test_a_model_without_a_projector_and_an_engine_without_eyes_are_told_apart()
     assert "no projector" in cause
     assert "mmproj" in next_step
 
-    with_projector = replace(MODEL, projector=Path("mmproj.gguf"))
-    cause, next_step = blind_words(replace(LOADED, model=with_projector))
+    with_projector = MODEL._replace(projector=Path("mmproj.gguf"))
+    cause, next_step = blind_words(LOADED._replace(model=with_projector))
     assert "with llama_cpp_python" in cause
     assert "llama_server" in next_step

@@ -46,11 +46,11 @@ class Hanging(ScriptedEngine):
     async def load(
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
-        return replace(await super().load(model, plan, on_progress), instance=REQUEST.instance)
+        return (await super().load(model, plan, on_progress))._replace(instance=REQUEST.instance)
 
     async def models(self) -> tuple[LoadedModel, ...]:
         held = await super().models()
-        return tuple(replace(loaded, instance=REQUEST.instance) for loaded in held)
+        return tuple(loaded._replace(instance=REQUEST.instance) for loaded in held)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         yield TextDelta("one ")
@@ -88,7 +88,7 @@ async def test_one_that_cannot_be_asked_is_not() -> None:
     updates: list[ReplyUpdate] = []
     engine = ScriptedEngine(Script(decode_token_ns=30_000_000))
     loaded = await engine.load(MODEL, Plan())
-    request = replace(REQUEST, instance=loaded.instance)
+    request = REQUEST._replace(instance=loaded.instance)
     end = await run_reply(engine, request, updates.append, batch_ms=1, patience_s=0.001)
     assert end.reason == "stop"
     assert not any(update.silent for update in updates)

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -408,7 +408,7 @@ async def test_opening_the_conversation_that_is_being_written_shows_its_end(
 
 # What it is held with.
 
-OTHER = replace(LOADED, model=replace(MODEL, name="other"))
+OTHER = LOADED._replace(model=MODEL._replace(name="other"))
 KIND = ChatSettings("Be kind.", Sampling(temperature=0.3))
 TERSE = ChatSettings("Be terse.")
 

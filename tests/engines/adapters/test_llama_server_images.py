@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ async def test_an_image_takes_its_patches_and_changes_the_answer(
 async def test_a_model_without_a_projector_refuses_an_image_in_words(
     engine: LlamaServerEngine, seeing_model: LocalModel
 ) -> None:
-    loaded = await engine.load(replace(seeing_model, projector=None), PLAN)
+    loaded = await engine.load(seeing_model._replace(projector=None), PLAN)
     assert not loaded.sees_images
 
     with pytest.raises(RequestRefused) as refused:
@@ -104,7 +103,7 @@ async def test_a_broken_projector_fails_the_load_with_a_reason(
     broken.write_bytes(seeing_model.projector.read_bytes()[:2000])
 
     with pytest.raises(LoadFailed) as failed:
-        await engine.load(replace(seeing_model, projector=broken), PLAN)
+        await engine.load(seeing_model._replace(projector=broken), PLAN)
 
     assert failed.value.next_step
 

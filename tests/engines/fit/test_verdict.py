@@ -228,7 +228,7 @@ def test_low_bit_types_and_other_cards_have_a_wider_band() -> None:
         return rates[2] / rates[0]
 
     usual = width(QWEN3_14B, CARD)
-    assert width(replace(QWEN3_14B, quantisation="IQ2_XS"), CARD) > usual
+    assert width(QWEN3_14B._replace(quantisation="IQ2_XS"), CARD) > usual
     assert width(QWEN3_14B, replace(CARD, decode_efficiency=(0.58, 0.70, 0.82))) > usual
 
 
@@ -245,7 +245,7 @@ def test_entering_a_model_takes_what_the_verdict_promises() -> None:
 
 def test_no_more_context_is_taken_than_a_model_was_trained_for() -> None:
     assert plan_for(QWEN3_14B, CARD, 1 << 20, "q8_0", has_gpu=True).context_tokens == 40960
-    unknown = replace(QWEN3_14B, context_length=0)
+    unknown = QWEN3_14B._replace(context_length=0)
     assert plan_for(unknown, CARD, 8192, "f16", has_gpu=True).context_tokens == 8192
 
 
@@ -420,14 +420,13 @@ def test_no_header_raises(
         st.sampled_from(
             [
                 sound.weights,
-                replace(sound.weights, token_embedding_bytes=size),
-                replace(sound.weights, blocks=tuple(blocks)),
+                sound.weights._replace(token_embedding_bytes=size),
+                sound.weights._replace(blocks=tuple(blocks)),
                 WeightTable(),
             ]
         )
     )
-    header = replace(
-        sound,
+    header = sound._replace(
         hparams=hparams,
         weights=weights,
         vocabulary_size=data.draw(st.sampled_from([number, 32000])),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,7 +102,7 @@ def test_a_header_comes_back_as_it_was(header: ModelHeader) -> None:
 
 
 def test_numbers_that_are_none_come_back_too() -> None:
-    odd = replace(HEADER, hparams={"nan": math.nan, "inf": (math.inf, -math.inf)})
+    odd = HEADER._replace(hparams={"nan": math.nan, "inf": (math.inf, -math.inf)})
 
     back = decode(encode(odd)).hparams
 
@@ -221,7 +220,7 @@ def test_nothing_is_written_when_nothing_is_new(database: Database) -> None:
 
 def test_ten_thousand_models_are_loaded_quickly(database: Database) -> None:
     weights = WeightTable(blocks=tuple(BlockWeights(n, 1 << 27, 0, 0) for n in range(48)))
-    header = replace(HEADER, weights=weights, hparams={f"llama.key{n}": n for n in range(40)})
+    header = HEADER._replace(weights=weights, hparams={f"llama.key{n}": n for n in range(40)})
     paths = [Path(f"/models/{number}.gguf") for number in range(10_000)]
     cache = HeaderCache(database)
     for path in paths:

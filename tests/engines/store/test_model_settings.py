@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,10 @@ def settings() -> ModelSettings:
 def test_a_model_that_was_moved_keeps_its_settings(settings: ModelSettings) -> None:
     assert settings.get(SMALL) == ChatSettings()
     settings.set(SMALL, PRECISE)
-    moved = replace(SMALL, path=Path("/b/Small.gguf"), source=Source.HUGGING_FACE)
+    moved = SMALL._replace(path=Path("/b/Small.gguf"), source=Source.HUGGING_FACE)
     assert settings.get(moved) == PRECISE
-    assert settings.get(replace(SMALL, size_bytes=999)) == ChatSettings(), "another quantisation"
-    assert settings.get(replace(SMALL, name="Large")) == ChatSettings()
+    assert settings.get(SMALL._replace(size_bytes=999)) == ChatSettings(), "another quantisation"
+    assert settings.get(SMALL._replace(name="Large")) == ChatSettings()
 
 
 def test_setting_again_replaces_and_the_defaults_are_nothing(settings: ModelSettings) -> None:

@@ -78,7 +78,7 @@ def test_before_the_verdict_the_file_speaks_for_itself() -> None:
 
 
 def test_a_hostile_path_is_shown_as_text() -> None:
-    model = replace(KNOWN[0].model, path=Path("/models/\x1b]0;pwned\x07\u202e.gguf"))
+    model = KNOWN[0].model._replace(path=Path("/models/\x1b]0;pwned\x07\u202e.gguf"))
     assert text(replace(KNOWN[0], model=model))[-1] == "/models/]0;pwned.gguf"
 
 
