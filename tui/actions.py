@@ -7,16 +7,14 @@ model's training text are all derived from ``ACTIONS``; nothing else in the face
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from modeldeck.tui.keys import key_name as key_name
 
 Place = Literal["everywhere", "models", "options", "grid", "chat", "conversations", "engines"]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing the user can do.
 
     Attributes:
@@ -92,8 +90,7 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One subcommand of the command line: its name and a sentence saying what it does."""
 
     name: str

@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -48,8 +47,7 @@ if TYPE_CHECKING:
 _SHOW_EVERY_S = 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class ScanStep:
+class ScanStep(NamedTuple):
     """The models found so far, sorted; ``finished`` with the last step."""
 
     models: tuple[LocalModel, ...]
@@ -412,12 +410,12 @@ def _with_options(settings: Settings, options: Namespace | PlainStart) -> Settin
         from modeldeck.engines.fit.cards import card_named
 
         card_named(options.gpu, 0)
-        settings = replace(settings, gpu=options.gpu, vram=None)
+        settings = settings._replace(gpu=options.gpu, vram=None)
     if options.vram:
         parse_size(options.vram)
-        settings = replace(settings, vram=options.vram, gpu=None)
+        settings = settings._replace(vram=options.vram, gpu=None)
     if options.theme:
-        settings = replace(settings, theme=options.theme)
+        settings = settings._replace(theme=options.theme)
     if options.color:
-        settings = replace(settings, color=options.color)
+        settings = settings._replace(color=options.color)
     return settings

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, NamedTuple, cast, get_args
 
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.paths import config_dir
@@ -36,8 +35,7 @@ _EXPECTED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user can set.
 
     Attributes:
@@ -63,8 +61,8 @@ class Settings:
     color: ColorChoice = "auto"
     mouse: bool = True
     batch_ms: int | None = None
-    keymap: Keymap = field(default_factory=lambda: _EMPTY)
-    engines: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: _EMPTY)
+    keymap: Keymap = _EMPTY
+    engines: Mapping[str, Mapping[str, object]] = _EMPTY
 
 
 def settings_path() -> Path:
@@ -99,30 +97,30 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
     for key, value in table.items():
         match key, value:
             case "model_dirs", str() | list():
-                settings = replace(settings, model_dirs=_folders(cast("object", value), problems))
+                settings = settings._replace(model_dirs=_folders(cast("object", value), problems))
             case "gpu", str() if _is_card(value):
-                settings = replace(settings, gpu=value)
+                settings = settings._replace(gpu=value)
             case "vram", str() if _is_size(value):
-                settings = replace(settings, vram=value)
+                settings = settings._replace(vram=value)
             case "theme", str() if value:
-                settings = replace(settings, theme=clean_line(value, 60))
+                settings = settings._replace(theme=clean_line(value, 60))
             case "context_tokens", int() if value >= LEAST_CONTEXT_TOKENS:
-                settings = replace(settings, context_tokens=value)
+                settings = settings._replace(context_tokens=value)
             case "kv_type", str() if kinds := [k for k in get_args(KvType) if k == value.lower()]:
-                settings = replace(settings, kv_type=kinds[0])
+                settings = settings._replace(kv_type=kinds[0])
             case "color", str() if values := [c for c in get_args(ColorChoice) if c == value]:
-                settings = replace(settings, color=values[0])
+                settings = settings._replace(color=values[0])
             case "batch_ms", int() if 20 <= value <= 5000:
-                settings = replace(settings, batch_ms=value)
+                settings = settings._replace(batch_ms=value)
             case "mouse", bool():
-                settings = replace(settings, mouse=value)
+                settings = settings._replace(mouse=value)
             case "keys", dict():
                 keymap, found = keymap_of(cast("dict[str, Any]", value))
-                settings = replace(settings, keymap=keymap)
+                settings = settings._replace(keymap=keymap)
                 problems += found
             case "engines", dict():
                 tables = _engine_tables(cast("dict[str, object]", value), problems)
-                settings = replace(settings, engines=tables)
+                settings = settings._replace(engines=tables)
             case _:
                 problems.append(_complaint(key))
     return settings, tuple(problems)

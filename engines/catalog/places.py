@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modeldeck.engines.types import Source
 
@@ -17,8 +17,7 @@ _OLLAMA_SERVICE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A folder (or one file) to look through, and the store it belongs to."""
 
     source: Source

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.errors import FormatError
 from modeldeck.engines.types import LocalModel, ModelHeader
@@ -29,8 +28,7 @@ _NO_NAME: Final = re.compile(
 _ENDING: Final = ".gguf"
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
+class Neighbours(NamedTuple):
     """What one folder holds.
 
     Attributes:

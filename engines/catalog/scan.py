@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.catalog.found import Found, FoundFolder, found
 from modeldeck.engines.catalog.places import Place
@@ -27,8 +26,7 @@ def never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """What a scan found: models sorted by name, and sentences about what it passed over."""
 
     models: tuple[LocalModel, ...]

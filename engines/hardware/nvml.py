@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class NvmlFault(Enum):
@@ -42,8 +41,7 @@ class NvmlError(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class NvmlMemory:
+class NvmlMemory(NamedTuple):
     """One reading of a device's memory. ``reserved_bytes`` is None before driver 510."""
 
     total_bytes: int

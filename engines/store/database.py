@@ -11,9 +11,8 @@ import os
 import sqlite3
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.folder_lock import one_at_a_time
@@ -31,8 +30,7 @@ class StoreError(ModeldeckError):
     """What is kept cannot be read or written: in use, damaged, full, or from a newer modeldeck."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(NamedTuple):
     """The tables of one module, as the ordered scripts that make them.
 
     Attributes:

@@ -6,9 +6,8 @@ import contextlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from modeldeck.engines.store.database import Database, Schema, StoreError
 from modeldeck.engines.types import BlockWeights, HParam, ModelFormat, ModelHeader, WeightTable
@@ -36,8 +35,7 @@ SCHEMA: Final = Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What tells one state of a model's files from another: sizes, times, inodes."""
 
     text: str
@@ -48,8 +46,7 @@ class Stamp:
         return cls(f"{READER_VERSION}:" + ";".join(f"{s},{m},{i}" for s, m, i in files))
 
 
-@dataclass(frozen=True, slots=True)
-class CachedHeader:
+class CachedHeader(NamedTuple):
     """A header, or the problem that reading it met; neither where there is no model to list."""
 
     header: ModelHeader | None
@@ -110,8 +107,7 @@ def decode(text: str) -> ModelHeader:
     return ModelHeader(**known, hparams=hparams, weights=weights)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     stamp: str
     header: str | None
     problem: str | None

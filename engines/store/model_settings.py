@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.store import sampling_text
 from modeldeck.engines.store.database import Database, Schema
@@ -24,12 +23,11 @@ SCHEMA: Final = Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ChatSettings:
+class ChatSettings(NamedTuple):
     """What a conversation is held with."""
 
     system_prompt: str = ""
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = Sampling()
 
 
 def identity_of(model: LocalModel) -> str:
