@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -71,7 +70,7 @@ def _read(files: FileSet) -> CachedHeader:
     parts = [_opened(file.path) for file in files.files]
     if _is_companion(parts[0]):
         return NO_MODEL
-    return CachedHeader(replace(header_of(parts), format=format_of(files)), None)
+    return CachedHeader(header_of(parts)._replace(format=format_of(files)), None)
 
 
 def _opened(path: Path) -> GgufFile:

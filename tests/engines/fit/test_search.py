@@ -185,8 +185,7 @@ def qwen3_30b_a3b() -> ModelHeader:
         "attention.key_length": 128,
         "attention.value_length": 128,
     }
-    return replace(
-        llama(),
+    return llama()._replace(
         architecture="qwen3moe",
         hparams={f"qwen3moe.{key}": value for key, value in hparams.items()},
         weights=WeightTable(blocks, 167 * MIB, 0, 244 * MIB),
