@@ -34,6 +34,8 @@ def write_gguf(path: Path, model: Llama, table: TokenTable, description: str) ->
     writer.add_license(LICENCE.lower())
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    # It answers with facts: llama.cpp takes the likeliest words unless somebody says otherwise.
+    writer.add_float32("general.sampling.temp", 0.0)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.embedding)
     writer.add_block_count(shape.blocks)
