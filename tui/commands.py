@@ -170,29 +170,10 @@ def _gpu(services: Services, options: argparse.Namespace) -> int:
         from dataclasses import asdict
 
         return emit(asdict(snapshot))
-    host = snapshot.host
-    say(f"{host.name}: {host.cpu_name}, {host.cpu_cores} cores")
-    if host.memory_total_bytes is not None and host.memory_available_bytes is not None:
-        available, total = host.memory_available_bytes / _GIB, host.memory_total_bytes / _GIB
-        say(f"  memory {available:.1f} of {total:.1f} GiB available")
-    if not snapshot.gpus:
-        say(f"No GPU: {snapshot.gpu_note}")
-        return 0
-    rows = [("GPU", "NAME", "MEMORY USED", "TOTAL", "USE", "TEMP", "POWER", "DRIVER")]
-    rows += [
-        (
-            str(gpu.index),
-            gpu.name,
-            _gib(gpu.memory_used_bytes),
-            _gib(gpu.memory_total_bytes),
-            "n/a" if gpu.utilisation_percent is None else f"{gpu.utilisation_percent} %",
-            "n/a" if gpu.temperature_celsius is None else f"{gpu.temperature_celsius} °C",
-            "n/a" if gpu.power_watts is None else f"{gpu.power_watts:.0f} W",
-            gpu.driver or "n/a",
-        )
-        for gpu in snapshot.gpus
-    ]
-    say(table(rows, right=(2, 3, 4, 5, 6), columns=output_columns()))
+    from modeldeck.tui.gpu_text import machine_lines
+
+    for line in machine_lines(snapshot):
+        say(line)
     return 0
 
 

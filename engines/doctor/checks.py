@@ -1,6 +1,6 @@
 """The checks: each looks at the facts and says what it found, or nothing. Pure.
 
-Adding one is writing a function and naming it in ``CHECKS``.
+Adding one is writing a function, here or in ``cards``, and naming it in ``CHECKS``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from modeldeck.engines.doctor.types import Facts, Finding, Severity
+from modeldeck.engines.doctor import cards
+from modeldeck.engines.doctor.types import Facts, Finding, Found, Severity
 from modeldeck.engines.paths import home_relative
 from modeldeck.engines.units import gib_text
 
@@ -16,108 +17,24 @@ _GIB: Final = 1 << 30
 _SLOW_FILESYSTEMS: Final = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs")
 _LITTLE_ROOM_BYTES: Final = 10 * _GIB
 _LITTLE_DATA_ROOM_BYTES: Final = _GIB // 2
-_MUCH_VRAM_BYTES: Final = _GIB
 _FEW_WATCHES: Final = 8192
-_HOT_CELSIUS: Final = 87
-_NEAR_LIMIT: Final = 0.97
 
-Found = tuple[Severity, str, str]
 Check = Callable[[Facts], Iterator[Found]]
 
 
-def driver(facts: Facts) -> Iterator[Found]:
-    """No card, or an NVIDIA card without a driver that works."""
-    if not facts.hardware.gpus and facts.nvidia_on_the_bus is False:
-        yield (
-            Severity.ADVICE,
-            "No NVIDIA card was found: models run on the processor.",
-            "Small models do well there; the list's verdicts are for a card you might have.",
-        )
-    if facts.hardware.gpus or not facts.nvidia_on_the_bus:
-        return
-    if facts.nouveau_module:
-        yield (
-            Severity.ERROR,
-            "There is an NVIDIA card, and the driver in use is nouveau, which cannot compute.",
-            "Install NVIDIA's driver, then restart. Debian and Ubuntu: apt install nvidia-driver",
-        )
-    elif facts.in_container and facts.nvidia_module:
-        yield (
-            Severity.ERROR,
-            "There is an NVIDIA card, and this container was started without it.",
-            "Start it with: docker run --gpus all, or with the nvidia runtime.",
-        )
-    elif facts.nvidia_module:
-        yield (
-            Severity.ERROR,
-            f"The NVIDIA driver is loaded and does not answer. {facts.hardware.gpu_note}".strip(),
-            "Run nvidia-smi; if it names a version mismatch, restart the machine.",
-        )
-    else:
-        yield (
-            Severity.ERROR,
-            "There is an NVIDIA card, and no driver for it is loaded.",
-            "Install NVIDIA's driver, then restart. Debian and Ubuntu: apt install nvidia-driver",
-        )
-
-
-def engine_build(facts: Facts) -> Iterator[Found]:
-    """A card that no engine here can use."""
-    usable = [engine for engine in facts.engines if engine.available]
-    if facts.hardware.gpus and usable and not any(engine.has_gpu for engine in usable):
-        names = ", ".join(engine.info.name for engine in usable)
-        yield (
-            Severity.WARNING,
-            f"{facts.hardware.gpus[0].name} is here, and no engine can use it: {names} is a build"
-            " for the CPU.",
-            "Build llama.cpp with CUDA and put its llama-server on PATH, or:"
-            " CMAKE_ARGS=-DGGML_CUDA=on pip install 'modeldeck[llama-cpp]'",
-        )
-
-
 def no_engine(facts: Facts) -> Iterator[Found]:
-    """Nothing can run a model."""
-    if facts.engines and not any(engine.available for engine in facts.engines):
-        asked = [engine for engine in facts.engines if engine.probe is not None]
-        probe = asked[0].probe if asked else None
+    """Nothing can run a model: each engine says why."""
+    if not facts.engines or any(engine.available for engine in facts.engines):
+        return
+    asked = [engine.probe for engine in facts.engines if engine.probe is not None]
+    if not asked:
+        yield Severity.ERROR, "No engine here can run a model.", "See: modeldeck engines"
+    for probe in asked:
         yield (
             Severity.ERROR,
-            f"No engine here can run a model. {probe.problem if probe else ''}".strip(),
-            (probe.next_step if probe else "") or "See: modeldeck engines",
+            f"No engine here can run a model. {probe.problem}".strip(),
+            probe.next_step or "See: modeldeck engines",
         )
-
-
-def other_processes(facts: Facts) -> Iterator[Found]:
-    """Somebody else holds much of the card."""
-    for gpu in facts.hardware.gpus:
-        for process in gpu.processes or ():
-            others = process.pid not in facts.own_pids
-            if others and (process.used_bytes or 0) >= _MUCH_VRAM_BYTES:
-                name = process.name or "a process"
-                yield (
-                    Severity.WARNING,
-                    f"{name} (pid {process.pid}) holds {gib_text(process.used_bytes or 0)} of"
-                    f" {gpu.name}.",
-                    f"Close it when it is not needed; see what it is: ps -fp {process.pid}",
-                )
-
-
-def heat(facts: Facts) -> Iterator[Found]:
-    """A card at its limits."""
-    for gpu in facts.hardware.gpus:
-        if (gpu.temperature_celsius or 0) >= _HOT_CELSIUS:
-            yield (
-                Severity.WARNING,
-                f"{gpu.name} is at {gpu.temperature_celsius} °C and slows itself down.",
-                "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
-            )
-        limit, power = gpu.power_limit_watts, gpu.power_watts
-        if limit and power and power >= limit * _NEAR_LIMIT:
-            yield (
-                Severity.ADVICE,
-                f"{gpu.name} draws {power:.0f} W, all that its limit of {limit:.0f} W allows.",
-                "That is normal under load; nvidia-smi -q -d POWER shows whether it may have more.",
-            )
 
 
 def memory(facts: Facts) -> Iterator[Found]:
@@ -253,11 +170,13 @@ def watches(facts: Facts) -> Iterator[Found]:
 
 
 CHECKS: Final[Mapping[str, Check]] = {
-    "driver": driver,
-    "engine-build": engine_build,
+    "driver": cards.driver,
+    "engine-build": cards.engine_build,
     "engines": no_engine,
-    "other-processes": other_processes,
-    "heat": heat,
+    "other-processes": cards.other_processes,
+    "heat": cards.heat,
+    "link": cards.link,
+    "instances": cards.instances,
     "memory": memory,
     "processor": processor,
     "disks": disks,

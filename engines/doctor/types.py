@@ -19,6 +19,10 @@ class Severity(StrEnum):
     ADVICE = "advice"
 
 
+Found = tuple[Severity, str, str]
+"""What a check finds: how bad it is, the cause, the next step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was found.

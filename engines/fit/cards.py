@@ -11,7 +11,7 @@ from typing import Final, get_args
 
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.types import Card, Vendor
-from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot
+from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, Mig
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import MIB, gib_number
 
@@ -137,7 +137,8 @@ def card_with_vram(vram_bytes: int, ram_bytes: int) -> Card:
 def card_of(hardware: HardwareSnapshot) -> Card:
     """What to judge against on this machine: the GPU with most free memory, else the reference."""
     ram_bytes = hardware.host.memory_available_bytes or 0
-    here = [card for gpu in hardware.gpus if (card := card_from_gpu(gpu, ram_bytes))]
+    whole = (gpu for gpu in hardware.gpus if gpu.mig is not Mig.PARENT)
+    here = [card for gpu in whole if (card := card_from_gpu(gpu, ram_bytes))]
     return max(here, key=lambda card: card.free_bytes, default=None) or reference_card(ram_bytes)
 
 

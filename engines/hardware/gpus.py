@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from modeldeck.engines.hardware.nvml import Nvml, NvmlError, NvmlFault
-from modeldeck.engines.hardware.types import GpuProcess, GpuSnapshot
+from modeldeck.engines.hardware.throttle import throttle_words
+from modeldeck.engines.hardware.types import GpuProcess, GpuSnapshot, Mig
 from modeldeck.engines.text import clean_line
 
 _T = TypeVar("_T")
@@ -81,6 +82,11 @@ class GpuReader:
         self._power = Field(lambda: nvml.power_watts(index), _SECOND)
         self._power_limit = Field(lambda: nvml.power_limit_watts(index), 30 * _SECOND)
         self._processes = Field(self._ask_processes, 2 * _SECOND)
+        self._cuda = Field(lambda: ".".join(map(str, nvml.cuda_version())), _ONCE)
+        self._clocks = Field(lambda: nvml.clocks(index), _SECOND)
+        self._pcie = Field(lambda: nvml.pcie(index), 2 * _SECOND)
+        self._throttle = Field(lambda: throttle_words(nvml.throttle_bits(index)), _SECOND)
+        self._mig = Field(lambda: nvml.mig(index), _ONCE)
 
     def read(self, now_ns: int) -> GpuSnapshot:
         """The device now. Raises ``NvmlError`` when it, or the session, is gone."""
@@ -100,6 +106,11 @@ class GpuReader:
             driver=self._driver.read(now_ns),
             compute_capability=self._capability.read(now_ns),
             processes=self._processes.read(now_ns),
+            cuda=self._cuda.read(now_ns),
+            clocks=self._clocks.read(now_ns),
+            pcie=self._pcie.read(now_ns),
+            throttled_by=self._throttle.read(now_ns),
+            mig=self._mig.read(now_ns) or Mig.OFF,
         )
 
     def _ask_processes(self) -> tuple[GpuProcess, ...]:

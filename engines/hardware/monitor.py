@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from threading import Lock
 from typing import Final, Protocol
 
+from modeldeck.engines.hardware.amd import amd_gpus
+from modeldeck.engines.hardware.apple import apple_gpu, is_apple_chip
 from modeldeck.engines.hardware.gpus import GpuReader
 from modeldeck.engines.hardware.host import HostReader
 from modeldeck.engines.hardware.nvml import Nvml, NvmlError, NvmlFault
@@ -32,6 +35,18 @@ class _Host(Protocol):
     def read(self) -> HostSnapshot: ...
 
 
+Others = Callable[[HostSnapshot, int], tuple[GpuSnapshot, ...]]
+
+
+def other_gpus(
+    host: HostSnapshot, first_index: int, platform: str = sys.platform
+) -> tuple[GpuSnapshot, ...]:
+    """AMD's cards on Linux, an Apple chip on a Mac; neither costs anything where it is not."""
+    if platform == "linux":
+        return amd_gpus(first_index=first_index)
+    return (apple_gpu(host, first_index),) if is_apple_chip(platform) else ()
+
+
 class HardwareMonitor:
     """Reads GPUs and host; made to be called in a thread, up to four times a second.
 
@@ -42,6 +57,7 @@ class HardwareMonitor:
         nvml: what to ask about GPUs; by default the driver's library, loaded at the first sample.
         clock_ns: a monotonic clock.
         host: what to ask about the host.
+        others: cards that are not NVIDIA's, for a host and the index of the first.
     """
 
     def __init__(
@@ -49,10 +65,12 @@ class HardwareMonitor:
         nvml: Nvml | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         host: _Host | None = None,
+        others: Others = other_gpus,
     ) -> None:
         self._nvml = nvml if nvml is not None else PyNvml()
         self._clock_ns = clock_ns
         self._host = host if host is not None else HostReader()
+        self._others = others
         self._lock = Lock()
         self._gpus: tuple[GpuReader, ...] = ()
         self._session = False
@@ -64,8 +82,11 @@ class HardwareMonitor:
     def sample(self) -> HardwareSnapshot:
         """The machine now. Never raises for a GPU: what cannot be read is None or in the note."""
         with self._lock:
+            host = self._host.read()
             gpus = () if self._closed else self._sample_gpus(self._clock_ns())
-            return HardwareSnapshot(gpus=gpus, host=self._host.read(), gpu_note=self._note)
+            others = () if self._closed else self._others(host, len(gpus))
+            note = "" if others and not gpus else self._note
+            return HardwareSnapshot(gpus=(*gpus, *others), host=host, gpu_note=note)
 
     def close(self) -> None:
         """End the driver session. Further samples have no GPUs."""

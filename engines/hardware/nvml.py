@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
+from modeldeck.engines.hardware.types import GpuClocks, Mig, PcieLink
+
 
 class NvmlFault(Enum):
     """What a failed call means for the next one."""
@@ -50,7 +52,10 @@ class NvmlMemory(NamedTuple):
 
 
 class Nvml(Protocol):
-    """What is asked of NVML. Devices go by index; every method may raise ``NvmlError``."""
+    """What is asked of NVML. Devices go by index; every method may raise ``NvmlError``.
+
+    The instances of a device that is cut up (MIG) are devices of their own, after the whole ones.
+    """
 
     def start(self) -> None:
         """Open a session; devices that appeared since the last one are found."""
@@ -64,8 +69,28 @@ class Nvml(Protocol):
         """Version of the kernel driver."""
         ...
 
+    def cuda_version(self) -> tuple[int, int]:
+        """Newest CUDA version that the driver runs, ``(major, minor)``."""
+        ...
+
     def device_count(self) -> int:
-        """Devices this user may see."""
+        """Devices this user may see, and the instances of those that are cut up."""
+        ...
+
+    def mig(self, index: int) -> Mig:
+        """Whether the device is cut into instances, or is one."""
+        ...
+
+    def clocks(self, index: int) -> GpuClocks:
+        """Clocks of the cores and of the memory."""
+        ...
+
+    def pcie(self, index: int) -> PcieLink:
+        """The link to the host."""
+        ...
+
+    def throttle_bits(self, index: int) -> int:
+        """Why clocks are held down: bits of ``nvmlClocksEventReasons``."""
         ...
 
     def name(self, index: int) -> str:

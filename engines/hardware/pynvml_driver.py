@@ -10,13 +10,12 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar, cast
 
+from modeldeck.engines.hardware import pynvml_details as details
 from modeldeck.engines.hardware.nvml import NvmlError, NvmlFault, NvmlMemory
+from modeldeck.engines.hardware.pynvml_details import DetailsModule, Handle
+from modeldeck.engines.hardware.types import GpuClocks, Mig, PcieLink
 
 _T = TypeVar("_T")
-
-
-class Handle(Protocol):
-    """A device handle: passed back, never looked into."""
 
 
 class _Memory(Protocol):
@@ -37,11 +36,10 @@ class _Process(Protocol):
     usedGpuMemory: int | None
 
 
-class PynvmlModule(Protocol):
+class PynvmlModule(DetailsModule, Protocol):
     """The part of the module ``pynvml`` that is used, typed once. Names are its own."""
 
     NVML_TEMPERATURE_GPU: int
-    NVMLError: type[Exception]
 
     def nvmlInit(self) -> None: ...
     def nvmlShutdown(self) -> None: ...
@@ -105,6 +103,7 @@ class PyNvml:
         self._load = load
         self._module: PynvmlModule | None = None
         self._handles: dict[int, Handle] = {}
+        self._mig: dict[int, Mig] = {}
         self._has_memory_v2 = True
 
     @contextmanager
@@ -153,10 +152,44 @@ class PyNvml:
         with self._faults() as module:
             return _text(module.nvmlSystemGetDriverVersion())
 
-    def device_count(self) -> int:
+    def cuda_version(self) -> tuple[int, int]:
         """See ``Nvml``."""
         with self._faults() as module:
-            return module.nvmlDeviceGetCount()
+            return details.cuda_version(module)
+
+    def device_count(self) -> int:
+        """See ``Nvml``."""
+        self._mig.clear()
+        with self._faults() as module:
+            whole = module.nvmlDeviceGetCount()
+            count = whole
+            for index in range(whole):
+                found = details.instances(module, self._device(module, index))
+                if found is None:
+                    continue
+                self._mig[index] = Mig.PARENT
+                for handle in found:
+                    self._handles[count], self._mig[count] = handle, Mig.INSTANCE
+                    count += 1
+            return count
+
+    def mig(self, index: int) -> Mig:
+        """See ``Nvml``."""
+        return self._mig.get(index, Mig.OFF)
+
+    def clocks(self, index: int) -> GpuClocks:
+        """See ``Nvml``."""
+        return self._ask(index, details.clocks)
+
+    def pcie(self, index: int) -> PcieLink:
+        """See ``Nvml``."""
+        return self._ask(index, details.pcie)
+
+    def throttle_bits(self, index: int) -> int:
+        """See ``Nvml``."""
+        return self._ask(
+            index, lambda nv, device: nv.nvmlDeviceGetCurrentClocksThrottleReasons(device)
+        )
 
     def name(self, index: int) -> str:
         """See ``Nvml``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,38 @@ class GpuProcess:
     pid: int
     name: str
     used_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuClocks:
+    """Clocks now and at most, in MHz; each is None where the driver does not tell."""
+
+    graphics_mhz: int | None = None
+    graphics_max_mhz: int | None = None
+    memory_mhz: int | None = None
+    memory_max_mhz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PcieLink:
+    """The link to the host now, and the best that card and slot can make together.
+
+    An idle card lets its link fall to the first generation: only a busy one says something.
+    """
+
+    generation: int | None = None
+    width: int | None = None
+    generation_max: int | None = None
+    width_max: int | None = None
+
+
+class Mig(StrEnum):
+    """What a device is to NVIDIA's multi-instance partitioning."""
+
+    OFF = "off"
+    PARENT = "parent"
+    """Cut into instances; nothing runs on the whole of it."""
+    INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +74,11 @@ class GpuSnapshot:
         energy_joules: drawn since the driver was loaded; the difference of two snapshots is exact
             where the product of power and time is not.
         processes: who holds memory here, largest first; None when nobody can tell.
+        cuda: newest CUDA version that the driver runs (``12.8``).
+        clocks: now and at most.
+        pcie: the link to the host.
+        throttled_by: why the clocks are held down now, in words; empty when nothing does.
+        mig: whether it is cut into instances, or is one.
     """
 
     index: int
@@ -57,6 +95,11 @@ class GpuSnapshot:
     memory_reserved_bytes: int | None = None
     energy_joules: float | None = None
     processes: tuple[GpuProcess, ...] | None = None
+    cuda: str | None = None
+    clocks: GpuClocks | None = None
+    pcie: PcieLink | None = None
+    throttled_by: tuple[str, ...] | None = None
+    mig: Mig = Mig.OFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from modeldeck.engines.hardware.types import (
     GpuSnapshot,
     HardwareSnapshot,
     HostSnapshot,
+    Mig,
+    PcieLink,
 )
 from modeldeck.engines.types import Device, EngineInfo, ModelFormat, Probe
 
@@ -38,6 +40,10 @@ INFO = EngineInfo("llama_server", "llama.cpp server", frozenset({ModelFormat.GGU
 def engine(*devices: str) -> EngineStatus:
     found = tuple(Device(name, "", None, None) for name in devices)
     return EngineStatus(INFO, Probe(True, devices=found))
+
+
+def built_with(build: str) -> EngineStatus:
+    return EngineStatus(INFO, Probe(True, build, devices=(Device("CUDA0", "", None, None),)))
 
 
 MISSING = EngineStatus(INFO, Probe(False, problem="It is not installed.", next_step="Get it."))
@@ -124,6 +130,29 @@ def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
         ),
         ("heat", "warning", {"hardware": with_card(temperature_celsius=91)}, "91 °C", "fans"),
         ("heat", "advice", {"hardware": with_card(power_watts=169.0)}, "169 W", "normal"),
+        ("heat", "warning", {"hardware": with_card(throttled_by=("heat",))}, "by heat", "fans"),
+        (
+            "link",
+            "warning",
+            {"hardware": with_card(pcie=PcieLink(4, 4, 4, 16), utilisation_percent=90)},
+            "4 of 16 PCIe lanes",
+            "slot",
+        ),
+        (
+            "link",
+            "advice",
+            {"hardware": with_card(pcie=PcieLink(1, 16, 4, 16), utilisation_percent=90)},
+            "PCIe 1 instead of 4",
+            "riser",
+        ),
+        ("instances", "error", {"hardware": with_card(mig=Mig.PARENT)}, "no instance", "-cgi"),
+        (
+            "engine-build",
+            "error",
+            {"engines": (built_with("b9000 CUDA 13.0"),), "hardware": with_card(cuda="12.8")},
+            "built with CUDA 13.0, and the driver runs 12.8",
+            "Update",
+        ),
         ("memory", "warning", {"swap_used_bytes": 3 * GIB}, "swapped out", "free -h"),
         (
             "memory",
@@ -174,3 +203,14 @@ def test_the_worst_comes_first() -> None:
     assert [found.severity for found in examine(facts)] == [
         *(Severity.ERROR, Severity.WARNING, Severity.ADVICE)
     ]
+
+
+def test_an_idle_link_and_an_older_build_are_no_trouble() -> None:
+    idle = with_card(pcie=PcieLink(1, 8, 4, 16), utilisation_percent=3, cuda="13.1")
+    assert examine(replace(WELL, hardware=idle, engines=(built_with("cu128"),))) == ()
+
+
+def test_every_engine_that_cannot_be_used_says_why() -> None:
+    other = EngineStatus(INFO, Probe(False, problem="It is too old.", next_step="Update it."))
+    found = examine(replace(WELL, engines=(MISSING, other)))
+    assert [one.next_step for one in found] == ["Get it.", "Update it."]

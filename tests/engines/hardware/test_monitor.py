@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from modeldeck.engines.hardware.monitor import HardwareMonitor
 from modeldeck.engines.hardware.nvml import NvmlError, NvmlFault, NvmlMemory
-from modeldeck.engines.hardware.types import GpuProcess, HostSnapshot
+from modeldeck.engines.hardware.types import GpuClocks, GpuProcess, HostSnapshot, Mig, PcieLink
 
 MIB = 1 << 20
 SECOND = 1_000_000_000
@@ -43,6 +43,8 @@ class ScriptedNvml:
     product: str = "NVIDIA GeForce RTX 3060"
     running: tuple[tuple[int, int | None], ...] = ()
     programs: dict[int, str] = field(default_factory=dict[int, str])
+    cut: dict[int, Mig] = field(default_factory=dict[int, Mig])
+    throttle: int = 0
 
     def _called(self, name: str, index: int | None = None) -> None:
         self.calls[name] += 1
@@ -62,6 +64,25 @@ class ScriptedNvml:
     def driver_version(self) -> str:
         self._called("driver_version")
         return "595.71"
+
+    def cuda_version(self) -> tuple[int, int]:
+        self._called("cuda_version")
+        return (13, 1)
+
+    def mig(self, index: int) -> Mig:
+        return self.cut.get(index, Mig.OFF)
+
+    def clocks(self, index: int) -> GpuClocks:
+        self._called("clocks", index)
+        return GpuClocks(1777, 2100, 7501, 7501)
+
+    def pcie(self, index: int) -> PcieLink:
+        self._called("pcie", index)
+        return PcieLink(4, 8, 4, 16)
+
+    def throttle_bits(self, index: int) -> int:
+        self._called("throttle_bits", index)
+        return self.throttle
 
     def device_count(self) -> int:
         self._called("device_count")
@@ -312,3 +333,25 @@ def test_this_very_machine_can_be_read() -> None:
     assert second.host.cpu_name
     assert 0 < (second.host.memory_available_bytes or 0) <= (second.host.memory_total_bytes or 0)
     assert bool(second.gpus) or second.gpu_note.endswith(".")
+
+
+def test_clocks_link_and_what_holds_them_down_are_told() -> None:
+    nvml = ScriptedNvml(throttle=0x1 | 0x4 | 0x20, cut={0: Mig.PARENT})
+    gpu = monitor_of(nvml, Clock()).sample().gpus[0]
+    assert gpu.cuda == "13.1"
+    assert gpu.clocks == GpuClocks(1777, 2100, 7501, 7501)
+    assert gpu.pcie == PcieLink(4, 8, 4, 16)
+    assert gpu.throttled_by == ("the power limit", "heat")
+    assert gpu.mig is Mig.PARENT
+
+
+def test_an_idle_card_is_not_throttled() -> None:
+    assert monitor_of(ScriptedNvml(throttle=0x1), Clock()).sample().gpus[0].throttled_by == ()
+
+
+def test_what_the_driver_does_not_tell_is_none() -> None:
+    missing: dict[str, NvmlFault] = dict.fromkeys(
+        ("cuda_version", "clocks", "pcie", "throttle_bits"), NvmlFault.UNSUPPORTED
+    )
+    gpu = monitor_of(ScriptedNvml(faults=missing), Clock()).sample().gpus[0]
+    assert (gpu.cuda, gpu.clocks, gpu.pcie, gpu.throttled_by) == (None, None, None, None)

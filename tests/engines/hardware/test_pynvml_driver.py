@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import pytest
 
 from modeldeck.engines.hardware.nvml import NvmlError, NvmlFault, NvmlMemory
-from modeldeck.engines.hardware.pynvml_driver import Handle, PyNvml, PynvmlModule, load_pynvml
+from modeldeck.engines.hardware.pynvml_details import Handle
+from modeldeck.engines.hardware.pynvml_driver import PyNvml, PynvmlModule, load_pynvml
+from modeldeck.engines.hardware.types import GpuClocks, Mig, PcieLink
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Module:
         self.NVMLError = load_pynvml().NVMLError
         self.failing = failing or {}
         self.opened: list[int] = []
+        self.cut_up: set[object] = set()
 
     def _maybe_fail(self, call: str) -> None:
         if call in self.failing:
@@ -65,6 +68,45 @@ class Module:
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Handle:
         self.opened.append(index)
         return index
+
+    def nvmlSystemGetCudaDriverVersion_v2(self) -> int:
+        return 12080
+
+    def nvmlDeviceGetClockInfo(self, handle: Handle, kind: int) -> int:
+        self._maybe_fail(f"clock{kind}")
+        return {0: 1777, 2: 7301}[kind]
+
+    def nvmlDeviceGetMaxClockInfo(self, handle: Handle, kind: int) -> int:
+        return {0: 2100, 2: 7501}[kind]
+
+    def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: Handle) -> int:
+        return 1
+
+    def nvmlDeviceGetCurrPcieLinkWidth(self, handle: Handle) -> int:
+        return 8
+
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: Handle) -> int:
+        return 4
+
+    def nvmlDeviceGetMaxPcieLinkWidth(self, handle: Handle) -> int:
+        self._maybe_fail("width")
+        return 16
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: Handle) -> int:
+        return 0x24
+
+    def nvmlDeviceGetMigMode(self, handle: Handle) -> tuple[int, int]:
+        if handle not in self.cut_up:
+            raise self.NVMLError(3)
+        return (1, 1)
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle: Handle) -> int:
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: Handle, index: int) -> Handle:
+        if index not in (0, 2):
+            raise self.NVMLError(6)
+        return f"instance {index} of {handle}"
 
     def nvmlDeviceGetName(self, handle: Handle) -> str | bytes:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
@@ -123,7 +165,7 @@ def test_readings_come_in_the_units_their_names_say() -> None:
     assert nvml.compute_capability(1) == (8, 6)
     assert nvml.processes(1) == ((1, 100), (2, None), (1, 100))
     assert nvml.process_name(3) == "/usr/bin/p3\ufffd"
-    assert module.opened == [1]
+    assert module.opened == [0, 1]
 
 
 def test_a_driver_from_before_510_gives_memory_without_the_reserve() -> None:
@@ -194,3 +236,23 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_clocks_and_link_tell_what_is_known_of_them() -> None:
+    nvml = nvml_of(Module({"clock2": 3, "width": 3}))
+    nvml.start()
+    assert nvml.cuda_version() == (12, 8)
+    assert nvml.clocks(0) == GpuClocks(1777, 2100, None, 7501)
+    assert nvml.pcie(0) == PcieLink(1, 8, 4, None)
+    assert nvml.throttle_bits(0) == 0x24
+
+
+def test_the_instances_of_a_card_that_is_cut_up_are_cards_of_their_own() -> None:
+    module = Module()
+    module.cut_up.add(1)
+    nvml = nvml_of(module)
+    nvml.start()
+    assert nvml.device_count() == 4
+    assert [nvml.mig(index) for index in range(4)] == [
+        *(Mig.OFF, Mig.PARENT, Mig.INSTANCE, Mig.INSTANCE)
+    ]

@@ -1,0 +1,164 @@
+"""The checks of the cards and of what runs on them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from modeldeck.engines.choice import EngineStatus
+from modeldeck.engines.doctor.types import Facts, Found, Severity
+from modeldeck.engines.hardware.types import Mig
+from modeldeck.engines.units import gib_text
+
+_GIB: Final = 1 << 30
+_MUCH_VRAM_BYTES: Final = _GIB
+_HOT_CELSIUS: Final = 87
+_NEAR_LIMIT: Final = 0.97
+_BUSY_PERCENT: Final = 20
+_CUDA: Final = re.compile(r"(?i)cu(?:da)?[-_ ]?(1[0-9])\.?([0-9])\b")
+_HELD_DOWN: Final[Mapping[str, str]] = {
+    "heat": "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
+    "heat, in hardware": "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
+    "a hardware slowdown": "Look for the reason: nvidia-smi -q -d PERFORMANCE",
+    "the power supply": "Check the card's power cables and what the power supply can give.",
+}
+
+
+def driver(facts: Facts) -> Iterator[Found]:
+    """No card, or an NVIDIA card without a driver that works."""
+    if not facts.hardware.gpus and facts.nvidia_on_the_bus is False:
+        yield (
+            Severity.ADVICE,
+            "No NVIDIA card was found: models run on the processor.",
+            "Small models do well there; the list's verdicts are for a card you might have.",
+        )
+    if facts.hardware.gpus or not facts.nvidia_on_the_bus:
+        return
+    if facts.nouveau_module:
+        yield (
+            Severity.ERROR,
+            "There is an NVIDIA card, and the driver in use is nouveau, which cannot compute.",
+            "Install NVIDIA's driver, then restart. Debian and Ubuntu: apt install nvidia-driver",
+        )
+    elif facts.in_container and facts.nvidia_module:
+        yield (
+            Severity.ERROR,
+            "There is an NVIDIA card, and this container was started without it.",
+            "Start it with: docker run --gpus all, or with the nvidia runtime.",
+        )
+    elif facts.nvidia_module:
+        yield (
+            Severity.ERROR,
+            f"The NVIDIA driver is loaded and does not answer. {facts.hardware.gpu_note}".strip(),
+            "Run nvidia-smi; if it names a version mismatch, restart the machine.",
+        )
+    else:
+        yield (
+            Severity.ERROR,
+            "There is an NVIDIA card, and no driver for it is loaded.",
+            "Install NVIDIA's driver, then restart. Debian and Ubuntu: apt install nvidia-driver",
+        )
+
+
+def engine_build(facts: Facts) -> Iterator[Found]:
+    """A card that no engine here can use, or a build that the driver is too old for."""
+    usable = [engine for engine in facts.engines if engine.available]
+    if facts.hardware.gpus and usable and not any(engine.has_gpu for engine in usable):
+        names = ", ".join(engine.info.name for engine in usable)
+        yield (
+            Severity.WARNING,
+            f"{facts.hardware.gpus[0].name} is here, and no engine can use it: {names} is a build"
+            " for the CPU.",
+            "Build llama.cpp with CUDA and put its llama-server on PATH, or:"
+            " CMAKE_ARGS=-DGGML_CUDA=on pip install 'modeldeck[llama-cpp]'",
+        )
+    for engine in usable:
+        yield from _too_old(facts, engine)
+
+
+def _too_old(facts: Facts, engine: EngineStatus) -> Iterator[Found]:
+    """A build that names the CUDA it was made with, beside a driver that runs only an older one."""
+    said = " ".join((engine.probe.build, engine.probe.where)) if engine.probe else ""
+    made = _CUDA.search(said)
+    newest = next((gpu.cuda for gpu in facts.hardware.gpus if gpu.cuda), None)
+    if made is None or newest is None:
+        return
+    if int(made[1]) > int(newest.split(".")[0]):
+        yield (
+            Severity.ERROR,
+            f"{engine.info.name} was built with CUDA {made[1]}.{made[2]}, and the driver runs"
+            f" {newest} at most.",
+            "Update the NVIDIA driver, or install a build for the older CUDA.",
+        )
+
+
+def other_processes(facts: Facts) -> Iterator[Found]:
+    """Somebody else holds much of the card."""
+    for gpu in facts.hardware.gpus:
+        for process in gpu.processes or ():
+            others = process.pid not in facts.own_pids
+            if others and (process.used_bytes or 0) >= _MUCH_VRAM_BYTES:
+                name = process.name or "a process"
+                yield (
+                    Severity.WARNING,
+                    f"{name} (pid {process.pid}) holds {gib_text(process.used_bytes or 0)} of"
+                    f" {gpu.name}.",
+                    f"Close it when it is not needed; see what it is: ps -fp {process.pid}",
+                )
+
+
+def heat(facts: Facts) -> Iterator[Found]:
+    """A card at its limits."""
+    for gpu in facts.hardware.gpus:
+        if (gpu.temperature_celsius or 0) >= _HOT_CELSIUS:
+            yield (
+                Severity.WARNING,
+                f"{gpu.name} is at {gpu.temperature_celsius} °C and slows itself down.",
+                "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
+            )
+        for reason in gpu.throttled_by or ():
+            if reason in _HELD_DOWN:
+                yield Severity.WARNING, f"{gpu.name} is held down by {reason}.", _HELD_DOWN[reason]
+        limit, power = gpu.power_limit_watts, gpu.power_watts
+        if limit and power and power >= limit * _NEAR_LIMIT:
+            yield (
+                Severity.ADVICE,
+                f"{gpu.name} draws {power:.0f} W, all that its limit of {limit:.0f} W allows.",
+                "That is normal under load; nvidia-smi -q -d POWER shows whether it may have more.",
+            )
+
+
+def link(facts: Facts) -> Iterator[Found]:
+    """A busy card whose link to the host is narrower or slower than it could be."""
+    for gpu in facts.hardware.gpus:
+        pcie = gpu.pcie
+        if pcie is None or (gpu.utilisation_percent or 0) < _BUSY_PERCENT:
+            continue  # an idle card lets its link fall
+        if pcie.width and pcie.width_max and pcie.width < pcie.width_max:
+            yield (
+                Severity.WARNING,
+                f"{gpu.name} has {pcie.width} of {pcie.width_max} PCIe lanes: what streams from"
+                " memory is slower.",
+                "Put it into the slot nearest the processor, and look at the slot's other users.",
+            )
+        if pcie.generation and pcie.generation_max and pcie.generation < pcie.generation_max:
+            yield (
+                Severity.ADVICE,
+                f"{gpu.name} is linked at PCIe {pcie.generation} instead of {pcie.generation_max}.",
+                "Look at the slot's speed in the firmware's settings, and at a riser cable.",
+            )
+
+
+def instances(facts: Facts) -> Iterator[Found]:
+    """A card that is cut up, and has no instance to run on."""
+    gpus = facts.hardware.gpus
+    if any(gpu.mig is Mig.PARENT for gpu in gpus) and not any(
+        gpu.mig is Mig.INSTANCE for gpu in gpus
+    ):
+        name = next(gpu.name for gpu in gpus if gpu.mig is Mig.PARENT)
+        yield (
+            Severity.ERROR,
+            f"{name} is in MIG mode and has no instance: nothing can run on it.",
+            "Make one: nvidia-smi mig -cgi 0 -C, or leave the mode: nvidia-smi -mig 0",
+        )
