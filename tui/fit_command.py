@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 
 from modeldeck.engines.catalog.projectors import projector_size
-from modeldeck.engines.catalog.targets import Target, local_model, parse_target, variants
+from modeldeck.engines.catalog.targets import (
+    Target,
+    TargetKind,
+    local_model,
+    parse_target,
+    variants,
+)
 from modeldeck.engines.choice import choose
-from modeldeck.engines.errors import EngineMissing, FormatError, ModeldeckError, ModelNotFound
+from modeldeck.engines.errors import EngineMissing, FormatError, ModeldeckError
 from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions
@@ -16,7 +23,7 @@ from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.speed import Speeds, speeds
 from modeldeck.engines.fit.types import VerdictKind
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import LocalModel
+from modeldeck.engines.types import LocalModel, ModelFormat, ModelHeader
 from modeldeck.tui.fit_arguments import fit_options
 from modeldeck.tui.fit_card import JudgedCard, judged_card
 from modeldeck.tui.fit_record import Judged, exit_code, fit_record
@@ -80,21 +87,28 @@ def _judged(
     shown = clean_line(text, 300)
     try:
         target = parse_target(text)
-        found = _models(services, target, options.all_quants)
-        for model in found:
+        here = _models(services, target, options.all_quants)
+        for model in here:
             name = model.name if options.all_quants else shown
             yield _local(services, model, name, given, judging)
+        if not here:
+            from modeldeck.engines.catalog.remote import remote_models  # httpx: 60 ms
+
+            for there in remote_models(target, os.environ, all_variants=options.all_quants):
+                name = there.name if options.all_quants else shown
+                yield _header(services, there.header, name, there.name, given, judging)
     except ModeldeckError as error:
         yield Judged(shown, problem=f"{error.cause} {error.next_step}")
 
 
 def _models(services: Services, target: Target, all_quants: bool) -> tuple[LocalModel, ...]:
+    """The models of this machine that are meant; none when it must be looked for elsewhere."""
+    if target.kind in (TargetKind.HUB, TargetKind.URL):
+        return ()
     listed = services.scan_all().models
     model = local_model(target, listed, services.headers)
     if model is None:
-        raise ModelNotFound(
-            f"{target.text} is not on this machine.", "Download it, then judge the file."
-        )
+        return ()
     return variants(model, listed) if all_quants else (model,)
 
 
@@ -107,13 +121,36 @@ def _local(
     if not services.reads(model):
         choice = choose(model, ())
         raise EngineMissing(choice.reason, choice.next_step)
+    return _header(
+        services,
+        header,
+        name,
+        str(model.path),
+        given,
+        judging,
+        model_format=model.format,
+        projector_file_bytes=projector_size(model),
+    )
+
+
+def _header(
+    services: Services,
+    header: ModelHeader,
+    name: str,
+    path: str,
+    given: FitOptions,
+    judging: JudgedCard,
+    *,
+    model_format: ModelFormat = ModelFormat.GGUF,
+    projector_file_bytes: int = 0,
+) -> Judged:
     found = answer(
         header,
         given,
         judging.card,
         usual_context_tokens=services.settings.context_tokens,
-        model_format=model.format,
-        projector_file_bytes=projector_size(model),
+        model_format=model_format,
+        projector_file_bytes=projector_file_bytes,
     )
     advice = [one.text for one in advise(header, found, judging.card)]
     bill = found.verdict.bill
@@ -128,7 +165,7 @@ def _local(
         decode_at_context=rates.decode_at_context,
         prefill=rates.prefill,
         advice=tuple(advice),
-        model=str(model.path),
+        model=path,
         problem=found.verdict.reason if found.max_context_tokens is None else "",
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from modeldeck.tui.cli import main
+from tests.support.file_server import serving
 from tests.support.gguf_files import write_llama
 
 Captured = pytest.CaptureFixture[str]
@@ -149,3 +150,26 @@ def test_people_read_the_bill_and_the_command_within_eighty_columns(
     assert any(line.startswith("  KV cache") for line in lines)
     assert lines[-1].startswith("  llama-server -m ")
     assert all(len(line) <= 80 or "llama-server" in line or str(model) in line for line in lines)
+
+
+def test_a_model_that_is_not_downloaded_is_judged_like_the_file(
+    model: Path, capsys: Captured
+) -> None:
+    with serving({"/m.gguf": model.read_bytes()}) as server:
+        (there,) = judged(capsys, f"{server.url}/m.gguf")
+        assert main(["fit", f"{server.url}/m.gguf"]) == 0
+        assert f"llama-server -mu {server.url}/m.gguf -c " in capsys.readouterr().out
+    (here,) = judged(capsys, str(model))
+    assert there["bill"] == here["bill"]
+    (gone,) = judged(capsys, f"{server.url}/m.gguf", code=1)
+    assert "cannot be read from" in gone["problem"]
+
+
+def test_the_guides_claims_are_answered(fresh_home: Path, capsys: Captured) -> None:
+    assert main(["fit", "--guide", "--json"]) == 0
+    truths = json.loads(capsys.readouterr().out)
+    assert {"claim", "holds", "truth", "arithmetic"} == set(truths[0])
+    assert main(["fit", "--guide"]) == 0
+    out = capsys.readouterr().out
+    assert "not so: 7B FP16 runs on 12 GB" in out
+    assert all(len(line) <= 80 for line in out.splitlines())

@@ -1,0 +1,187 @@
+"""Models that are elsewhere: read by ranges from a real server, also from one that misbehaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from modeldeck.engines.catalog.remote import choose_files, file_names, remote_models
+from modeldeck.engines.catalog.targets import TargetKind, family_name, parse_target
+from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
+from modeldeck.engines.formats.gguf import read_gguf
+from modeldeck.engines.formats.http_source import HttpSource, web_client
+from tests.support.file_server import serving
+from tests.support.gguf_files import (
+    Tensor,
+    llama_metadata,
+    write_gguf,
+    write_llama,
+    write_split_llama,
+)
+
+NAMES = [
+    "README.md",
+    "mmproj-F16.gguf",
+    "m-Q8_0.gguf",
+    "m-Q4_K_M.gguf",
+    "m-UD-IQ2_M.gguf",
+    "big/m-F16-00002-of-00002.gguf",
+    "big/m-F16-00001-of-00002.gguf",
+]
+PARTS = ["big/m-F16-00001-of-00002.gguf", "big/m-F16-00002-of-00002.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name", "file"),
+    [
+        ("hf:owner/name", TargetKind.HUB, "owner/name", ""),
+        ("hf:owner/name:Q4_K_M", TargetKind.HUB, "owner/name", "Q4_K_M"),
+        ("hf:owner/name:sub/a.gguf", TargetKind.HUB, "owner/name", "sub/a.gguf"),
+        ("ollama:qwen3", TargetKind.OLLAMA, "qwen3:latest", ""),
+        ("ollama:user/m:8b", TargetKind.OLLAMA, "user/m:8b", ""),
+        ("https://host/a.gguf", TargetKind.URL, "https://host/a.gguf", ""),
+        ("./a.gguf", TargetKind.LOCAL, "./a.gguf", ""),
+        ("qwen3-14b", TargetKind.LOCAL, "qwen3-14b", ""),
+    ],
+)
+def test_a_target_is_taken_apart(text: str, kind: TargetKind, name: str, file: str) -> None:
+    target = parse_target(text)
+    assert (target.kind, target.name, target.file) == (kind, name, file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hf:", "hf:name", "hf:a/b/c", "hf:a/b:../x", "ollama:", "ollama:a b", "https://", "hf:a/b:/x"],
+)
+def test_what_is_no_target_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ModelNotFound, match="Write it like"):
+        parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files"),
+    [
+        ("", [["m-Q4_K_M.gguf"]]),
+        ("Q8_0", [["m-Q8_0.gguf"]]),
+        ("iq2_m", [["m-UD-IQ2_M.gguf"]]),
+        ("F16", [PARTS]),
+        ("m-Q8_0.gguf", [["m-Q8_0.gguf"]]),
+        ("big/m-F16-00001-of-00002.gguf", [PARTS]),
+    ],
+)
+def test_the_file_that_is_meant(wanted: str, files: list[list[str]]) -> None:
+    assert choose_files(NAMES, wanted) == files
+
+
+def test_all_variants_and_none() -> None:
+    assert len(choose_files(NAMES, "", all_variants=True)) == 4
+    with pytest.raises(ModelNotFound, match="no “Q5_K_M”"):
+        choose_files(NAMES, "Q5_K_M")
+    with pytest.raises(ModelNotFound, match="no GGUF file"):
+        choose_files(["model.safetensors"], "")
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"siblings": 3}', b'{"siblings": [{}]}'])
+def test_an_unsound_listing_is_refused(text: bytes) -> None:
+    with pytest.raises(FormatError):
+        file_names(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "family"), [("Qwen3-14B-Q4_K_M", "qwen3-14b"), ("a.UD-IQ2_M.gguf", "a"), ("b", "b")]
+)
+def test_the_family_is_the_name_without_its_quantisation(name: str, family: str) -> None:
+    assert family_name(name) == family
+
+
+def test_the_hub_is_asked_with_the_users_token_and_read_by_ranges(tmp_path: Path) -> None:
+    write_llama(tmp_path / "a.gguf")
+    content = (tmp_path / "a.gguf").read_bytes()
+    files = {
+        "/api/models/owner/name": json.dumps({"siblings": [{"rfilename": "a-Q8_0.gguf"}]}).encode(),
+        "/owner/name/resolve/main/a-Q8_0.gguf": content,
+    }
+    with serving(files) as server:
+        environ = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
+        (model,) = remote_models(parse_target("hf:owner/name"), environ)
+    assert model.name == "hf:owner/name:a-Q8_0.gguf"
+    assert model.header.architecture == "llama"
+    assert model.size_bytes == len(content)
+    assert server.seen[0]["Authorization"] == "Bearer hf_secret"
+    assert server.seen[1]["Range"].startswith("bytes=0-")
+
+
+def test_ollamas_registry_gives_the_weights_by_their_digest(tmp_path: Path) -> None:
+    write_llama(tmp_path / "a.gguf")
+    content = (tmp_path / "a.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    layer = {"mediaType": "application/vnd.ollama.image.model", "digest": digest}
+    files = {
+        "/v2/library/tiny/manifests/1b": json.dumps({"layers": [layer]}).encode(),
+        f"/v2/library/tiny/blobs/{digest}": content,
+    }
+    with serving(files) as server:
+        host = server.url.removeprefix("http://")
+        (model,) = remote_models(parse_target(f"ollama:{host}/tiny:1b"), {})
+    assert model.header.architecture == "llama"
+
+
+def test_all_parts_of_a_split_model_are_read(tmp_path: Path) -> None:
+    paths = write_split_llama(tmp_path, "m", 3)
+    files = {f"/{path.name}": path.read_bytes() for path in paths}
+    with serving(files) as server:
+        (model,) = remote_models(parse_target(f"{server.url}/{paths[0].name}"), {})
+    assert len(model.header.weights.blocks) >= 1
+    assert model.size_bytes == sum(map(len, files.values()))
+
+
+def test_a_large_vocabulary_costs_little_more_than_its_header(tmp_path: Path) -> None:
+    metadata = llama_metadata() | {
+        "tokenizer.ggml.tokens": [f"token{number:06}" for number in range(150_000)],
+        "tokenizer.ggml.merges": [f"to ken{number:06}" for number in range(150_000)],
+    }
+    tensors = [Tensor(f"blk.{at}.ffn_up.weight", (64, 64)) for at in range(400)]
+    path = write_gguf(tmp_path / "v.gguf", metadata, tensors)
+    content = path.read_bytes() + bytes(4 << 20)
+    with serving({"/v.gguf": content}) as server, web_client({}) as client:
+        source = HttpSource(client, f"{server.url}/v.gguf")
+        header_bytes = read_gguf(source).data_offset
+    assert header_bytes > 5 << 20
+    assert source.received_bytes / header_bytes <= 1.25
+    assert server.sent_bytes / header_bytes <= 1.25
+    assert len(server.seen) <= 30
+
+
+@pytest.mark.parametrize(
+    ("manner", "cause"),
+    [
+        ("refuses", "HTTP 401"),
+        ("ignores ranges", "only whole files"),
+        ("shifts", "other bytes than it was asked for"),
+        ("changes", "other bytes than it was asked for"),
+        ("hangs up", "127.0.0.1 cannot be read from"),
+    ],
+)
+def test_a_server_that_misbehaves_is_an_error_with_a_cause(
+    manner: str, cause: str, tmp_path: Path
+) -> None:
+    metadata = llama_metadata() | {
+        "tokenizer.ggml.tokens": [f"token{number:06}" for number in range(20_000)]
+    }
+    content = write_gguf(tmp_path / "v.gguf", metadata, [Tensor("a", (64, 64))]).read_bytes()
+    content += bytes(32 << 20)
+    with serving({"/v.gguf": content}, manner) as server:
+        with pytest.raises(ModeldeckError) as caught:
+            remote_models(parse_target(f"{server.url}/v.gguf"), {})
+        assert cause in caught.value.cause
+        assert caught.value.next_step
+
+
+def test_no_server_and_no_file_are_errors_with_a_cause() -> None:
+    with serving({}) as server, pytest.raises(FormatError, match="no such file"):
+        remote_models(parse_target(f"{server.url}/v.gguf"), {})
+    with pytest.raises(FormatError, match="cannot be read from"):
+        remote_models(parse_target(f"{server.url}/v.gguf"), {})
