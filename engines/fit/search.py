@@ -19,6 +19,7 @@ from typing import Final
 from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
 from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, longest_context
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES, EngineProfile
+from modeldeck.engines.fit.runnable import CannotRun, runnable
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
 from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
@@ -79,7 +80,7 @@ def answer(
     profile = PROFILES.get(engine, LLAMA_SERVER)
     trained = header.context_length if header.context_length > 0 else usual_context_tokens
     plan = _first_plan(options, max(1, min(usual_context_tokens, trained)), profile)
-    refused = cannot_load(engine, model_format)
+    refused = cannot_load(engine, model_format) or _too_old(engine, model_format, card)
     if refused:
         reason = f"cannot run: {refused}"
         verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason)
@@ -105,6 +106,12 @@ def answer(
     if options.cpu_moe_blocks is None:
         plan = replace(plan, cpu_moe_blocks=verdict.cpu_moe_blocks)
     return _answered(options, engine, shape, plan, verdict, card, profile)
+
+
+def _too_old(engine: str, model_format: ModelFormat, card: Card) -> str:
+    """Why this card does not run the format with that engine, as a clause; empty when it does."""
+    here = runnable(model_format, engine, card)
+    return here.reason if isinstance(here, CannotRun) else ""
 
 
 def _first_plan(options: FitOptions, usual_context_tokens: int, profile: EngineProfile) -> Plan:
