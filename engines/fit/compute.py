@@ -14,24 +14,30 @@ from modeldeck.engines.types import Plan
 
 
 def graph_bytes(
+    shape: Shape, plan: Plan, context_tokens: int, profile: EngineProfile = LLAMA_SERVER
+) -> int:
+    """The compute buffer when every block is on one GPU."""
+    room = cells_of(shape, plan, context_tokens, profile)
+    tokens = micro_batch(plan, context_tokens)
+    return graph_within(shape, plan, room, tokens, profile)
+
+
+def graph_within(
     shape: Shape,
     plan: Plan,
-    context_tokens: int,
-    profile: EngineProfile = LLAMA_SERVER,
+    room: Cells,
+    tokens: int,
+    profile: EngineProfile,
     copied_experts: bool = False,
     on_gpu: bool = True,
 ) -> int:
-    """The compute buffer when every block is on one device.
+    """The same for cells that are at hand.
 
     The peak over the phases of the graph, the attention mask living through all of them.
     """
-    room = cells_of(shape, plan, context_tokens, profile)
-    tokens = micro_batch(plan, context_tokens)
-    masks = _masks(shape, plan, room, tokens, profile)
-    return max(
-        logits_bytes(shape, plan, tokens, profile),
-        masks + widest_phase(shape, plan, room, tokens, copied_experts, on_gpu),
-    )
+    widest = widest_phase(shape, plan, room, tokens, copied_experts, on_gpu)
+    peak = masks_within(shape, plan, room, tokens, profile) + widest
+    return max(logits_bytes(shape, plan, tokens, profile), peak)
 
 
 def widest_phase(
@@ -83,15 +89,8 @@ def logits_bytes(shape: Shape, plan: Plan, tokens: int, profile: EngineProfile) 
     return 4 * outputs * (shape.vocabulary + shape.embedding)
 
 
-def masks_bytes(
-    shape: Shape, plan: Plan, context_tokens: int, profile: EngineProfile = LLAMA_SERVER
-) -> int:
+def masks_within(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: EngineProfile) -> int:
     """The attention masks: f16 for flash attention, f32 without; a window has its own."""
-    room = cells_of(shape, plan, context_tokens, profile)
-    return _masks(shape, plan, room, micro_batch(plan, context_tokens), profile)
-
-
-def _masks(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: EngineProfile) -> int:
     flash = plan.flash_attention and shape.flash_attention
     element_bytes = profile.mask_bytes if flash else 4
     seen = room.full_seen if shape.kv_elements[-1] or not shape.cached else 0

@@ -18,7 +18,7 @@ from modeldeck.engines.fit.cache import (
     micro_batch,
     state_bytes,
 )
-from modeldeck.engines.fit.compute import graph_bytes, masks_bytes
+from modeldeck.engines.fit.compute import graph_bytes, graph_within, masks_within
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.fit.types import Bill
@@ -117,19 +117,20 @@ def bill(
             kv_host_bytes=all_cached,
             recurrent_host_bytes=all_states,
             compute_host_bytes=(
-                graph_bytes(shape, plan, context_tokens, profile, on_gpu=False) + outside
+                graph_within(shape, plan, room, tokens, profile, on_gpu=False) + outside
             ),
             projector_host_bytes=shape.projector_bytes,
         )
     k = blocks_on_gpu
     experts_gpu, experts_host = _experts_moved(shape, plan, k)
     copies = tokens >= _COPIES_FROM_TOKENS
-    graph = graph_bytes(shape, plan, context_tokens, profile, copies and experts_host > 0)
+    graph = graph_within(shape, plan, room, tokens, profile, copies and experts_host > 0)
+    masks = masks_within(shape, plan, room, tokens, profile)
     cached, states = (
         cache_bytes(shape, plan, room, k),
         state_bytes(shape, plan, k, rollback_tokens),
     )
-    compute_gpu, compute_host = graph, masks_bytes(shape, plan, context_tokens, profile) + outside
+    compute_gpu, compute_host = graph, masks + outside
     if k < shape.layers:
         # Large batches run on the GPU all the same: it holds a copy of one host matrix and of one
         # host layer's cache at a time.
@@ -137,7 +138,6 @@ def bill(
             compute_gpu += shape.largest_matrix_bytes + _widest_cache(shape, plan, context_tokens)
         compute_host = graph + outside
     elif cards > 1 and not experts_host:
-        masks = compute_host - outside
         compute_gpu += (_PIPELINED - 1) * masks + 4 * _PIPELINED * tokens * shape.embedding
         compute_host += (_PIPELINED - 1) * masks
     return Bill(
