@@ -81,9 +81,10 @@ def layers_of(facts: Architecture, keys: HParams, embedding: int) -> Layers:
         own = count - keys.count("attention.shared_kv_layers")
     else:
         own = count
-    cached = tuple(facts.cached and attention[at] and at < own for at in range(count))
-    k = [kv_heads[at] * lengths[at][0] * cached[at] for at in range(count)]
-    v = [kv_heads[at] * lengths[at][1] * cached[at] * (not latent) for at in range(count)]
+    cached = [facts.cached and attends and at < own for at, attends in enumerate(attention)]
+    each = list(zip(kv_heads, lengths, cached, strict=True))
+    k = [heads * length * keeps for heads, (length, _), keeps in each]
+    v = [0 if latent else heads * length * keeps for heads, (_, length), keeps in each]
     indexed = _indexed(facts, keys, attention, sliding, latent, lengths)
     for at, extra in indexed.items():
         k[at] += extra
@@ -98,9 +99,9 @@ def layers_of(facts: Architecture, keys: HParams, embedding: int) -> Layers:
         value_length=tuple(value for _, value in lengths),
         sliding=sliding,
         window_tokens=window if any(sliding) else 0,
-        states=tuple(state * kept for kept in recurrent),
+        states=tuple(state * kept for kept in recurrent) if state else (0,) * count,
         latent=latent,
-        indexed=tuple(at in indexed for at in range(count)),
+        indexed=tuple(at in indexed for at in range(count)) if indexed else (False,) * count,
     )
 
 

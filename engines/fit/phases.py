@@ -8,6 +8,7 @@ needed), the attention mask living through all. Which tensors are alive together
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from modeldeck.engines.fit.architectures import Architecture
@@ -55,7 +56,9 @@ def phases_of(
     around = 2 * embedding + (
         max(
             heads * length * (k > 0)
-            for heads, length, k in zip(layers.heads, layers.key_length, layers.keys, strict=True)
+            for heads, length, k in set(
+                zip(layers.heads, layers.key_length, layers.keys, strict=True)
+            )
         )
         or embedding
     )
@@ -76,26 +79,36 @@ def _attention(
     facts: Architecture, keys: HParams, layers: Layers, embedding: int
 ) -> Iterator[Phase]:
     latent_key = keys.count("attention.key_length_mla")
-    for at in range(layers.trunk):
-        heads, length = layers.heads[at], layers.key_length[at]
-        query = heads * length
+    indexer = keys.count("attention.indexer.head_count") * keys.count(
+        "attention.indexer.key_length"
+    )
+    blocks = zip(
+        layers.heads,
+        layers.kv_heads,
+        layers.key_length,
+        layers.value_length,
+        layers.values,
+        layers.sliding,
+        layers.indexed,
+        strict=True,
+    )
+    # Most blocks are alike.
+    for heads, kv_heads, length, v_length, values, sliding, indexed in set(
+        islice(blocks, layers.trunk)
+    ):
         if layers.latent:
-            width = heads * (2 * latent_key + length + layers.value_length[at]) + embedding
+            width = heads * (2 * latent_key + length + v_length) + embedding
         else:
-            width = facts.graph.queries * query
-        if layers.indexed[at]:
-            size = keys.count("attention.indexer.head_count") * keys.count(
-                "attention.indexer.key_length"
-            )
-            width += facts.graph.indexer_widths * size
-        elements = layers.kv_heads[at] * length + layers.values[at]
+            width = facts.graph.queries * heads * length
+        if indexed:
+            width += facts.graph.indexer_widths * indexer
         yield Phase(
             (2 + facts.graph.widths) * embedding + width,
             heads,
-            elements,
-            layers.sliding[at],
-            scores=facts.graph.scores * layers.indexed[at],
-            flash_scores=(facts.graph.head_scores * heads + 1) * layers.indexed[at]
+            kv_heads * length + values,
+            sliding,
+            scores=facts.graph.scores * indexed,
+            flash_scores=(facts.graph.head_scores * heads + 1) * indexed
             if facts.graph.head_scores
             else 0,
         )
