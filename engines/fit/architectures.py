@@ -6,8 +6,7 @@ recurrent state is in ``llama-model.cpp`` (``create_memory``) and in ``models/``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 RecurrentRule = Literal["all", "both", "no-kv-heads", "no-kv-heads-nor-ff", "interval"]
 """Which blocks keep a recurrent state: all, all beside their cache, those without K and V heads,
@@ -21,8 +20,7 @@ IndexerRule = Literal["all", "after-dense", "types", "attention-blocks"]
 """Which blocks cache the keys of a sparse-attention indexer too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """Sliding-window attention.
 
     Attributes:
@@ -43,8 +41,7 @@ class Window:
     blocks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """What is alive in the widest part of a graph, found by llama.cpp's own dry run.
 
     Attributes:
@@ -72,8 +69,7 @@ class Graph:
     indexer_widths: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(NamedTuple):
     """How the memory of one architecture differs from a plain dense decoder's.
 
     Attributes:

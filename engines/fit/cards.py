@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.types import Card, Vendor
@@ -50,8 +50,7 @@ _USUAL_DECODE: Final = (0.58, 0.70, 0.82)
 _SMALL_UNIFIED_BYTES: Final = 33 * 1024 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class CardRow:
+class CardRow(NamedTuple):
     """One row of ``cards.csv``; its head says what each figure is.
 
     Attributes:

@@ -6,14 +6,13 @@ blocks), ``llama-kv-cache*.cpp`` and ``llama-memory-recurrent.cpp`` (what is all
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modeldeck.engines.fit.architectures import Architecture, Window
 from modeldeck.engines.fit.hparams import Gap, HParams
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(NamedTuple):
     """One entry for each block, in the model's order.
 
     Attributes:

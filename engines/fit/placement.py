@@ -8,8 +8,8 @@ rests on ``bill`` alone and on one fact: what leaves the GPU, or the context, ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
@@ -23,8 +23,7 @@ STEP_TOKENS: Final = 256
 _LONGEST_CONTEXT: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One model, one plan, one card.
 
     Attributes:
@@ -47,11 +46,11 @@ class Case:
         terms = bill(self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile)
         if self.margin_bytes is None or blocks_on_gpu is None:
             return terms
-        return replace(terms, margin_bytes=self.margin_bytes)
+        return terms._replace(margin_bytes=self.margin_bytes)
 
     def with_experts(self, blocks: int) -> Case:
         """The same with the experts of the first ``blocks`` on the CPU."""
-        return replace(self, plan=replace(self.plan, cpu_moe_blocks=blocks))
+        return self._replace(plan=replace(self.plan, cpu_moe_blocks=blocks))
 
 
 def gpu_need(terms: Bill) -> int:

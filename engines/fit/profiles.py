@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.units import MIB
 
 
-@dataclass(frozen=True, slots=True)
-class EngineProfile:
+class EngineProfile(NamedTuple):
     """Defaults and habits that change a bill.
 
     Attributes:

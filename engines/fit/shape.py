@@ -7,9 +7,8 @@ that a bill for another context is a handful of multiplications however many blo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.fit.architectures import Architecture, architecture
 from modeldeck.engines.fit.hparams import LARGEST, MOST_BLOCKS, Gap, HParams
@@ -20,15 +19,13 @@ from modeldeck.engines.types import BlockWeights, ModelHeader, WeightTable
 _MOST_BYTES: Final = 1 << 50
 
 
-@dataclass(frozen=True, slots=True)
-class Unjudged:
+class Unjudged(NamedTuple):
     """Why there is no shape; ``why`` completes "not judged yet: …"."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """A model in numbers.
 
     The tables are indexed by k, the number of blocks on the GPU; those are the *last* k, because
@@ -101,7 +98,7 @@ class Shape:
     experts_gpu_bytes: tuple[int, ...] = ()
     experts_host_bytes: tuple[int, ...] = ()
     largest_expert_bytes: int = 0
-    phases: tuple[Phase, ...] = field(default=())
+    phases: tuple[Phase, ...] = ()
     experts_used: int = 0
     experts: int = 0
     parameters: int = 0

@@ -6,7 +6,7 @@ experts only the used ones. Prefill multiplies the same weights for many tokens 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modeldeck.engines.fit.cache import KV_BLOCKS
 from modeldeck.engines.fit.shape import Shape
@@ -16,8 +16,7 @@ from modeldeck.engines.types import ALL_LAYERS, Plan
 _USUAL_BYTES_PER_ELEMENT = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceCost:
+class DeviceCost(NamedTuple):
     """The part of a token that one device computes.
 
     Attributes:
@@ -49,8 +48,7 @@ class DeviceCost:
         return self.weight_bytes + self.expert_bytes + self.cache_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCost:
+class TokenCost(NamedTuple):
     """One token over GPU and host.
 
     Attributes:

@@ -32,8 +32,7 @@ class Rates(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class HostSpeed:
+class HostSpeed(NamedTuple):
     """What the host's processor and memory do.
 
     Attributes:
@@ -79,16 +78,14 @@ class Card:
     host: HostSpeed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OtherProcess:
+class OtherProcess(NamedTuple):
     """A process that holds memory of the card, by name."""
 
     name: str
     used_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """Where the bytes go, for exactly one plan.
 
     Attributes:
@@ -138,8 +135,7 @@ class Bill:
         return own + self.recurrent_host_bytes + self.projector_host_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Does it fit, how, and how do we know.
 
     Attributes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from modeldeck.engines.fit.decode import decode_rate
 from modeldeck.engines.fit.placement import (
     Case,
@@ -38,7 +36,7 @@ def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int
 
 def with_projector(shape: Shape, file_bytes: int) -> Shape:
     """The same with a projector of this size beside it; 0 is none."""
-    return replace(shape, projector_bytes=projector_bytes(file_bytes)) if file_bytes else shape
+    return shape._replace(projector_bytes=projector_bytes(file_bytes)) if file_bytes else shape
 
 
 def judge_shape(

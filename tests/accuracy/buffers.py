@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, get_args
@@ -73,7 +73,7 @@ def _of(row: dict[str, str]) -> list[Buffer]:
     assert isinstance(shape, Shape), (row["id"], shape)
     profile = _OLD if row["build"] == "old" else LLAMA_SERVER
     if row["slots"].endswith("s"):
-        profile = replace(profile, unified=False)
+        profile = profile._replace(unified=False)
     cards = int(row["gpus"])
     plan = Plan(
         context_tokens=int(row["ctx"]),

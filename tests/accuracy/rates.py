@@ -119,8 +119,7 @@ def _moved(cost: TokenCost, part: float) -> TokenCost:
     stored = host.stored_bytes - host.weight_bytes
 
     def with_share(device: DeviceCost, sign: float) -> DeviceCost:
-        return replace(
-            device,
+        return device._replace(
             expert_bytes=device.expert_bytes + sign * rest * host.expert_bytes,
             stored_bytes=device.stored_bytes + sign * rest * stored,
             elements=device.elements + sign * rest * host.elements,
@@ -128,7 +127,7 @@ def _moved(cost: TokenCost, part: float) -> TokenCost:
 
     if not rest:
         return cost
-    return replace(cost, gpu=with_share(gpu, 1), host=with_share(host, -1))
+    return cost._replace(gpu=with_share(gpu, 1), host=with_share(host, -1))
 
 
 def _card(text: str, bus: str) -> tuple[Card, float]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +27,7 @@ def test_a_model_that_fits_as_a_bar_and_as_lines() -> None:
 
 
 def test_a_projector_has_a_line_of_its_own() -> None:
-    plan = replace(bill(7.97, 1.5, 0.41), projector_gpu_bytes=GIB)
+    plan = bill(7.97, 1.5, 0.41)._replace(projector_gpu_bytes=GIB)
     lines = [line.plain.rstrip() for line in bill_lines(plan, CARD, "16k f16")]
     assert "▚ projector      1.00  at most" in lines
     assert "▚▚▚" in bar(plan, CARD, 38).plain

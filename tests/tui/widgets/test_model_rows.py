@@ -94,9 +94,7 @@ def test_a_prediction_is_marked_and_a_measurement_is_bare() -> None:
     assert speed_text(verdict, 52.84) == "52.8"
     assert speed_text(verdict, 431.2) == "431"
     assert speed_text(None) == ""
-    assert speed_text(
-        replace(known_entries()[4].verdict or Verdict(VerdictKind.FITS, "engine", ""))
-    )
+    assert speed_text(known_entries()[4].verdict or Verdict(VerdictKind.FITS, "engine", ""))
 
 
 def test_a_row_in_words() -> None:
