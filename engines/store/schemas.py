@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from modeldeck.engines.store import engine_choices, headers, host_speeds, model_settings
+from modeldeck.engines.store import (
+    engine_choices,
+    headers,
+    host_speeds,
+    model_settings,
+    speed_residuals,
+)
 from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS, IMAGES
 
 SCHEMAS: Final = (
@@ -15,5 +21,6 @@ SCHEMAS: Final = (
     engine_choices.SCHEMA,
     model_settings.SCHEMA,
     host_speeds.SCHEMA,
+    speed_residuals.SCHEMA,
 )
 """One entry for each module that keeps something."""
