@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from modeldeck.engines.fit.options import FitOptions
+    from modeldeck.engines.fit.shapes import Shapes
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.monitor import HardwareMonitor
     from modeldeck.engines.hardware.types import HardwareSnapshot
@@ -92,6 +93,7 @@ class Services:
         self._headers = HeaderCache(database)
         self._engine_choices = EngineChoices(database)
         self._monitor: HardwareMonitor | None = None
+        self._shapes: Shapes | None = None
         self._places = (
             *default_places(settings.model_dirs, environ, Path.home()),
             Place(Source.DEMO, demo.model_path()),
@@ -200,8 +202,11 @@ class Services:
     ) -> dict[str, Verdict]:
         """Verdicts by model id; a model with a problem has none."""
         from modeldeck.engines.fit.no_engine import no_engine
-        from modeldeck.engines.fit.verdict import judge
+        from modeldeck.engines.fit.shapes import Shapes
+        from modeldeck.engines.fit.verdict import judge_found
 
+        if self._shapes is None:
+            self._shapes = Shapes()
         run_here = self._formats_run(models)
         verdicts: dict[str, Verdict] = {}
         for model in models:
@@ -210,7 +215,10 @@ class Services:
             elif model.header is not None:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
-                verdicts[model.id] = judge(model.header, plan, card, projector_size(model))
+                shape = self._shapes.of(model.id, model.header)
+                verdicts[model.id] = judge_found(shape, plan, card, projector_size(model))
+        if len(self._shapes) > len(verdicts):
+            self._shapes.keep_only(verdicts)
         return verdicts
 
     def reads(self, model: LocalModel) -> bool:

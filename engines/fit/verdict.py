@@ -28,7 +28,13 @@ def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int
     GPU, else the experts of as few blocks as will do on the CPU, else as many blocks as fit on the
     GPU, else none. Any other number is judged as it stands.
     """
-    shape = shape_of(header)
+    return judge_found(shape_of(header), plan, card, projector_file_bytes)
+
+
+def judge_found(
+    shape: Shape | Unjudged, plan: Plan, card: Card, projector_file_bytes: int = 0
+) -> Verdict:
+    """``judge`` for what is known of a header already."""
     if isinstance(shape, Unjudged):
         return not_judged(shape.why)
     return judge_shape(with_projector(shape, projector_file_bytes), plan, card)
