@@ -374,7 +374,8 @@ class DeckApp(EverywhereApp):
     def _for_the_chat(self, message: messages.PromptCounted | messages.ReplyMoved) -> None:
         self._places.chat.post_message(replace(message))
         if isinstance(message, messages.ReplyMoved):
-            self.change(self.state.hearing(silent=message.update.silent))
+            update = message.update
+            self.change(self.state.hearing(silent=update.silent, unkept=update.unkept))
 
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:

@@ -31,6 +31,11 @@ from modeldeck.tui.silence import PATIENCE_S, Silence
 class Keeper(Protocol):
     """Where the words of a reply are kept as they come (the conversation store's stream writer)."""
 
+    @property
+    def problem(self) -> ModeldeckError | None:
+        """Why words are not kept now; None when all is well."""
+        ...
+
     def write(self, text: str, reasoning: str) -> None:
         """Keep the next piece; may gather pieces for a short while."""
         ...
@@ -38,6 +43,8 @@ class Keeper(Protocol):
 
 class NoKeeper:
     """A keeper that keeps nothing: for the command line."""
+
+    problem: ModeldeckError | None = None
 
     def write(self, text: str, reasoning: str) -> None:
         """Drop it."""
@@ -52,12 +59,14 @@ class ReplyUpdate:
         reasoning: of the model's reasoning.
         reading: the meter's.
         silent: the engine does not answer at all: it hangs, or was stopped.
+        unkept: why the words are not kept now; None when they are.
     """
 
     text: str
     reasoning: str
     reading: Reading
     silent: bool = False
+    unkept: ModeldeckError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,9 @@ async def run_reply(
 
     def report() -> None:
         text, reasoning = pieces.take()
-        on_update(ReplyUpdate(text, reasoning, meter.reading(clock_ns()), silence.total))
+        on_update(
+            ReplyUpdate(text, reasoning, meter.reading(clock_ns()), silence.total, kept.problem)
+        )
 
     async def tick() -> None:
         while True:

@@ -66,12 +66,14 @@ class Notice:
         next_step: what to do now.
         failure: whether something went wrong.
         log_tail: the last lines of the engine.
+        passing: it goes when what it says no longer holds.
     """
 
     cause: str
     next_step: str = ""
     failure: bool = False
     log_tail: tuple[str, ...] = ()
+    passing: bool = False
 
     @classmethod
     def of(cls, error: ModeldeckError) -> Notice:
@@ -90,7 +92,10 @@ class Retry:
 
 
 _SILENCE = Notice(
-    "The engine does not answer.", "Wait, esc stops the answer, or unload it.", failure=True
+    "The engine does not answer.",
+    "Wait, esc stops the answer, or unload it.",
+    failure=True,
+    passing=True,
 )
 
 
@@ -160,9 +165,18 @@ class DeckState:
         found = next((e for e in self.engines if e.info.name == engine), None)
         return found.probe.devices if found is not None and found.probe is not None else ()
 
-    def hearing(self, *, silent: bool) -> DeckState:
-        """The same, with a notice while the engine does not answer; itself when nothing changes."""
-        told = self.notice is _SILENCE
-        if silent == told:
+    def hearing(self, *, silent: bool, unkept: ModeldeckError | None = None) -> DeckState:
+        """The same, with a notice while the engine does not answer or nothing can be kept.
+
+        Itself when nothing changes.
+        """
+        wanted = _SILENCE if silent else _unkept(unkept) if unkept is not None else None
+        passing = self.notice is not None and self.notice.passing
+        if wanted == self.notice or (wanted is None and not passing):
             return self
-        return replace(self, notice=_SILENCE if silent else None)
+        return replace(self, notice=wanted)
+
+
+def _unkept(problem: ModeldeckError) -> Notice:
+    cause = f"The answer is not kept yet: {problem.cause}"
+    return Notice(cause, problem.next_step, failure=True, passing=True)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from modeldeck.engines.errors import EngineDied, EngineError, RequestRefused
+from modeldeck.engines.errors import (
+    EngineDied,
+    EngineError,
+    ModeldeckError,
+    RequestRefused,
+)
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.types import (
     ChatEvent,
@@ -28,6 +33,8 @@ MODEL = LocalModel("m", Path("m"), (Path("m"),), Source.FOLDER, ModelFormat.GGUF
 
 class Kept:
     """Keeps in memory what a conversation store would keep on disk."""
+
+    problem: ModeldeckError | None = None
 
     def __init__(self) -> None:
         self.text = ""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modeldeck.engines.contract import OnProgress, ignore_progress
+from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.types import (
     ChatEvent,
@@ -122,3 +123,16 @@ async def test_in_the_deck_it_is_said_and_taken_back(fresh_home: Path) -> None:
         engine.release.set()
         await deck.see("one two")
         assert "does not answer" not in deck.text
+
+
+def test_what_cannot_be_kept_is_said_at_once_and_no_longer_than_it_holds() -> None:
+    full = ModeldeckError("There is no room left.", "Make room.")
+    state = DeckState()
+    told = state.hearing(silent=False, unkept=full)
+    assert told.notice is not None
+    assert told.notice.cause == "The answer is not kept yet: There is no room left."
+    assert told.hearing(silent=False, unkept=full) is told
+    assert told.hearing(silent=False).notice is None
+    hangs = told.hearing(silent=True, unkept=full)
+    assert hangs.notice is not None
+    assert "does not answer" in hangs.notice.cause

@@ -8,6 +8,7 @@ from rich.color import ColorSystem
 from textual.color import Color
 
 from modeldeck.themes import TOKENS, ThemeData, load_themes
+from modeldeck.themes.contrast import contrast_ratio
 from modeldeck.tui.theme import textual_theme
 from tests.support.bytes_sent import bytes_sent
 from tests.support.model_bench import ModelBench, known_entries
@@ -84,3 +85,21 @@ def test_with_256_colours_text_stays_apart_from_its_background(data: ThemeData) 
         assert seen("foreground" if back != "cursor" else "cursor-text") != seen(back)
     assert seen("background") != seen("cursor")
     assert len({seen(f"verdict-{kind}") for kind in ("fits", "partial", "cpu", "no")}) == 4
+
+
+@by_name
+def test_with_256_colours_everything_that_is_read_can_still_be_read(data: ThemeData) -> None:
+    if data.ansi:
+        return
+
+    def shown(token: str) -> tuple[int, int, int]:
+        mapped = RichColor.parse(data.colors[token]).downgrade(ColorSystem.EIGHT_BIT)
+        return mapped.get_truecolor()
+
+    needed = 7 if data.name == "deck-contrast" else 4.5
+    read = [token for token in TOKENS if token.startswith("verdict-")]
+    for token in (*read, "foreground", "muted", "primary", "success", "warning", "error"):
+        for back in ("background", "surface"):
+            assert contrast_ratio(shown(token), shown(back)) >= needed, (token, back)
+    assert contrast_ratio(shown("cursor-text"), shown("cursor")) >= 7
+    assert contrast_ratio(shown("dim"), shown("background")) >= 3

@@ -33,6 +33,7 @@ def stop_on_a_full_disk(deck: Terminal, machine: Machine) -> tuple[Path, list[st
     ask(deck, "Go on")
     deck.wait_for(r"^ +w\d+")
     filler = fill(as_seen_by(deck.pid, machine.database.parent))
+    deck.wait_for(r"The answer is not kept yet:\s+There is no room left for the database")
     before = int(deck.wait_for(r"tokens out +(\d+)")[1])
     while int(deck.wait_for(r"tokens out +(\d+)")[1]) < before + 100:
         deck.pump(0.2)
