@@ -23,7 +23,7 @@ from modeldeck.tui.everywhere import EverywhereApp
 from modeldeck.tui.jobs import Jobs
 from modeldeck.tui.places import Places
 from modeldeck.tui.services import Services
-from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry
+from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry, same_where_equal
 from modeldeck.tui.terminal import default_theme
 from modeldeck.tui.theme import textual_themes
 
@@ -42,6 +42,10 @@ def _commands() -> type[Provider]:
 def _problems_notice(problems: Sequence[str]) -> Notice:
     first, *rest = problems
     return Notice(first, f"({len(rest)} more)" if rest else "")
+
+
+SCAN_AGAIN_S = 2.0
+"""How long a change in the folders waits for a scan under way."""
 
 
 class DeckApp(EverywhereApp):
@@ -79,6 +83,7 @@ class DeckApp(EverywhereApp):
             self._add_place(place)
         self._wanted: LocalModel | None = None
         self._looked_around = False
+        self._watch_notes: tuple[str, ...] = ()
 
     def _add_place(self, place: Place) -> None:
         make = partial(self._places.screen, place)
@@ -115,6 +120,7 @@ class DeckApp(EverywhereApp):
     def _look_around(self) -> None:
         self.jobs.watch_hardware()
         self.jobs.probe()
+        self.jobs.watch_folders()
 
     def change(self, state: DeckState) -> None:
         """Take a new state and hand it to every place."""
@@ -129,14 +135,26 @@ class DeckApp(EverywhereApp):
         self.change(
             replace(
                 self.state,
-                models=message.models,
-                notes=message.notes,
+                models=same_where_equal(self.state.models, message.models),
+                notes=(*message.notes, *self._watch_notes),
                 scanning=not message.finished,
             )
         )
         if not self._looked_around:
             self._looked_around = bool(self.call_after_refresh(self._look_around))
         self._judge()
+
+    @on(messages.FoldersChanged)
+    def _folders_changed(self) -> None:
+        if not self.state.scanning:
+            self.jobs.scan(whole=True)
+        else:
+            self.set_timer(SCAN_AGAIN_S, lambda: self.post_message(messages.FoldersChanged()))
+
+    @on(messages.WatchPolls)
+    def _watch_polls(self, message: messages.WatchPolls) -> None:
+        self._watch_notes = (message.why,)
+        self.change(replace(self.state, notes=(*self.state.notes, message.why)))
 
     @on(messages.ModelsJudged)
     def _models_judged(self, message: messages.ModelsJudged) -> None:

@@ -81,23 +81,46 @@ class Jobs:
             guarded, name=group, group=group, exclusive=True, exit_on_error=False
         )
 
-    def scan(self) -> None:
-        """Read the model folders; a scan under way is replaced."""
-        self._start("scan", self._scan)
+    def scan(self, *, whole: bool = False) -> None:
+        """Read the model folders; a scan under way is replaced.
 
-    async def _scan(self) -> None:
+        ``whole``: nothing is shown before all is read, so that no row goes away meanwhile.
+        """
+        self._start("scan", lambda: self._scan(whole))
+
+    async def _scan(self, whole: bool) -> None:
         stopped = False
 
         def read() -> None:
             for found in self._services.scan(lambda: stopped):
-                self._app.post_message(
-                    messages.ModelsScanned(found.models, found.notes, found.finished)
-                )
+                if found.finished or not whole:
+                    self._app.post_message(
+                        messages.ModelsScanned(found.models, found.notes, found.finished)
+                    )
 
         try:
             await asyncio.to_thread(read)
         finally:
             stopped = True
+
+    def watch_folders(self) -> None:
+        """Notice models that come and go for as long as the deck is open."""
+        self._start("folders", self._watch_folders)
+
+    async def _watch_folders(self) -> None:
+        from modeldeck.engines.catalog.watch import FolderWatch
+
+        post = self._app.post_message
+        watch = FolderWatch(
+            self._services.place_paths,
+            lambda: post(messages.FoldersChanged()),
+            lambda why: post(messages.WatchPolls(why)),
+        )
+        watch.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            watch.stop()
 
     def judge(self, models: Iterable[LocalModel], options: Options, card: Card) -> None:
         """Work out every verdict for ``options`` on ``card``; an older run is replaced."""

@@ -183,6 +183,21 @@ class ModelsScanned(Message):
         return isinstance(message, ModelsScanned)
 
 
+class FoldersChanged(Message):
+    """Something came, went or changed in the folders of models."""
+
+    def can_replace(self, message: Message) -> bool:
+        """One says it all."""
+        return isinstance(message, FoldersChanged)
+
+
+@dataclass
+class WatchPolls(Message):
+    """Changes in the folders are noticed late; ``why`` is a sentence."""
+
+    why: str
+
+
 @dataclass
 class ModelsJudged(Message):
     """Verdicts by model id, for one card and one set of options."""

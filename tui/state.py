@@ -91,6 +91,18 @@ class Retry:
     change: str
 
 
+def same_where_equal(
+    before: tuple[LocalModel, ...], after: Iterable[LocalModel]
+) -> tuple[LocalModel, ...]:
+    """``after``, with the objects of ``before`` for what did not change: their rows stay too."""
+    known = {model.id: model for model in before}
+    found = tuple(
+        old if (old := known.get(model.id)) == model and old is not None else model
+        for model in after
+    )
+    return before if found == before else found
+
+
 _SILENCE = Notice(
     "The engine does not answer.",
     "Wait, esc stops the answer, or unload it.",
