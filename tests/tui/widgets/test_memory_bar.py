@@ -9,7 +9,7 @@ from modeldeck.tui.widgets.memory_bar import bar, bill_lines
 from tests.support.model_bench import CARD, bill
 
 SIZE = st.integers(0, 400 * GIB)
-BILL = st.builds(Bill, *([SIZE] * 10))
+BILL = st.tuples(*([SIZE] * 10)).map(lambda sizes: Bill(*sizes))
 
 
 def test_a_model_that_fits_as_a_bar_and_as_lines() -> None:
