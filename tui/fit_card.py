@@ -23,6 +23,7 @@ class JudgedCard:
         own: the deck's, each named after its model: they end when another model is loaded.
         remark: what the reader should know of the card; may be empty.
         host: the machine beside the card; None when nobody looked.
+        cards: all that are here; none for a what-if card.
     """
 
     card: Card
@@ -30,6 +31,7 @@ class JudgedCard:
     own: tuple[OtherProcess, ...] = ()
     remark: str = ""
     host: HostSnapshot | None = None
+    cards: tuple[Card, ...] = ()
 
 
 def judged_card(
@@ -73,11 +75,13 @@ def _card(
             freeable = sum(holder.used_bytes for holder in held)
             free_bytes = min(card.free_bytes + freeable, card.usable_bytes)
             remark = ", ".join(f"{one.name} ({gib_number(one.used_bytes)} GiB)" for one in held)
+            every = (card_from_gpu(other, ram_bytes) for other in snapshot.gpus)
             return JudgedCard(
                 replace(card, free_bytes=free_bytes),
                 _named(others),
                 held,
                 f"counted as free: what the deck holds for {remark}" if held else "",
+                cards=tuple(one for one in every if one is not None),
             )
     return JudgedCard(card)
 

@@ -20,6 +20,7 @@ from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import Answer, answer
+from modeldeck.engines.fit.several_cards import over_all
 from modeldeck.engines.fit.speed import Speeds, speeds
 from modeldeck.engines.fit.types import VerdictKind
 from modeldeck.engines.text import clean_line
@@ -156,6 +157,9 @@ def _header(
     bill = found.verdict.bill
     if bill is not None and not found.fits_now:
         advice += [one.text for one in must_go(bill, judging.card, judging.others)]
+    if found.shape is not None and found.verdict.kind is not VerdictKind.FITS:
+        together = over_all(found.shape, found.plan, judging.cards, found.verdict.layers_gpu)
+        advice += [together] if together else []
     rates = _rates(services, found, judging)
     return Judged(
         target=name,

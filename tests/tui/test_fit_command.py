@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modeldeck.engines.hardware.types import (
+    GpuProcess,
+    GpuSnapshot,
+    HardwareSnapshot,
+    HostSnapshot,
+)
 from modeldeck.tui.cli import main
+from modeldeck.tui.services import Services
 from tests.support.file_server import serving
-from tests.support.gguf_files import write_llama
+from tests.support.gguf_files import llama_metadata, llama_tensors, write_gguf, write_llama
 
 Captured = pytest.CaptureFixture[str]
 MIB = 1 << 20
@@ -173,3 +182,63 @@ def test_the_guides_claims_are_answered(fresh_home: Path, capsys: Captured) -> N
     out = capsys.readouterr().out
     assert "not so: 7B FP16 runs on 12 GB" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def gpu(index: int, free_bytes: int, *processes: GpuProcess) -> GpuSnapshot:
+    total = 12288 * MIB
+    return GpuSnapshot(
+        index=index,
+        name="NVIDIA GeForce RTX 3060",
+        memory_total_bytes=total,
+        memory_used_bytes=total - free_bytes,
+        memory_free_bytes=free_bytes,
+        memory_reserved_bytes=382 * MIB,
+        processes=processes,
+    )
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, *gpus: GpuSnapshot) -> None:
+    """Pretend that these cards are here."""
+    host = HostSnapshot("box", "a processor", 8, None, 64 << 30, 32 << 30)
+    snapshot = HardwareSnapshot(gpus, host)
+    monkeypatch.setattr(Services, "sample", lambda _self, _pid: (snapshot, None))
+
+
+def test_who_holds_memory_is_named_and_would_have_to_go(
+    model: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(monkeypatch, gpu(0, 300 * MIB, GpuProcess(1, "blender", 9000 * MIB)))
+    (record,) = judged(capsys, str(model), "--ngl", "99", code=3)
+    assert record["bill"]["other_processes"] == [{"name": "blender", "bytes": 9000 * MIB}]
+    assert (record["free"], record["fits_now"], record["fits_empty"]) == (300 * MIB, False, True)
+    assert "end blender: frees 8.8 GiB" in record["advice"]
+
+
+def test_what_the_deck_itself_holds_counts_as_free_and_is_named(
+    model: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code, "modeldeck.engines.workers.x", "-m", "/m/Qwen3-8B.gguf"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as own:
+        assert own.stdout is not None
+        own.stdout.readline()
+        held = GpuProcess(own.pid, "python", 9000 * MIB)
+        machine(monkeypatch, gpu(0, 300 * MIB, held))
+        assert main(["fit", str(model), "--json"]) == 0
+        out, err = capsys.readouterr()
+        own.communicate()
+    (record,) = json.loads(out)
+    assert record["free"] == 9300 * MIB
+    assert record["bill"]["other_processes"] == []
+    assert "counted as free: what the deck holds for Qwen3-8B (8.8 GiB)" in err
+
+
+def test_several_cards_are_thought_of_together(
+    model: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(model, llama_metadata(blocks=2, tokens=200_000, embedding=4096, heads=32),
+               llama_tensors(blocks=2, tokens=200_000, embedding=4096, heads=32))  # fmt: skip
+    machine(monkeypatch, gpu(0, 1500 * MIB), gpu(1, 4000 * MIB))
+    (record,) = judged(capsys, str(model), "--free", "1500MiB")
+    assert record["verdict"] in ("fits-partial", "cpu-only")
+    assert any("over 2 cards 2 of 2 layers fit" in text for text in record["advice"])
