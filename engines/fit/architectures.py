@@ -88,6 +88,7 @@ class Architecture(NamedTuple):
         flash_attention: it has it; else attention scores are always kept.
         dense_wide: its experts are as wide as ``feed_forward_length`` says.
         graph: what its graph keeps beside what all do.
+        rolls_back: drafted tokens can be taken back out of its recurrent state.
         has_output: it ends in an output layer; tied when that has no weights of its own.
     """
 
@@ -105,6 +106,7 @@ class Architecture(NamedTuple):
     flash_attention: bool = True
     dense_wide: bool = False
     graph: Graph = Graph()
+    rolls_back: bool = False
     has_output: bool = True
 
 
@@ -174,21 +176,36 @@ _SPECIAL: Final = {
     ),
     "falcon-h1": Architecture(recurrent="both", graph=Graph(state_widths=3)),
     "granitehybrid jamba plamo2": Architecture(recurrent="no-kv-heads"),
-    "nemotron_h nemotron_h_moe": Architecture(recurrent="no-kv-heads-nor-ff", gated=False),
+    "nemotron_h nemotron_h_moe": Architecture(
+        recurrent="no-kv-heads-nor-ff", gated=False, rolls_back=True
+    ),
     "lfm2": Architecture(
+        rolls_back=True,
         recurrent="no-kv-heads",
         state="convolution",
         window=Window(0),
         graph=Graph(state_widths=6, state_inner=0),
     ),
     "lfm2moe": Architecture(
-        recurrent="no-kv-heads", state="convolution", graph=Graph(state_widths=6, state_inner=0)
+        rolls_back=True,
+        recurrent="no-kv-heads",
+        state="convolution",
+        graph=Graph(state_widths=6, state_inner=0),
     ),
-    "kimi-linear kimi-k3 bailingmoe3": Architecture(
+    "kimi-linear": Architecture(
         recurrent="no-kv-heads", state="delta", latent=True, graph=Graph(state_inner=0)
     ),
+    "kimi-k3 bailingmoe3": Architecture(
+        recurrent="no-kv-heads",
+        state="delta",
+        latent=True,
+        rolls_back=True,
+        graph=Graph(state_inner=0),
+    ),
     "qwen3next": Architecture(recurrent="interval", graph=Graph(queries=5)),
-    "qwen35 qwen35moe": Architecture(recurrent="interval", graph=Graph(queries=5, state_inner=3)),
+    "qwen35 qwen35moe": Architecture(
+        rolls_back=True, recurrent="interval", graph=Graph(queries=5, state_inner=3)
+    ),
 }
 
 ARCHITECTURES: Final[dict[str, Architecture]] = {

@@ -88,7 +88,7 @@ def cache_bytes(shape: Shape, plan: Plan, room: Cells, k: int) -> int:
 
 def state_bytes(shape: Shape, plan: Plan, k: int, rollback_tokens: int = 0) -> int:
     """Recurrent state of the last k blocks; drafted tokens that may be taken back have copies."""
-    return shape.state_bytes[k] * max(plan.slots, 1) * (1 + rollback_tokens)
+    return shape.state_bytes[k] * max(plan.slots, 1) * (1 + rollback_tokens * shape.rolls_back)
 
 
 def micro_batch(plan: Plan, context_tokens: int) -> int:

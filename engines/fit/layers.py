@@ -19,6 +19,7 @@ class Layers(NamedTuple):
         trunk: blocks that are not multi-token prediction; only they have anything here.
         heads: attention heads.
         kv_heads: heads of K and V.
+        cached: it has a place in the cache, though maybe an empty one.
         keys: elements of K for a token, the indexer's with them.
         values: elements of V for a token.
         key_length: elements of K in one head.
@@ -33,6 +34,7 @@ class Layers(NamedTuple):
     trunk: int
     heads: tuple[int, ...]
     kv_heads: tuple[int, ...]
+    cached: tuple[bool, ...]
     keys: tuple[int, ...]
     values: tuple[int, ...]
     key_length: tuple[int, ...]
@@ -92,6 +94,7 @@ def layers_of(facts: Architecture, keys: HParams, embedding: int) -> Layers:
         trunk=trunk,
         heads=heads,
         kv_heads=kv_heads,
+        cached=tuple(cached),
         keys=tuple(k),
         values=tuple(v),
         key_length=tuple(key for key, _ in lengths),

@@ -69,6 +69,10 @@ class Shape(NamedTuple):
         cached: it keeps a key and value cache or a recurrent state.
         flash_attention: it can use it.
         reads_cache: it attends to what is cached, not to the batch alone.
+        head_sizes: elements per head of K and V, of all blocks that attend.
+        rolls_back: drafted tokens can be taken back out of its recurrent state.
+        ahead_bytes: weights of the blocks for multi-token prediction, loaded for drafting alone.
+        ahead_elements: their K and V elements per token.
     """
 
     layers: int
@@ -106,6 +110,10 @@ class Shape(NamedTuple):
     cached: bool = True
     flash_attention: bool = True
     reads_cache: bool = True
+    head_sizes: tuple[tuple[int, int], ...] = ()
+    rolls_back: bool = False
+    ahead_bytes: int = 0
+    ahead_elements: int = 0
 
 
 def shape_of(header: ModelHeader) -> Shape | Unjudged:
@@ -129,19 +137,23 @@ def _shape(header: ModelHeader) -> Shape:
     if not 0 < vocabulary <= LARGEST:
         raise Gap("its vocabulary size makes no sense")
     blocks = _blocks(weights, layers, kept.trunk)
+    ahead = sum(
+        block.dense_bytes + block.expert_bytes + block.cuda_padding_bytes
+        for block in weights.blocks[kept.trunk :]
+    )
     if not 0 < weights.total_bytes <= _MOST_BYTES:
         raise Gap("its tensor table makes no sense")
 
     stored = [block.dense_bytes + block.expert_bytes for block in blocks]
     padded = [size + block.cuda_padding_bytes for size, block in zip(stored, blocks, strict=True)]
     experts = [block.expert_bytes for block in blocks]
-    if min(*stored, *padded, *experts) < 0:
+    if min(ahead, *stored, *padded, *experts) < 0:
         raise Gap("its tensor table makes no sense")
     output = weights.output_bytes + weights.other_bytes
     tied = weights.token_embedding_bytes if weights.output_tied and facts.has_output else 0
     feed_forward = max(keys.per_layer("feed_forward_length", (0,) * layers))
     widest_v = max(kept.values)
-    flat_v = [widest_v if k else 0 for k in kept.keys] if not kept.latent else [0] * layers
+    flat_v = [widest_v * has for has in kept.cached] if not kept.latent else [0] * layers
     full = [not slides for slides in kept.sliding]
     both = [k + v for k, v in zip(kept.keys, kept.values, strict=True)]
     flat = [k + v for k, v in zip(kept.keys, flat_v, strict=True)]
@@ -183,6 +195,23 @@ def _shape(header: ModelHeader) -> Shape:
         cached=facts.cached or any(kept.states),
         flash_attention=facts.flash_attention,
         reads_cache=facts.reads_cache,
+        head_sizes=tuple(
+            sorted(
+                {
+                    (key, value)
+                    for key, value, k in zip(
+                        kept.key_length, kept.value_length, kept.keys, strict=True
+                    )
+                    if k
+                }
+            )
+        ),
+        rolls_back=facts.rolls_back,
+        ahead_bytes=ahead,
+        ahead_elements=sum(
+            kept.kv_heads[at] * (kept.key_length[at] + kept.value_length[at] * (not kept.latent))
+            for at in range(kept.trunk, layers)
+        ),
     )
 
 

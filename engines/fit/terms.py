@@ -56,10 +56,10 @@ _FLASH_PAIRS: Final = frozenset({(192, 128), (320, 256), (512, 512), (576, 512)}
 
 def flash_attention_on_cuda(shape: Shape) -> bool:
     """CUDA has a flash-attention kernel for these head sizes (``ggml-cuda/fattn.cu``)."""
-    pair = (shape.key_length, shape.value_length)
-    if not shape.heads:
-        return True
-    return (pair[0] == pair[1] and pair[0] in _FLASH_HEADS) or pair in _FLASH_PAIRS
+    return all(
+        (key == value and key in _FLASH_HEADS) or (key, value) in _FLASH_PAIRS
+        for key, value in shape.head_sizes
+    )
 
 
 def refusal(shape: Shape, plan: Plan) -> str | None:
@@ -69,7 +69,7 @@ def refusal(shape: Shape, plan: Plan) -> str | None:
         return None
     if not (plan.flash_attention and shape.flash_attention):
         return f"a {plan.kv_type} cache needs flash attention"
-    if shape.key_length % per_block or shape.value_length % per_block:
+    if any(size % per_block for pair in shape.head_sizes for size in pair):
         return f"a {plan.kv_type} cache needs a head size that is a multiple of {per_block}"
     return None
 
@@ -89,6 +89,7 @@ def bill(
     profile: EngineProfile = LLAMA_SERVER,
     cards: int = 1,
     lora_bytes: int = 0,
+    draft_bytes: int = 0,
     rollback_tokens: int = 0,
 ) -> Bill:
     """The whole bill with the last ``blocks_on_gpu`` blocks on the GPU.
@@ -101,6 +102,7 @@ def bill(
         profile: the program that runs llama.cpp.
         cards: GPUs that share the blocks; the bill is over all of them.
         lora_bytes: size of the adapters' files.
+        draft_bytes: what drafting takes (``drafting.py``).
         rollback_tokens: drafted tokens that a recurrent model may have to take back.
     """
     room = cells_of(shape, plan, context_tokens, profile)
@@ -153,6 +155,7 @@ def bill(
         margin_bytes=MARGIN_BYTES,
         projector_gpu_bytes=shape.projector_bytes,
         lora_bytes=lora_bytes,
+        draft_bytes=draft_bytes,
     )
 
 

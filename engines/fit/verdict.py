@@ -70,8 +70,6 @@ def judge_shape(
     if refused:
         reason = f"cannot run: {refused}"
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
-    if shape.kv_heads_vary and not plan.flash_attention:
-        return not_judged("varying head counts without flash attention need the dry run")
     case = Case(shape, plan, card, margin_bytes, profile)
     if plan.gpu_layers <= 0:
         return _without_gpu(case)

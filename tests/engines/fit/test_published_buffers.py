@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from modeldeck.engines.fit.drafting import draft_model_bytes, prediction_bytes
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
-from modeldeck.engines.fit.terms import bill
+from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, Plan, WeightTable
 
 MIB = 1 << 20
@@ -239,3 +240,41 @@ def test_experts_leave_from_the_front_and_blocks_from_the_front_too() -> None:
     assert part.weights_host_bytes == (4 * 424 + 6 * 324) * MIB
     # The blocks whose experts would move are in host memory as a whole.
     assert none.weights_host_bytes == 18 * 424 * MIB
+
+
+def test_a_draft_has_weights_a_cache_and_a_graph_of_its_own() -> None:
+    plan = Plan(context_tokens=32768, kv_type="q8_0")
+    alone = bill(QWEN3_4B, Plan(context_tokens=32768), 32768, 36)
+    drafted = draft_model_bytes(QWEN3_4B, plan, 32768)
+    parts = (alone.weights_gpu_bytes, alone.kv_gpu_bytes, alone.compute_gpu_bytes)
+    assert drafted == sum(parts)
+    whole = bill(MAGIDONIA, plan, 32768, 40, draft_bytes=drafted)
+    assert whole.total_gpu_bytes - bill(MAGIDONIA, plan, 32768, 40).total_gpu_bytes == drafted
+
+
+def test_predicting_ahead_costs_its_blocks_their_cache_and_a_graph() -> None:
+    predicting = shape(
+        "qwen35",
+        keys(65, 5120, 17408, 24, 4, 256, full_attention_interval=4, nextn_predict_layers=1)
+        | {"ssm.inner_size": 6144, "ssm.state_size": 128, "ssm.group_count": 16}
+        | {"ssm.conv_kernel": 4},
+        248320,
+    )
+    plan = Plan(context_tokens=131072, kv_type="q8_0")
+    usual = bill(predicting, plan, 131072, 65)
+    assert usual.weights_gpu_bytes == 6400 * MIB
+    assert usual.kv_gpu_bytes == bill(QWEN35_27B, plan, 131072, 64).kv_gpu_bytes
+    sixteen_bits = bill(predicting, Plan(context_tokens=131072), 131072, 65).compute_gpu_bytes
+    ahead = prediction_bytes(predicting, plan, 131072)
+    assert ahead == 100 * MIB + 512 * MIB + sixteen_bits
+    assert prediction_bytes(QWEN35_27B, plan, 131072) == 0
+
+
+def test_a_head_size_without_a_kernel_anywhere_rules_flash_attention_out() -> None:
+    assert flash_attention_on_cuda(GEMMA_4_12B)
+    odd = keys(48, 3840, 15360, 16, 8, 512) | window(1024, SIXTH)
+    sizes: dict[str, HParam] = {
+        "attention.key_length_swa": 100,
+        "attention.value_length_swa": 100,
+    }
+    assert not flash_attention_on_cuda(shape("gemma4", odd | sizes, 262144))
