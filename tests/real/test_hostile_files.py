@@ -15,6 +15,7 @@ import pytest
 from tests.support.gguf_files import ARRAY, U32, header_bytes, llama_metadata, write_llama
 from tests.support.machine import Machine
 from tests.support.peak_memory import run_and_weigh
+from tests.support.safetensors_files import packed
 from tests.support.terminal import modeldeck_command
 
 MOST_BYTES = 64 << 20
@@ -119,9 +120,42 @@ def test_an_unreadable_folder_is_counted(machine: Machine) -> None:
     assert "cannot be read: 1 folder" in listed.errors
 
 
+HOSTILE_FOLDERS = {
+    "no-config": (b"", b""),
+    "deep-config": (b"[" * 200_000, b""),
+    "long-config": (b'{"model_type":"' + b"x" * (8 << 20) + b'"}', b""),
+    "evil-config": (b'{"model_type":"\\u001b]52;c;aGk=\\u0007"}', packed(b"{}")),
+    "no-weights": (b'{"model_type":"llama"}', b""),
+    "long-header": (b'{"model_type":"llama"}', struct.pack("<Q", 1 << 62) + bytes(64)),
+    "deep-header": (b'{"model_type":"llama"}', packed(b'{"a":' + b"[" * 3_000_000)),
+    "absurd": (
+        b'{"model_type":"llama"}',
+        packed(b'{"a":{"dtype":"F16","shape":[9999999999999],"data_offsets":[0,1]}}'),
+    ),
+}
+
+
+def test_hostile_folders_are_listed_with_their_problems(machine: Machine) -> None:
+    for name, (config, weights) in HOSTILE_FOLDERS.items():
+        folder = machine.models / name
+        folder.mkdir()
+        (folder / "config.json").write_bytes(config)
+        (folder / "model.safetensors").write_bytes(weights)
+    with (machine.models / "sparse.llamafile").open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    listed = ls(machine)
+
+    assert listed.code == 0, listed.errors
+    assert listed.peak_bytes < MOST_BYTES, listed.peak_bytes >> 20
+    problems = {model["name"]: model["problem"] for model in listed.models}
+    assert all(problems[name] for name in (*HOSTILE_FOLDERS, "sparse"))
+    assert problems["second"] is None
+
+
 def test_a_folder_of_a_hundred_thousand_files_stays_within_bounds(machine: Machine) -> None:
     crowd = machine.models / "crowd"
     crowd.mkdir()
+    (crowd / "config.json").write_text('{"model_type":"llama"}')
     for number in range(100_000):
         suffix = (".gguf", ".gguf", ".safetensors", ".txt")[number % 4]
         os.close(os.open(crowd / f"m{number:06}{suffix}", os.O_CREAT | os.O_WRONLY))
@@ -130,4 +164,4 @@ def test_a_folder_of_a_hundred_thousand_files_stays_within_bounds(machine: Machi
     assert listed.code == 0, listed.errors
     assert listed.peak_bytes < MOST_BYTES, listed.peak_bytes >> 20
     assert any(model["name"] == "second" for model in listed.models)
-    assert "Not listed because of their problems: 49,000 more files." in listed.errors
+    assert "Not listed because of their problems: 49,001 more files." in listed.errors
