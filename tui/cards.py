@@ -29,6 +29,7 @@ class Cards:
         self.settings = settings
         self._database = database
         self._host: HostSpeed | None = None
+        self._hardware: HardwareSnapshot | None = None
         self._asked = 0.0
         self._measuring: Thread | None = None
 
@@ -40,6 +41,7 @@ class Cards:
         """
         from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
 
+        self._hardware = hardware
         ram_bytes = hardware.host.memory_available_bytes or 0
         if name := what_if or self.settings.gpu:
             card = card_named(name, ram_bytes)
@@ -55,6 +57,12 @@ class Cards:
         from modeldeck.engines.fit.cards import card_of
 
         return card_of(hardware)
+
+    def now(self) -> Card | None:
+        """The card that is here and its host, as last seen; None before anything was."""
+        if self._hardware is None:
+            return None
+        return replace(self.card_here(self._hardware), host=self._host)
 
     @staticmethod
     def moved(before: Card, after: Card) -> bool:

@@ -275,6 +275,10 @@ class Jobs:
             batch_ms=lambda: self._pace.batch_ms,
         )
         self._app.post_message(messages.ReplyEnded(message_id, end))
+        card = self._services.cards.now()
+        if self._loaded is not None and card is not None:
+            learn = self._services.learned_speed.take
+            await asyncio.to_thread(learn, self._loaded, end.reading, card)
         if isinstance(end.error, EngineDied):
             await self._notice_death()
 

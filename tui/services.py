@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.store.conversations import Conversations
     from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.cards import Cards
+    from modeldeck.tui.learned_speed import LearnedSpeed
     from modeldeck.tui.library import Library
     from modeldeck.tui.plain_start import PlainStart
 
@@ -106,6 +107,13 @@ class Services:
         from modeldeck.tui.cards import Cards
 
         return Cards(self.settings, self._database)
+
+    @cached_property
+    def learned_speed(self) -> LearnedSpeed:
+        """What replies taught about the speed of this box."""
+        from modeldeck.tui.learned_speed import LearnedSpeed
+
+        return LearnedSpeed(self._database)
 
     @cached_property
     def model_settings(self) -> ModelSettings:
@@ -207,7 +215,7 @@ class Services:
 
         if self._shapes is None:
             self._shapes = Shapes()
-        run_here = self._formats_run(models)
+        run_here, learned = self._formats_run(models), self.learned_speed.lesson()
         verdicts: dict[str, Verdict] = {}
         for model in models:
             if model.header is not None and model.format not in run_here:
@@ -216,7 +224,8 @@ class Services:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
                 shape = self._shapes.of(model.id, model.header)
-                verdicts[model.id] = judge_found(shape, plan, card, projector_size(model))
+                verdict = judge_found(shape, plan, card, projector_size(model))
+                verdicts[model.id] = learned.correct(verdict, model, card)
         if len(self._shapes) > len(verdicts):
             self._shapes.keep_only(verdicts)
         return verdicts

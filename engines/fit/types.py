@@ -154,6 +154,7 @@ class Verdict(NamedTuple):
         decode_tps: predicted decode rate at depth 0 as (low, middle, high); None when not
             derivable.
         cpu_moe_blocks: the first blocks, whose experts are on the CPU.
+        rate_note: what was measured here that the rate was corrected by; may be empty.
     """
 
     kind: VerdictKind
@@ -166,3 +167,4 @@ class Verdict(NamedTuple):
     max_context_tokens: int | None = None
     decode_tps: tuple[float, float, float] | None = None
     cpu_moe_blocks: int = 0
+    rate_note: str = ""

@@ -102,22 +102,22 @@ class SpeedResiduals:
                 (*key, *run, _KEPT_REPLIES),
             )
 
-    def of(self, key: SpeedKey) -> list[Residual]:
-        """One for each run; the replies' medians, so that a stutter in one counts for nothing."""
-        rows = self._database.rows(
-            "SELECT model, plan, build, measured, predicted FROM speed_residuals"
-            " WHERE gpu = ? AND engine = ? AND family = ? AND placement = ? ORDER BY id",
-            tuple(key),
-        )
-        runs: dict[Run, list[tuple[float, float]]] = {}
+    def all(self) -> dict[SpeedKey, list[Residual]]:
+        """One residual for each run, the latest runs last.
+
+        The median of a run's replies stands for it: a stutter in one counts for nothing.
+        """
+        rows = self._database.rows("SELECT * FROM speed_residuals ORDER BY id")
+        runs: dict[tuple[SpeedKey, Run], list[tuple[float, float]]] = {}
         for row in rows:
+            key = SpeedKey(row["gpu"], row["engine"], row["family"], row["placement"])
             run = Run(row["model"], row["plan"], row["build"])
-            runs.setdefault(run, []).append((row["measured"], row["predicted"]))
-        return [
-            Residual(
-                median(measured for measured, _ in replies),
-                median(predicted for _, predicted in replies),
-                len(replies),
-            )
-            for replies in runs.values()
-        ]
+            replies = runs.pop((key, run), [])
+            runs[key, run] = [*replies, (row["measured"], row["predicted"])]
+        found: dict[SpeedKey, list[Residual]] = {}
+        for (key, _), replies in runs.items():
+            measured = median(measured for measured, _ in replies)
+            predicted = median(predicted for _, predicted in replies)
+            one = Residual(measured, predicted, len(replies))
+            found[key] = [*found.pop(key, []), one]
+        return found

@@ -167,6 +167,7 @@ def _speed(detail: Detail) -> Iterator[Content]:
     if detail.measured_tps is None and verdict is not None and verdict.decode_tps is not None:
         low, _, high = verdict.decode_tps
         known = f"predicted, {low:.0f} to {high:.0f}" if low >= 1 else "predicted"
+        known += f", {verdict.rate_note}" if verdict.rate_note else ""
     yield Content.assemble((rate, "bold $primary"), " tok/s  ", (known, MUTED))
 
 

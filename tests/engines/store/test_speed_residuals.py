@@ -27,7 +27,7 @@ def test_a_stutter_in_one_reply_counts_for_nothing(database: Database) -> None:
     kept = SpeedResiduals(database)
     for measured in (50.0, 3.0, 52.0):
         kept.keep(KEY, RUN, measured, 48.0)
-    assert kept.of(KEY) == [Residual(50.0, 48.0, 3)]
+    assert kept.all()[KEY] == [Residual(50.0, 48.0, 3)]
 
 
 def test_runs_are_told_apart_and_so_are_cards_engines_types_and_placements(
@@ -36,14 +36,14 @@ def test_runs_are_told_apart_and_so_are_cards_engines_types_and_placements(
     kept = SpeedResiduals(database)
     kept.keep(KEY, RUN, 50.0, 48.0)
     kept.keep(KEY, RUN._replace(build="b1300"), 55.0, 48.0)
-    assert len(kept.of(KEY)) == 2
+    assert len(kept.all()[KEY]) == 2
     for other in (
         KEY._replace(gpu="RTX 3090 24GB"),
         KEY._replace(engine="ollama"),
         KEY._replace(family="IQ2"),
         KEY._replace(placement="gpu+cpu"),
     ):
-        assert kept.of(other) == []
+        assert other not in kept.all()
 
 
 def test_only_the_newest_replies_of_a_run_are_kept(database: Database) -> None:
@@ -52,7 +52,7 @@ def test_only_the_newest_replies_of_a_run_are_kept(database: Database) -> None:
         kept.keep(KEY, RUN, 10.0, 48.0)
     for _ in range(15):
         kept.keep(KEY, RUN, 50.0, 48.0)
-    assert kept.of(KEY) == [Residual(50.0, 48.0, 15)]
+    assert kept.all()[KEY] == [Residual(50.0, 48.0, 15)]
 
 
 def test_the_memory_of_a_machine_is_what_was_measured_last(database: Database) -> None:
