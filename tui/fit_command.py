@@ -119,7 +119,7 @@ def _local(
     header = model.header
     if header is None:
         raise FormatError(model.problem or "The file cannot be read.", "Download it again.")
-    if not services.reads(model):
+    if given.engine is None and not services.reads(model):
         choice = choose(model, ())
         raise EngineMissing(choice.reason, choice.next_step)
     return _header(
@@ -191,6 +191,6 @@ def _rates(services: Services, found: Answer, judging: JudgedCard) -> Speeds:
 
 def _text(judged: Judged, given: FitOptions, judging: JudgedCard) -> str:
     row = None
-    if judged.header is not None and judged.answer is not None and judged.answer.verdict.bill:
+    if judged.header is not None and judged.answer is not None and judged.answer.shape is not None:
         row = grid([judged.header], given, judging.card)[0]
     return fit_text(judged, judging.card, judging.others, row)

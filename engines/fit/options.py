@@ -73,8 +73,11 @@ def engine_name(text: str) -> str:
 
 def usual_engine(model_format: ModelFormat) -> str:
     """The engine a format is judged for when nobody names one; empty when none loads it."""
-    order = (*ENGINE_FORMATS, "") if model_format not in _FOLDERS else ("vllm",)
-    return next((name for name in order if name and model_format in ENGINE_FORMATS[name]), "")
+    if model_format in (_F.SAFETENSORS, _F.BITSANDBYTES, _F.AUTOROUND):
+        return "transformers"
+    first = {_F.GPTQ: "exllamav2"}.get(model_format, "")
+    able = (name for name, formats in ENGINE_FORMATS.items() if model_format in formats)
+    return first or next(able, "")
 
 
 def cannot_load(engine: str, model_format: ModelFormat) -> str:

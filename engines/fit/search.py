@@ -16,8 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from modeldeck.engines.fit.folder_search import judge_folder
+from modeldeck.engines.fit.hparams import HParams
+from modeldeck.engines.fit.kept import kept_of
 from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
-from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, longest_context
+from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, gpu_need, longest_context
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES, EngineProfile
 from modeldeck.engines.fit.runnable import CannotRun, runnable
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
@@ -85,6 +88,8 @@ def answer(
         reason = f"cannot run: {refused}"
         verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason)
         return Answer(options, engine, plan, verdict, False, False, 0, None)
+    if engine not in PROFILES:
+        return _folder_answer(header, options, card, engine, plan)
     found = shape_of(header)
     if isinstance(found, Unjudged):
         return Answer(options, engine, plan, not_judged(found.why), False, False, None, None)
@@ -112,6 +117,34 @@ def _too_old(engine: str, model_format: ModelFormat, card: Card) -> str:
     """Why this card does not run the format with that engine, as a clause; empty when it does."""
     here = runnable(model_format, engine, card)
     return here.reason if isinstance(here, CannotRun) else ""
+
+
+def _folder_answer(
+    header: ModelHeader, options: FitOptions, card: Card, engine: str, plan: Plan
+) -> Answer:
+    """An engine that is not llama.cpp: everything is on the GPU, and only the context can give."""
+    kept = kept_of(header)
+    if isinstance(kept, Unjudged):
+        return Answer(options, engine, plan, not_judged(kept.why), False, False, None, None)
+    layers = HParams(header.architecture, header.hparams).number("block_count")
+    plan = replace(plan, gpu_layers=layers + 1)
+
+    def judged(plan: Plan) -> Verdict:
+        return judge_folder(kept, layers, plan, card, engine, options.margin_bytes)
+
+    verdict = judged(plan)
+    longest = verdict.max_context_tokens or 0
+    if (
+        verdict.kind is VerdictKind.DOES_NOT_FIT
+        and options.context_tokens is None
+        and LEAST_PLANNED_TOKENS <= longest < plan.context_tokens
+    ):
+        plan = replace(plan, context_tokens=longest)
+        verdict = judged(plan)
+    need = gpu_need(verdict.bill) if verdict.bill else 0
+    fits_now = bool(verdict.bill) and need <= card.free_bytes
+    fits_empty = bool(verdict.bill) and need <= card.usable_bytes
+    return Answer(options, engine, plan, verdict, fits_now, fits_empty, longest, None)
 
 
 def _first_plan(options: FitOptions, usual_context_tokens: int, profile: EngineProfile) -> Plan:

@@ -201,7 +201,11 @@ def machine(monkeypatch: pytest.MonkeyPatch, *gpus: GpuSnapshot) -> None:
     """Pretend that these cards are here."""
     host = HostSnapshot("box", "a processor", 8, None, 64 << 30, 32 << 30)
     snapshot = HardwareSnapshot(gpus, host)
-    monkeypatch.setattr(Services, "sample", lambda _self, _pid: (snapshot, None))
+
+    def sample(_self: Services, _pid: int | None) -> tuple[HardwareSnapshot, None]:
+        return snapshot, None
+
+    monkeypatch.setattr(Services, "sample", sample)
 
 
 def test_who_holds_memory_is_named_and_would_have_to_go(

@@ -1,0 +1,118 @@
+"""The answer for engines that load folders of safetensors: all of it on the GPU, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from modeldeck.engines.fit.folders import (
+    Exl2Cache,
+    exllama_v2_bill,
+    exllama_v3_bill,
+    transformers_bill,
+)
+from modeldeck.engines.fit.kept import Kept
+from modeldeck.engines.fit.paged import SGLANG, VLLM, paged_room
+from modeldeck.engines.fit.placement import STEP_TOKENS, gpu_need, last_not_negative
+from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
+from modeldeck.engines.types import KvType, Plan
+from modeldeck.engines.units import gib_number, gib_text, tokens_text
+
+_LONGEST_CONTEXT: Final = 1 << 20
+_EXL2_CACHES: Final[dict[KvType, Exl2Cache]] = {"f16": "fp16", "q8_0": "q8", "q4_0": "q4"}
+_EXL3_BITS: Final[dict[KvType, int]] = {"f16": 16, "q8_0": 8, "q5_0": 5, "q4_0": 4}
+_PAGED: Final = {"vllm": VLLM, "sglang": SGLANG}
+
+
+def folder_refusal(engine: str, plan: Plan) -> str:
+    """Why an engine cannot run a plan, as a clause; empty when it can."""
+    caches: dict[str, set[KvType]] = {
+        "exllamav2": set(_EXL2_CACHES),
+        "exllamav3": set(_EXL3_BITS),
+    }
+    known = caches.get(engine, {"f16", "bf16"})
+    if plan.kv_type not in known:
+        return f"{engine} has no {plan.kv_type} cache; it has {', '.join(sorted(known))}"
+    return ""
+
+
+def judge_folder(
+    model: Kept, layers: int, plan: Plan, card: Card, engine: str, margin_bytes: int
+) -> Verdict:
+    """Whether ``engine`` holds the model and the plan's context on the card.
+
+    Args:
+        model: what it keeps.
+        layers: blocks.
+        plan: its context, cache type and slots count.
+        card: what is free.
+        engine: adapter name of an engine for folders.
+        margin_bytes: to be kept free.
+    """
+    refused = folder_refusal(engine, plan)
+    if refused:
+        return Verdict(VerdictKind.CANNOT_RUN, "closed-form", f"cannot run: {refused}")
+
+    def left(context_tokens: int) -> int:
+        missing, terms = _priced(model, plan, card, engine, context_tokens)
+        room = card.free_bytes - gpu_need(terms._replace(margin_bytes=margin_bytes))
+        return min(room, -missing) if missing else room
+
+    missing, terms = _priced(model, plan, card, engine, plan.context_tokens)
+    bill = terms._replace(margin_bytes=margin_bytes)
+    longest = longest_folder_context(left, model.trained_context_tokens)
+    used = f"{gib_number(bill.total_gpu_bytes)} of {gib_text(card.free_bytes)}"
+    if left(plan.context_tokens) < 0:
+        needs = gib_text(gpu_need(bill) + missing)
+        reason = f"does not fit: {engine} needs {needs}, there are {gib_text(card.free_bytes)}"
+        return Verdict(
+            VerdictKind.DOES_NOT_FIT,
+            "closed-form",
+            reason,
+            bill,
+            layers=layers,
+            max_context_tokens=longest,
+        )
+    reason = f"fits: {used} with {tokens_text(plan.context_tokens)} context"
+    if engine in _PAGED:
+        room = paged_room(
+            model, plan.context_tokens, card.usable_bytes, card.free_bytes, _PAGED[engine]
+        )
+        reason = (
+            f"fits: a cache of {room.tokens} tokens, {room.requests:.1f} requests of "
+            f"{tokens_text(plan.context_tokens)} at once"
+        )
+    return Verdict(
+        VerdictKind.FITS,
+        "closed-form",
+        reason,
+        bill,
+        layers_gpu=layers,
+        layers=layers,
+        gpu_layers=layers + 1,
+        max_context_tokens=longest,
+    )
+
+
+def longest_folder_context(left: Callable[[int], int], trained_context_tokens: int) -> int:
+    """The largest context at which ``left`` is not negative: a multiple of 256, or the cap."""
+    cap = trained_context_tokens or _LONGEST_CONTEXT
+    if left(cap) >= 0:
+        return cap
+    steps = last_not_negative(lambda n: left(n * STEP_TOKENS), (cap - 1) // STEP_TOKENS)
+    return STEP_TOKENS * steps
+
+
+def _priced(
+    model: Kept, plan: Plan, card: Card, engine: str, context_tokens: int
+) -> tuple[int, Bill]:
+    """What a paged server is short of for one request, and the bill."""
+    if engine in _PAGED:
+        room = paged_room(model, context_tokens, card.usable_bytes, card.free_bytes, _PAGED[engine])
+        return room.missing_bytes, room.bill
+    if engine == "exllamav2":
+        return 0, exllama_v2_bill(model, context_tokens, _EXL2_CACHES[plan.kv_type])
+    if engine == "exllamav3":
+        bits = _EXL3_BITS[plan.kv_type]
+        return 0, exllama_v3_bill(model, context_tokens, bits, bits, plan.slots)
+    return 0, transformers_bill(model, context_tokens)
