@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import add
 from typing import Final, NamedTuple
 
 from modeldeck.engines.fit.architectures import Architecture, architecture
@@ -153,10 +154,12 @@ def _shape(header: ModelHeader) -> Shape:
     tied = weights.token_embedding_bytes if weights.output_tied and facts.has_output else 0
     feed_forward = max(keys.per_layer("feed_forward_length", (0,) * layers))
     widest_v = max(kept.values)
-    flat_v = [widest_v * has for has in kept.cached] if not kept.latent else [0] * layers
-    full = [not slides for slides in kept.sliding]
-    both = [k + v for k, v in zip(kept.keys, kept.values, strict=True)]
-    flat = [k + v for k, v in zip(kept.keys, flat_v, strict=True)]
+    flat_v = (0,) * layers if kept.latent else tuple(widest_v * has for has in kept.cached)
+    both = list(map(add, kept.keys, kept.values))
+    flat = both if flat_v == kept.values else list(map(add, kept.keys, flat_v))
+    full_both, sliding_both = _parted(both, kept.sliding)
+    full_flat, sliding_flat = _parted(flat, kept.sliding)
+    padding = [block.expert_padding_bytes for block in blocks]
     at = kept.heads.index(max(kept.heads))
     return Shape(
         layers=layers,
@@ -171,21 +174,19 @@ def _shape(header: ModelHeader) -> Shape:
         kv_heads_vary=min(kept.kv_heads) != max(kept.kv_heads),
         blocks_gpu_bytes=_from_back(padded),
         blocks_host_bytes=tuple(reversed(tuple(accumulate(stored, initial=0)))),
-        kv_elements=_from_back(_where(both, full)),
+        kv_elements=full_both,
         input_bytes=weights.token_embedding_bytes + weights.host_only_bytes,
         output_gpu_bytes=output + tied,
         output_host_bytes=output,
         largest_matrix_bytes=_largest_matrix(weights, facts, kept, feed_forward, stored),
         quantisation=header.quantisation,
-        sliding_elements=_from_back(_where(both, kept.sliding)),
+        sliding_elements=sliding_both,
         window_tokens=kept.window_tokens,
-        unflashed_elements=_from_back(_where(flat, full)),
-        unflashed_sliding_elements=_from_back(_where(flat, kept.sliding)),
+        unflashed_elements=full_flat,
+        unflashed_sliding_elements=sliding_flat,
         state_bytes=_from_back([4 * state for state in kept.states]),
-        experts_gpu_bytes=tuple(
-            accumulate((b.expert_bytes + b.expert_padding_bytes for b in blocks), initial=0)
-        ),
-        experts_host_bytes=tuple(accumulate(experts, initial=0)),
+        experts_gpu_bytes=_sums(list(map(add, experts, padding))),
+        experts_host_bytes=_sums(experts),
         largest_expert_bytes=weights.largest_expert_bytes or -(-max(experts) // 3),
         phases=phases_of(facts, keys, kept, embedding, min(experts[: kept.trunk]) == 0),
         experts_used=max(keys.per_layer("expert_used_count", (0,) * layers)),
@@ -237,12 +238,25 @@ def _blocks(weights: WeightTable, layers: int, trunk: int) -> list[BlockWeights]
     return [*weights.blocks[:trunk], *idle]
 
 
+def _sums(values: Sequence[int]) -> tuple[int, ...]:
+    """Totals of the first n values."""
+    return tuple(accumulate(values, initial=0)) if any(values) else (0,) * (len(values) + 1)
+
+
 def _from_back(values: Sequence[int]) -> tuple[int, ...]:
-    return tuple(accumulate(reversed(values), initial=0))
+    """Totals of the last n values."""
+    return _sums(values[::-1])
 
 
-def _where(values: Sequence[int], chosen: Sequence[bool]) -> list[int]:
-    return [value if has else 0 for value, has in zip(values, chosen, strict=True)]
+def _parted(
+    values: Sequence[int], sliding: Sequence[bool]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Totals over the last k blocks: of those that cache the context, and of those that slide."""
+    if not any(sliding):
+        return _from_back(values), (0,) * (len(values) + 1)
+    pairs = list(zip(values, sliding, strict=True))
+    full = [0 if slides else value for value, slides in pairs]
+    return _from_back(full), _from_back([value if slides else 0 for value, slides in pairs])
 
 
 def _largest_matrix(
