@@ -77,7 +77,9 @@ def _run(words: Sequence[str]) -> int:
     from modeldeck.tui.printing import report
 
     try:
-        return _parsed(words) if words else _plain_start()
+        if not words:
+            return _plain_start()
+        return _plain_list() if words == ["ls"] else _parsed(words)
     except ModeldeckError as error:
         report(error)
         return FAILED
@@ -88,6 +90,13 @@ def _plain_start() -> int:
     from modeldeck.tui.plain_start import PlainStart
 
     return open_deck(PlainStart())
+
+
+def _plain_list() -> int:
+    from modeldeck.tui.commands import list_models
+    from modeldeck.tui.plain_start import PlainStart
+
+    return list_models(PlainStart())
 
 
 def _parsed(words: Sequence[str]) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from modeldeck.engines.fit.types import Verdict
 from modeldeck.engines.text import clean_line
@@ -15,6 +14,11 @@ from modeldeck.tui.actions import ACTIONS, Place, help_digest, help_text, key_na
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
 from modeldeck.tui.services import Services, open_services
 
+if TYPE_CHECKING:
+    import argparse
+
+    from modeldeck.tui.plain_start import PlainStart
+
 _GIB = 1024**3
 
 
@@ -22,6 +26,8 @@ def run_command(name: str, options: argparse.Namespace) -> int:
     """Run one printing command. Returns the exit code. Raises ModeldeckError."""
     if name == "keys":
         return _keys(options)
+    if name == "ls":
+        return list_models(options)
     with open_services(options) as services:
         for problem in services.problems:
             complain(problem)
@@ -29,7 +35,7 @@ def run_command(name: str, options: argparse.Namespace) -> int:
             from modeldeck.tui.fit_command import run_fit  # verdicts: 20 ms
 
             return run_fit(services, options)
-        run = {"ls": _ls, "engines": _engines, "gpu": _gpu, "doctor": _doctor}[name]
+        run = {"engines": _engines, "gpu": _gpu, "doctor": _doctor}[name]
         return run(services, options)
 
 
@@ -55,13 +61,21 @@ def model_record(model: LocalModel, verdict: Verdict | None) -> dict[str, object
     }
 
 
-def _ls(services: Services, options: argparse.Namespace) -> int:
+def list_models(options: argparse.Namespace | PlainStart) -> int:
+    """Print every model with its verdict. Returns exit code 0. Raises ModeldeckError."""
+    with open_services(options) as services:
+        for problem in services.problems:
+            complain(problem)
+        return _ls(services, as_json=options.json)
+
+
+def _ls(services: Services, *, as_json: bool) -> int:
     found = services.scan_all()
     snapshot, _ = services.sample(None)
     settings = services.settings
     card = services.cards.card(snapshot)
     verdicts = services.judge(found.models, settings.context_tokens, settings.kv_type, card)
-    if options.json:
+    if as_json:
         emit([model_record(m, verdicts.get(m.id)) for m in found.models])
     elif found.models:
         say(model_table(found.models, verdicts, columns=output_columns()))
