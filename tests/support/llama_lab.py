@@ -22,70 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeldeck.engines.workers.llama_library import open_library
+
 Key = int | float | bool | str | list[int]
 
 _TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
 _LONGEST_SECONDS = 30
 _KINDS = ("model", "KV", "RS", "compute", "output")
-
-
-class _ModelParams(ctypes.Structure):
-    _fields_ = [
-        ("devices", ctypes.c_void_p),
-        ("tensor_buft_overrides", ctypes.c_void_p),
-        ("n_gpu_layers", ctypes.c_int32),
-        ("split_mode", ctypes.c_int32),
-        ("load_mode", ctypes.c_int32),
-        ("lazy_mode", ctypes.c_int32),
-        ("main_gpu", ctypes.c_int32),
-        ("tensor_split", ctypes.c_void_p),
-        ("progress_callback", ctypes.c_void_p),
-        ("progress_callback_user_data", ctypes.c_void_p),
-        ("kv_overrides", ctypes.c_void_p),
-        ("vocab_only", ctypes.c_bool),
-        ("check_tensors", ctypes.c_bool),
-        ("use_extra_bufts", ctypes.c_bool),
-        ("no_host", ctypes.c_bool),
-        ("no_alloc", ctypes.c_bool),
-        ("load_mtp", ctypes.c_bool),
-    ]
-
-
-class _BeforeFlags(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max")),
-        *((name, ctypes.c_uint32) for name in ("n_rs_seq", "n_outputs_max", "n_outputs_seq")),
-        *((name, ctypes.c_int32) for name in ("n_threads", "n_threads_batch", "ctx_type")),
-        *((name, ctypes.c_int32) for name in ("rope_scaling", "pooling", "attention", "flash")),
-        ("rope", ctypes.c_float * 6),
-        ("yarn_orig_ctx", ctypes.c_uint32),
-        ("defrag_thold", ctypes.c_float),
-        ("cb_eval", ctypes.c_void_p),
-        ("cb_eval_user_data", ctypes.c_void_p),
-        ("type_k", ctypes.c_int32),
-        ("type_v", ctypes.c_int32),
-        ("abort_callback", ctypes.c_void_p),
-        ("abort_callback_data", ctypes.c_void_p),
-    ]
-
-
-class _ContextParams(_BeforeFlags):
-    _fields_ = [
-        *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf")),
-        *((name, ctypes.c_bool) for name in ("op_offload", "swa_full", "kv_unified")),
-        ("rest", ctypes.c_void_p * 8),
-    ]
-
-
-class _WiderContextParams(_BeforeFlags):
-    """Later versions have one more pointer before the flags."""
-
-    _fields_ = [
-        ("one_more", ctypes.c_void_p),
-        *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf")),
-        *((name, ctypes.c_bool) for name in ("op_offload", "swa_full", "kv_unified")),
-        ("rest", ctypes.c_void_p * 8),
-    ]
 
 
 @dataclass(frozen=True)
@@ -148,7 +91,7 @@ class _Lab:
     """The library, loaded."""
 
     def __init__(self, path: str) -> None:
-        library = ctypes.CDLL(path)
+        library = open_library(path)
         self.library = library
         self.heard: list[str] = []
         for name in (
@@ -158,12 +101,6 @@ class _Lab:
             "ggml_get_name",
         ):
             getattr(library, name).restype = ctypes.c_void_p
-        library.llama_model_default_params.restype = _ModelParams
-        library.llama_context_default_params.restype = _ContextParams
-        # Of the flags these two are on by default.
-        known = library.llama_context_default_params()
-        if not (known.offload_kqv and known.op_offload):
-            library.llama_context_default_params.restype = _WiderContextParams
         library.ggml_nbytes.restype = ctypes.c_size_t
         log_type = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
@@ -172,7 +109,6 @@ class _Lab:
 
         self._log = log_type(hear)
         library.llama_log_set(self._log, None)
-        library.llama_backend_init()
 
     def metadata(self, keys: Mapping[str, Key]) -> ctypes.c_void_p:
         """Keys as the library keeps them."""
