@@ -51,6 +51,10 @@ def run_fit(services: Services, options: argparse.Namespace) -> int:
     judged = [
         one for text in options.target for one in _judged(services, options, text, given, judging)
     ]
+    if options.dry_run:
+        from modeldeck.tui.fit_dry_run import with_dry_runs
+
+        judged = with_dry_runs(judged, judging.card)
     if options.json:
         emit([fit_record(one, judging.card, judging.others) for one in judged])
     else:

@@ -1,0 +1,64 @@
+"""``fit --dry-run``: answers held against what llama.cpp itself says of the same plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.fit.dry_run import agrees, checked
+from modeldeck.engines.fit.dry_runner import DryRunner
+from modeldeck.engines.fit.search import Answer
+from modeldeck.engines.fit.types import Card
+from modeldeck.tui.fit_record import Judged
+from modeldeck.tui.printing import note
+
+
+def with_dry_runs(judged: Sequence[Judged], card: Card) -> list[Judged]:
+    """The answers with the engine's sizes where it could be asked; notes say where it could not."""
+    runner = DryRunner()
+    try:
+        return list(_each(judged, card, runner))
+    finally:
+        runner.close()
+
+
+def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[Judged]:
+    for one in judged:
+        path = Path(one.model)
+        if one.answer is None:
+            yield one
+        elif not path.is_file() or path.suffix.lower() != ".gguf":
+            note(f"{one.target}: no dry run, llama.cpp needs the model's GGUF file on this machine")
+            yield one
+        else:
+            yield _asked(one, one.answer, path, card, runner)
+
+
+def _asked(one: Judged, found: Answer, path: Path, card: Card, runner: DryRunner) -> Judged:
+    try:
+        sizes = runner.run(path, found.plan)
+    except ModeldeckError as error:
+        note(f"{one.target}: {error.cause} {error.next_step}")
+        return one
+    verdict = checked(found.verdict, found.plan, sizes, card)
+    if verdict.source != "engine":
+        bill = verdict.bill
+        same = bill is not None and agrees(bill, sizes)
+        says = "agrees on weights and caches" if same else "differs on weights or caches"
+        note(
+            f"{one.target}: llama.cpp's dry run {says}; compute buffers are by formula, because"
+            " this build has no GPU"
+        )
+        return one
+    bill = verdict.bill
+    need_bytes = bill.total_gpu_bytes + found.options.margin_bytes if bill is not None else 0
+    on_gpu = found.plan.gpu_layers > 0
+    sized = replace(
+        found,
+        verdict=verdict,
+        fits_now=not on_gpu or need_bytes <= card.free_bytes,
+        fits_empty=not on_gpu or need_bytes <= card.usable_bytes,
+    )
+    return replace(one, answer=sized, problem="")
