@@ -49,6 +49,7 @@ class Graph(NamedTuple):
         networks: feed-forward networks that run side by side; half when they are half as wide as
             the file says.
         layer_inputs: inputs of a block of its own, when the file does not say.
+        network_queries: attention's output is alive beside a feed-forward network (1 or 0).
         queries: what is as wide as the queries beside attention.
         state_widths: of a recurrent block, in widths of the model.
         state_inner: of a recurrent block, in widths of its inner state.
@@ -61,6 +62,7 @@ class Graph(NamedTuple):
     widths: int = 0
     networks: float = 1.0
     layer_inputs: int = 0
+    network_queries: int = 1
     queries: int = 2
     state_widths: int = 2
     state_inner: int = 5
@@ -133,7 +135,7 @@ _UNCACHED_UNGATED: Final = "bert jina-bert-v3 nomic-bert-moe"
 _DIFFUSION: Final = "dream llada llada-moe rnd1"
 
 _MARKED: Final = Window(pattern=None)
-_SPARSE: Final = Graph(scores=1.5625, indexer_widths=2)
+_SPARSE: Final = Graph(scores=1.5625, indexer_widths=4)
 _SPECIAL: Final = {
     "chatglm glm4 phi3": Architecture(fused_gate=True),
     "grok": Architecture(flash_attention=False, dense_wide=True),
@@ -159,12 +161,12 @@ _SPECIAL: Final = {
     "deepseek2 mistral4": Architecture(latent=True),
     "deepseek32": Architecture(latent=True, indexer="all", graph=_SPARSE),
     "glm-dsa": Architecture(latent=True, indexer="types", graph=_SPARSE),
-    "hy_v4": Architecture(latent=True, indexer="types", graph=Graph(scores=2.5, indexer_widths=2)),
+    "hy_v4": Architecture(latent=True, indexer="types", graph=Graph(scores=2.5, indexer_widths=4)),
     "dots3note": Architecture(
         latent=True,
         indexer="types",
         window=_MARKED,
-        graph=Graph(scores=1.5, indexer_widths=1),
+        graph=Graph(scores=1.5, indexer_widths=3),
     ),
     "minimax-m3": Architecture(indexer="after-dense", graph=Graph(head_scores=2, queries=1)),
     "mamba mamba2": Architecture(cached=False, recurrent="all"),
@@ -184,13 +186,13 @@ _SPECIAL: Final = {
         recurrent="no-kv-heads",
         state="convolution",
         window=Window(0),
-        graph=Graph(state_widths=6, state_inner=0),
+        graph=Graph(state_widths=6, state_inner=0, network_queries=0),
     ),
     "lfm2moe": Architecture(
         rolls_back=True,
         recurrent="no-kv-heads",
         state="convolution",
-        graph=Graph(state_widths=6, state_inner=0),
+        graph=Graph(state_widths=6, state_inner=0, network_queries=0),
     ),
     "kimi-linear": Architecture(
         recurrent="no-kv-heads", state="delta", latent=True, graph=Graph(state_inner=0)
@@ -202,9 +204,11 @@ _SPECIAL: Final = {
         rolls_back=True,
         graph=Graph(state_inner=0),
     ),
-    "qwen3next": Architecture(recurrent="interval", graph=Graph(queries=5)),
+    "qwen3next": Architecture(recurrent="interval", graph=Graph(queries=5, network_queries=0)),
     "qwen35 qwen35moe": Architecture(
-        rolls_back=True, recurrent="interval", graph=Graph(queries=5, state_inner=3)
+        rolls_back=True,
+        recurrent="interval",
+        graph=Graph(queries=5, state_inner=3, network_queries=0),
     ),
 }
 

@@ -63,6 +63,8 @@ def widest_phase(
     unpacked = flash and on_gpu and plan.kv_type != "f16"
     for phase in shape.phases:
         size = 4 * tokens * phase.per_token
+        if phase.scores:
+            size += int(4 * tokens * phase.scores * room.full_seen)
         if phase.heads:
             if unpacked:
                 # one layer's cache, back in f16 for the kernel
@@ -70,8 +72,6 @@ def widest_phase(
             elif not flash:
                 seen = room.sliding_seen if phase.sliding else room.full_seen
                 size += 4 * tokens * phase.heads * seen
-            if phase.scores:
-                size += int(4 * tokens * phase.scores * room.full_seen)
             if phase.flash_scores and flash and plan.slots == 1:
                 size += 4 * tokens * phase.flash_scores * room.full_seen
         elif copied_experts and phase.copied_per_token:

@@ -53,9 +53,11 @@ def phases_of(
         dense_blocks: some block has a feed-forward network that is no mixture of experts.
     """
     # The block's input, that with attention added, and attention's output.
-    around = 2 * embedding + (
+    kept = facts.graph.network_queries
+    latent_value = keys.count("attention.value_length_mla") if layers.latent else 0
+    around = 2 * embedding + kept * (
         max(
-            heads * length * (k > 0)
+            heads * (latent_value or length) * (k > 0)
             for heads, length, k in set(
                 zip(layers.heads, layers.key_length, layers.keys, strict=True)
             )
@@ -97,17 +99,17 @@ def _attention(
         islice(blocks, layers.trunk)
     ):
         if layers.latent:
-            width = heads * (2 * latent_key + length + v_length) + embedding
+            width = heads * (2 * latent_key + length + v_length)
         else:
             width = facts.graph.queries * heads * length
-        if indexed:
-            width += facts.graph.indexer_widths * indexer
+        if indexed and facts.graph.scores:
+            queries = 2 * embedding + facts.graph.indexer_widths * indexer
+            yield Phase(queries, heads, scores=facts.graph.scores)
         yield Phase(
             (2 + facts.graph.widths) * embedding + width,
             heads,
             kv_heads * length + values,
             sliding,
-            scores=facts.graph.scores * indexed,
             flash_scores=(facts.graph.head_scores * heads + 1) * indexed
             if facts.graph.head_scores
             else 0,

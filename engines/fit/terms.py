@@ -119,7 +119,10 @@ def bill(
             kv_host_bytes=all_cached,
             recurrent_host_bytes=all_states,
             compute_host_bytes=(
-                graph_within(shape, plan, room, tokens, profile, on_gpu=False) + outside
+                graph_within(shape, plan, room, tokens, profile, on_gpu=False)
+                + outside
+                # Versions differ by one copy of the inputs; this is between them.
+                - 2 * tokens * shape.embedding
             ),
             projector_host_bytes=shape.projector_bytes,
         )

@@ -161,4 +161,4 @@ def test_every_buffer_is_as_large_as_billed(
     assert terms.weights_host_bytes / MIB == pytest.approx(printed(log, "model"), abs=0.01)
     assert terms.kv_host_bytes / MIB == pytest.approx(printed(log, "KV"), abs=0.01)
     compute = printed(log, "compute") + printed(log, "output")
-    assert terms.compute_host_bytes / MIB == pytest.approx(compute, rel=0.01)
+    assert terms.compute_host_bytes / MIB == pytest.approx(compute, abs=1.1)
