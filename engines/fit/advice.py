@@ -75,17 +75,19 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
     good = (
         _ON_GPU if found.verdict.kind is not VerdictKind.FITS_EXPERTS_ON_CPU else {VerdictKind.FITS}
     )
+    fails = found.verdict.kind is VerdictKind.DOES_NOT_FIT
     given: list[Advice] = []
     worked: set[str] = set()
     for candidate in _candidates(found, asked):
         if candidate.kind in worked:
             continue
         after = answer(header, candidate.options, card)
-        runs_better = found.verdict.kind is VerdictKind.DOES_NOT_FIT and after.verdict.kind in _RUNS
+        runs_better = fails and after.verdict.kind in _RUNS
         if (after.verdict.kind in good or runs_better) and after.verdict.bill is not None:
             whole = after.verdict.kind in _ON_GPU
             saved = before - gpu_need(after.verdict.bill) if whole else 0
-            saves = f"saves {gib_text(saved)}" if saved > 0 else "then it runs"
+            gain = "then it runs" if fails else "then it is on the GPU"
+            saves = f"saves {gib_text(saved)}" if saved > 0 else gain
             text = f"{candidate.change}: {saves}; {candidate.cost}"
             worked.add(candidate.kind)
             given.append(Advice(text, candidate.options, max(saved, 0), after.verdict))
@@ -177,11 +179,12 @@ def _candidates(found: Answer, asked: FitOptions) -> Iterator[_Candidate]:
             "decoding gets slower",
             replace(asked, cpu_moe_blocks=None, gpu_layers=None),
         )
+    fails = found.verdict.kind is VerdictKind.DOES_NOT_FIT
     if asked.gpu_layers is not None:
         yield _Candidate(
             "layers",
             "without --ngl",
-            "what does not fit runs on the CPU, slower",
+            "slower, where layers run on the CPU" if fails else "no cost",
             replace(asked, gpu_layers=None),
         )
 

@@ -66,6 +66,12 @@ def test_nothing_is_advised_where_all_is_well() -> None:
     assert advise(llama(), answer(llama(), FitOptions(), CARD), CARD) == ()
 
 
+def test_who_asked_for_the_cpu_is_told_that_the_card_has_room() -> None:
+    found = answer(llama(), FitOptions(gpu_layers=0), CARD)
+    (only,) = advise(llama(), found, CARD)
+    assert only.text == "without --ngl: then it is on the GPU; no cost"
+
+
 @pytest.mark.parametrize(
     ("holders", "said"),
     [
