@@ -46,6 +46,12 @@ _PCIE_SHARE: Final = 0.76
 # Decode shares of cards without a measured one; the source is in card_sources.toml.
 _USUAL_DECODE: Final = (0.58, 0.70, 0.82)
 
+# The same for other makers' cards, on whose kernels less is known.
+_OTHER_DECODE: Final = (0.40, 0.58, 0.76)
+
+# Beyond this the launches and not the memory set the pace: no usual share holds there.
+_LARGEST_USUAL_BANDWIDTH: Final = 1.1e12
+
 # Metal gives a process two thirds of small unified memories and three quarters of large ones.
 _SMALL_UNIFIED_BYTES: Final = 33 * 1024 * MIB
 
@@ -70,7 +76,7 @@ class CardRow(NamedTuple):
     fp16_flops: float
     compute: str
     pcie_bytes_per_second: float | None
-    decode_efficiency: tuple[float, float, float]
+    decode_efficiency: tuple[float, float, float] | None
     source: str
 
     @property
@@ -209,6 +215,7 @@ def _reserve(vram_bytes: int) -> int:
 
 def _row(row: dict[str, str], vram_bytes: int) -> CardRow:
     name, pcie, usable = row["name"], row["pcie"], row["usable_mib"]
+    bandwidth = float(row["bandwidth_gbs"]) * 1e9
     usable_bytes = int(usable) * MIB if usable else _usable(vram_bytes, unified=not pcie)
     return CardRow(
         name=name,
@@ -217,13 +224,21 @@ def _row(row: dict[str, str], vram_bytes: int) -> CardRow:
         vram_bytes=vram_bytes,
         usable_bytes=usable_bytes,
         usable_measured=bool(usable),
-        bandwidth_bytes_per_second=float(row["bandwidth_gbs"]) * 1e9,
+        bandwidth_bytes_per_second=bandwidth,
         fp16_flops=float(row["fp16_tflops"]) * 1e12,
         compute=row["compute"],
         pcie_bytes_per_second=_pcie(pcie) if pcie else None,
-        decode_efficiency=_band(row["decode"]) if row["decode"] else _USUAL_DECODE,
+        decode_efficiency=_band(row["decode"])
+        if row["decode"]
+        else _usual(row["vendor"], bandwidth),
         source=row["source"],
     )
+
+
+def _usual(vendor: str, bandwidth: float) -> tuple[float, float, float] | None:
+    if bandwidth > _LARGEST_USUAL_BANDWIDTH:
+        return None
+    return _USUAL_DECODE if vendor == "nvidia" else _OTHER_DECODE
 
 
 def _usable(vram_bytes: int, *, unified: bool) -> int:

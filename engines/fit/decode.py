@@ -45,9 +45,6 @@ _DOUBT: Final = 0.30
 
 _LEAST_DOUBT: Final = 0.15
 
-# Beyond this the launches and not the memory set the pace; no law was calibrated there.
-_LARGEST_BANDWIDTH: Final = 1.1e12
-
 
 def decode_rate(
     cost: TokenCost,
@@ -75,7 +72,7 @@ def decode_rate(
         seconds += _fixed_seconds(cost)
         for card, share in cards:
             peak = card.bandwidth_bytes_per_second
-            if not peak or peak > _LARGEST_BANDWIDTH or card.decode_efficiency is None:
+            if not peak or card.decode_efficiency is None:
                 return None
             low, middle, high = card.decode_efficiency
             reached = middle * peak
