@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modeldeck.engines.fit.decode import decode_rate
 from modeldeck.engines.fit.placement import (
     Case,
@@ -26,7 +28,8 @@ def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int
 
     With ``plan.gpu_layers`` at ``ALL_LAYERS`` the best placement is looked for: everything on the
     GPU, else the experts of as few blocks as will do on the CPU, else as many blocks as fit on the
-    GPU, else none. Any other number is judged as it stands.
+    GPU, else none; and without flash attention where CUDA has no kernel for the model's heads. Any
+    other number is judged as it stands.
     """
     return judge_found(shape_of(header), plan, card, projector_file_bytes)
 
@@ -37,6 +40,9 @@ def judge_found(
     """``judge`` for what is known of a header already."""
     if isinstance(shape, Unjudged):
         return not_judged(shape.why)
+    if plan.gpu_layers == ALL_LAYERS and not flash_attention_on_cuda(shape):
+        without = replace(plan, flash_attention=False)
+        plan = plan if refusal(shape, without) else without
     return judge_shape(with_projector(shape, projector_file_bytes), plan, card)
 
 

@@ -167,7 +167,6 @@ def test_a_plan_that_names_its_layers_is_judged_as_it_stands() -> None:
             dense(more={"nextn_predict_layers": 40}),
             "it has no blocks beside those that predict ahead",
         ),
-        (dense(head_size=100), "no CUDA flash attention for a head size of 100"),
         (dense(vocabulary=0), "the header has no vocab_size"),
         (
             dense(more={"attention.head_count_kv": (8, 8)}),
@@ -184,6 +183,15 @@ def test_what_the_closed_form_does_not_know_it_does_not_judge(
     assert verdict.source == "needs-dry-run"
     assert verdict.reason == f"not judged yet: {reason}"
     assert (verdict.bill, verdict.max_context_tokens, verdict.decode_tps) == (None, None, None)
+
+
+def test_without_a_kernel_for_its_heads_a_model_is_judged_without_flash_attention() -> None:
+    odd = dense(head_size=100)
+    verdict = judge(odd, Plan(), CARD)
+    assert verdict == judge(odd, Plan(flash_attention=False), CARD)
+    assert verdict.kind is VerdictKind.FITS
+    # What names its layers is judged as it stands, and that has no answer.
+    assert judge(odd, Plan(gpu_layers=9), CARD).kind is VerdictKind.NOT_JUDGED
 
 
 def test_llama_and_phi3_files_may_name_a_window_that_is_not_used() -> None:
