@@ -22,7 +22,7 @@ from modeldeck.engines.fit.kept import kept_of
 from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
 from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, gpu_need, longest_context
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES, EngineProfile
-from modeldeck.engines.fit.runnable import CannotRun, runnable
+from modeldeck.engines.fit.runnable import CannotRun, Runs, runnable
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
 from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
@@ -89,7 +89,8 @@ def answer(
         verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason)
         return Answer(options, engine, plan, verdict, False, False, 0, None)
     if engine not in PROFILES:
-        return _folder_answer(header, options, card, engine, plan)
+        found_folder = _folder_answer(header, options, card, engine, plan)
+        return _noted(found_folder, runnable(model_format, engine, card))
     found = shape_of(header)
     if isinstance(found, Unjudged):
         return Answer(options, engine, plan, not_judged(found.why), False, False, None, None)
@@ -117,6 +118,15 @@ def _too_old(engine: str, model_format: ModelFormat, card: Card) -> str:
     """Why this card does not run the format with that engine, as a clause; empty when it does."""
     here = runnable(model_format, engine, card)
     return here.reason if isinstance(here, CannotRun) else ""
+
+
+def _noted(found: Answer, here: Runs | CannotRun) -> Answer:
+    """The answer with what is different on this card (weight-only, say) in its reason."""
+    verdict = found.verdict
+    if isinstance(here, CannotRun) or not here.note or verdict.bill is None:
+        return found
+    note = here.note if here.sure else f"{here.note}, probably"
+    return replace(found, verdict=verdict._replace(reason=f"{verdict.reason}; {note}"))
 
 
 def _folder_answer(

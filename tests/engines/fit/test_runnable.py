@@ -111,6 +111,23 @@ def test_the_verdict_on_a_folder_says_that_its_card_is_too_old() -> None:
     assert "compute capability 7.5" in found.verdict.reason
 
 
+def test_the_verdict_on_a_folder_says_what_is_different_on_its_card() -> None:
+    def reason(card: str) -> str:
+        found = answer(
+            header("TinyLlama-1_1B", "Q4_K_M"),
+            FitOptions(engine="vllm"),
+            card_named(card, RAM),
+            model_format=F.FP8,
+        )
+        assert found.verdict.kind is VerdictKind.FITS, found.verdict
+        return found.verdict.reason
+
+    assert reason("RTX 3060 12GB").endswith(
+        "weight-only, by Marlin: saves memory, computes in 16 bits"
+    )
+    assert "Marlin" not in reason("RTX 4090")
+
+
 @given(st.sampled_from(list(F)), st.sampled_from(sorted(ENGINE_FORMATS)))
 def test_a_newer_card_runs_what_an_older_one_does(model_format: F, engine: str) -> None:
     rows = [row for row in known_cards() if row.vendor == "nvidia"]
