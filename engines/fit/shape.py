@@ -42,7 +42,6 @@ class Shape(NamedTuple):
         key_length: elements per head of K.
         value_length: elements per head of V.
         kv_heads: K and V heads of the widest block.
-        kv_heads_vary: blocks differ in their number of K and V heads.
         blocks_gpu_bytes: weights of the last k blocks, with CUDA's padding.
         blocks_host_bytes: weights of the others, as stored.
         kv_elements: K and V elements per token over the last k blocks, those whose cache spans the
@@ -85,7 +84,6 @@ class Shape(NamedTuple):
     key_length: int
     value_length: int
     kv_heads: int
-    kv_heads_vary: bool
     blocks_gpu_bytes: tuple[int, ...]
     blocks_host_bytes: tuple[int, ...]
     kv_elements: tuple[int, ...]
@@ -171,7 +169,6 @@ def _shape(header: ModelHeader) -> Shape:
         key_length=kept.key_length[at],
         value_length=kept.value_length[at],
         kv_heads=max(kept.kv_heads),
-        kv_heads_vary=min(kept.kv_heads) != max(kept.kv_heads),
         blocks_gpu_bytes=_from_back(padded),
         blocks_host_bytes=tuple(reversed(tuple(accumulate(stored, initial=0)))),
         kv_elements=full_both,
