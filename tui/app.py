@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -77,7 +76,7 @@ class DeckApp(EverywhereApp):
         self.use_theme(settings.theme or default_theme(self.console.color_system))
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
-            self.state = replace(self.state, notice=_problems_notice(problems))
+            self.state = self.state._replace(notice=_problems_notice(problems))
         self._places = Places(self.actions, lambda: self.talk, services, lambda: self.state)
         for place in ("chat", "options", "grid", "conversations", "engines"):
             self._add_place(place)
@@ -133,8 +132,7 @@ class DeckApp(EverywhereApp):
     @on(messages.ModelsScanned)
     def _models_scanned(self, message: messages.ModelsScanned) -> None:
         self.change(
-            replace(
-                self.state,
+            self.state._replace(
                 models=same_where_equal(self.state.models, message.models),
                 notes=(*message.notes, *self._watch_notes),
                 scanning=not message.finished,
@@ -154,11 +152,11 @@ class DeckApp(EverywhereApp):
     @on(messages.WatchPolls)
     def _watch_polls(self, message: messages.WatchPolls) -> None:
         self._watch_notes = (message.why,)
-        self.change(replace(self.state, notes=(*self.state.notes, message.why)))
+        self.change(self.state._replace(notes=(*self.state.notes, message.why)))
 
     @on(messages.ModelsJudged)
     def _models_judged(self, message: messages.ModelsJudged) -> None:
-        self.change(replace(self.state, verdicts=message.verdicts, card=message.card))
+        self.change(self.state._replace(verdicts=message.verdicts, card=message.card))
 
     @on(messages.EnginesFound)
     def _engines_found(self, message: messages.EnginesFound) -> None:
@@ -176,8 +174,7 @@ class DeckApp(EverywhereApp):
         card = self.services.cards.card(message.snapshot, self.state.what_if_card)
         moved = self.state.card is None or self.services.cards.moved(self.state.card, card)
         self.change(
-            replace(
-                self.state,
+            self.state._replace(
                 hardware=message.snapshot,
                 engine_memory_bytes=message.engine_memory_bytes,
             )
@@ -199,12 +196,12 @@ class DeckApp(EverywhereApp):
 
     @on(messages.OptionsAsked)
     def _options_asked(self, message: messages.OptionsAsked) -> None:
-        self.change(replace(self.state, options=message.options))
+        self.change(self.state._replace(options=message.options))
         self._judge()
 
     @on(messages.CardAsked)
     def _card_asked(self, message: messages.CardAsked) -> None:
-        self.change(replace(self.state, what_if_card=message.name))
+        self.change(self.state._replace(what_if_card=message.name))
         self._judge()
 
     # Loading and unloading.
@@ -270,7 +267,7 @@ class DeckApp(EverywhereApp):
         except ModeldeckError as error:
             self.give_notice(Notice.of(error))
             return
-        self.change(replace(self.state, engine_wishes=wishes))
+        self.change(self.state._replace(engine_wishes=wishes))
         self.give_notice(Notice(self.state.engine_for(model).reason))
 
     def _plan(self, model: LocalModel, engine: str, given: FitOptions | None) -> Plan:
@@ -321,7 +318,7 @@ class DeckApp(EverywhereApp):
             else self.jobs.now_ns()
         )
         progress = Loading(message.model, message.progress, started_ns)
-        self.change(replace(self.state, loading=progress, loaded=None, notice=None))
+        self.change(self.state._replace(loading=progress, loaded=None, notice=None))
 
     @on(messages.LoadEnded)
     def _load_ended(self, message: messages.LoadEnded) -> None:
@@ -329,7 +326,7 @@ class DeckApp(EverywhereApp):
             return  # called off because another model is wanted by now
         notice, retry = self._load_failure(message) if message.error else (None, None)
         self.change(
-            replace(self.state, loading=None, loaded=message.loaded, notice=notice, retry=retry)
+            self.state._replace(loading=None, loaded=message.loaded, notice=notice, retry=retry)
         )
         if message.loaded is None:
             self.talk.load_failed()
@@ -361,7 +358,7 @@ class DeckApp(EverywhereApp):
             if message.error
             else Notice(f"{message.model.name} is unloaded; its memory is free.")
         )
-        self.change(replace(self.state, loading=None, loaded=None, notice=notice))
+        self.change(self.state._replace(loading=None, loaded=None, notice=notice))
         self.talk.model_changed(None)
 
     # The conversation.
@@ -388,12 +385,14 @@ class DeckApp(EverywhereApp):
         self._places.chat.take_state(self.state)
 
     @on(messages.PromptCounted)
+    def _prompt_counted(self, message: messages.PromptCounted) -> None:
+        self._places.chat.post_message(messages.PromptCounted(message.next_prompt))
+
     @on(messages.ReplyMoved)
-    def _for_the_chat(self, message: messages.PromptCounted | messages.ReplyMoved) -> None:
-        self._places.chat.post_message(replace(message))
-        if isinstance(message, messages.ReplyMoved):
-            update = message.update
-            self.change(self.state.hearing(silent=update.silent, unkept=update.unkept))
+    def _reply_moved(self, message: messages.ReplyMoved) -> None:
+        update = message.update
+        self._places.chat.post_message(messages.ReplyMoved(message.message_id, update))
+        self.change(self.state.hearing(silent=update.silent, unkept=update.unkept))
 
     @on(messages.ReplyEnded)
     def _reply_ended(self, message: messages.ReplyEnded) -> None:
@@ -406,13 +405,13 @@ class DeckApp(EverywhereApp):
 
     @on(messages.LinkPaced)
     def _link_paced(self, message: messages.LinkPaced) -> None:
-        self.change(replace(self.state, slow_ms=message.slow_ms))
+        self.change(self.state._replace(slow_ms=message.slow_ms))
 
     # The rest of what places ask for.
 
     @on(messages.RescanAsked)
     def _rescan_asked(self) -> None:
-        self.change(replace(self.state, scanning=True, notice=None))
+        self.change(self.state._replace(scanning=True, notice=None))
         self.jobs.scan()
 
     @on(messages.ProbeAsked)

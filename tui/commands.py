@@ -208,10 +208,6 @@ def _doctor(services: Services, options: argparse.Namespace) -> int:
     return int(any(finding.severity is Severity.ERROR for finding in findings))
 
 
-def _gib(size_bytes: int | None) -> str:
-    return "n/a" if size_bytes is None else f"{size_bytes / _GIB:.1f} GiB"
-
-
 def keys_page() -> str:
     """``docs/keys.md``: every default key, place by place."""
     lines = [

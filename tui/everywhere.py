@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 
 from textual.content import Content
 
@@ -27,7 +26,7 @@ class EverywhereApp(TerminalApp):
 
     def give_notice(self, notice: Notice | None) -> None:
         """Show a notice in every place until the next one."""
-        self.change(replace(self.state, notice=notice))
+        self.change(self.state._replace(notice=notice))
 
     def use_theme(self, name: str) -> None:
         """Use a theme by name; an unknown one leaves the first."""

@@ -1,12 +1,12 @@
 """Messages between the jobs, the app and its screens.
 
-Intent goes up (``…Asked``), results come down (past tense). All payloads are frozen.
+Intent goes up (``…Asked``), results come down (past tense). All payloads are frozen. The classes
+are written out: each start makes all of them, and a dataclass takes ten times as long to make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -33,150 +33,163 @@ if TYPE_CHECKING:
     from modeldeck.tui.talk_events import TalkEvent
 
 
-@dataclass
 class ChatAsked(Message):
     """The user wants to chat with this model: load it unless it is loaded, go to the chat."""
 
-    model_id: str
+    def __init__(self, model_id: str) -> None:
+        super().__init__()
+        self.model_id = model_id
 
 
-@dataclass
 class UnloadAsked(Message):
     """The user wants the loaded model's memory back."""
 
 
-@dataclass
 class RescanAsked(Message):
     """The user wants the model folders read again."""
 
 
-@dataclass
 class ProbeAsked(Message):
     """The user wants the engines looked for again."""
 
 
-@dataclass
 class PlaceAsked(Message):
     """The user wants to go to another place."""
 
-    place: Place
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
 
 
-@dataclass
 class OptionsAsked(Message):
     """The user wants verdicts (and the next load) for another context or KV type."""
 
-    options: Options
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options
 
 
-@dataclass
 class CardAsked(Message):
     """The user wants the verdicts for the card of this name; empty: for the one that is here."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
 
-@dataclass
 class DemoAsked(Message):
     """The user wants to chat with the packaged demo model."""
 
 
-@dataclass
 class CommandAsked(Message):
     """The user wants the command that starts this model, with these options if there are any."""
 
-    model_id: str
-    options: FitOptions | None = None
+    def __init__(self, model_id: str, options: FitOptions | None = None) -> None:
+        super().__init__()
+        self.model_id = model_id
+        self.options = options
 
 
-@dataclass
 class LoadOptionsAsked(Message):
     """The user wants to change how this model is loaded."""
 
-    model_id: str
+    def __init__(self, model_id: str) -> None:
+        super().__init__()
+        self.model_id = model_id
 
 
-@dataclass
 class GridAsked(Message):
     """The user wants every quantisation of this model at every context."""
 
-    model_id: str
+    def __init__(self, model_id: str) -> None:
+        super().__init__()
+        self.model_id = model_id
 
 
-@dataclass
 class LoadAsked(Message):
     """The user wants this model loaded like that, and to chat with it."""
 
-    model_id: str
-    options: FitOptions
+    def __init__(self, model_id: str, options: FitOptions) -> None:
+        super().__init__()
+        self.model_id = model_id
+        self.options = options
 
 
-@dataclass
 class EngineWished(Message):
     """The user wants an engine for a model; None leaves it to the policy."""
 
-    model_id: str
-    engine: str | None
+    def __init__(self, model_id: str, engine: str | None) -> None:
+        super().__init__()
+        self.model_id = model_id
+        self.engine = engine
 
 
-@dataclass
 class TalkTold(Message, bubble=False):
     """What the conversation tells the chat."""
 
-    event: TalkEvent
+    def __init__(self, event: TalkEvent) -> None:
+        super().__init__()
+        self.event = event
 
 
-@dataclass
 class PromptCounted(Message, bubble=False):
     """How much of the context the next prompt will take."""
 
-    next_prompt: NextPrompt
+    def __init__(self, next_prompt: NextPrompt) -> None:
+        super().__init__()
+        self.next_prompt = next_prompt
 
 
-@dataclass
 class LinkPaced(Message):
     """What streams is drawn only every ``slow_ms`` from now on; None when the terminal keeps up."""
 
-    slow_ms: int | None
+    def __init__(self, slow_ms: int | None) -> None:
+        super().__init__()
+        self.slow_ms = slow_ms
 
 
-@dataclass
 class DoctorAsked(Message):
     """The user wants to know what is wrong with this machine."""
 
 
-@dataclass
 class MachineExamined(Message):
     """What the doctor found, the worst first, and how it stands in a sentence."""
 
-    findings: tuple[Finding, ...]
-    summary: str
+    def __init__(self, findings: tuple[Finding, ...], summary: str) -> None:
+        super().__init__()
+        self.findings = findings
+        self.summary = summary
 
 
-@dataclass
 class NoticeGiven(Message):
     """A sentence for the notice line of the screen shown."""
 
-    cause: str
-    next_step: str = ""
-    failure: bool = False
+    def __init__(self, cause: str, next_step: str = "", failure: bool = False) -> None:
+        super().__init__()
+        self.cause = cause
+        self.next_step = next_step
+        self.failure = failure
 
 
-@dataclass
 class CopyAsked(Message):
     """Text for the user's clipboard, and what to call it in the notice."""
 
-    text: str
-    what: str
+    def __init__(self, text: str, what: str) -> None:
+        super().__init__()
+        self.text = text
+        self.what = what
 
 
-@dataclass
 class ModelsScanned(Message):
     """The models found so far, in the order found; ``finished`` with the last batch."""
 
-    models: tuple[LocalModel, ...]
-    notes: tuple[str, ...]
-    finished: bool
+    def __init__(
+        self, models: tuple[LocalModel, ...], notes: tuple[str, ...], finished: bool
+    ) -> None:
+        super().__init__()
+        self.models = models
+        self.notes = notes
+        self.finished = finished
 
     def can_replace(self, message: Message) -> bool:
         """Only the newest batch counts: it holds the older ones."""
@@ -191,98 +204,113 @@ class FoldersChanged(Message):
         return isinstance(message, FoldersChanged)
 
 
-@dataclass
 class WatchPolls(Message):
     """Changes in the folders are noticed late; ``why`` is a sentence."""
 
-    why: str
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
 
 
-@dataclass
 class ModelsJudged(Message):
     """Verdicts by model id, for one card and one set of options."""
 
-    verdicts: Mapping[str, Verdict]
-    card: Card
+    def __init__(self, verdicts: Mapping[str, Verdict], card: Card) -> None:
+        super().__init__()
+        self.verdicts = verdicts
+        self.card = card
 
 
-@dataclass
 class EnginesFound(Message):
     """Every engine there is, and sentences about those that could not be made."""
 
-    infos: tuple[EngineInfo, ...]
-    problems: tuple[str, ...]
+    def __init__(self, infos: tuple[EngineInfo, ...], problems: tuple[str, ...]) -> None:
+        super().__init__()
+        self.infos = infos
+        self.problems = problems
 
 
-@dataclass
 class EngineProbed(Message):
     """What one engine said of itself."""
 
-    info: EngineInfo
-    probe: Probe
+    def __init__(self, info: EngineInfo, probe: Probe) -> None:
+        super().__init__()
+        self.info = info
+        self.probe = probe
 
 
-@dataclass
 class HardwareSampled(Message):
     """The newest snapshot of GPU and host, and the memory of the loaded engine's process."""
 
-    snapshot: HardwareSnapshot
-    engine_memory_bytes: int | None
+    def __init__(self, snapshot: HardwareSnapshot, engine_memory_bytes: int | None) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.engine_memory_bytes = engine_memory_bytes
 
     def can_replace(self, message: Message) -> bool:
         """Only the newest snapshot counts."""
         return isinstance(message, HardwareSampled)
 
 
-@dataclass
 class LoadProgressed(Message):
     """A step of the load under way."""
 
-    model: LocalModel
-    progress: LoadProgress
+    def __init__(self, model: LocalModel, progress: LoadProgress) -> None:
+        super().__init__()
+        self.model = model
+        self.progress = progress
 
     def can_replace(self, message: Message) -> bool:
         """Only the newest step counts."""
         return isinstance(message, LoadProgressed)
 
 
-@dataclass
 class LoadEnded(Message):
     """A load ended: ``loaded`` and no error, an error, or neither when it was called off.
 
     ``plan`` is what was tried; None when it did not come so far.
     """
 
-    model: LocalModel
-    loaded: LoadedModel | None
-    error: ModeldeckError | None = None
-    plan: Plan | None = None
+    def __init__(
+        self,
+        model: LocalModel,
+        loaded: LoadedModel | None,
+        error: ModeldeckError | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.loaded = loaded
+        self.error = error
+        self.plan = plan
 
 
-@dataclass
 class RetryAsked(Message):
     """The user wants the load that failed tried again, with settings that fit."""
 
 
-@dataclass
 class Unloaded(Message):
     """No model is loaded any more."""
 
-    model: LocalModel
-    error: ModeldeckError | None = None
+    def __init__(self, model: LocalModel, error: ModeldeckError | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.error = error
 
 
-@dataclass
 class ReplyMoved(Message, bubble=False):
     """More of the answer being written."""
 
-    message_id: int
-    update: ReplyUpdate
+    def __init__(self, message_id: int, update: ReplyUpdate) -> None:
+        super().__init__()
+        self.message_id = message_id
+        self.update = update
 
 
-@dataclass
 class ReplyEnded(Message, bubble=False):
     """The answer is complete, stopped or failed."""
 
-    message_id: int
-    end: ReplyEnd
+    def __init__(self, message_id: int, end: ReplyEnd) -> None:
+        super().__init__()
+        self.message_id = message_id
+        self.end = end

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines.errors import EngineError, ModeldeckError
 from modeldeck.engines.types import (
@@ -30,8 +29,7 @@ _NO_VERDICTS: Mapping[str, Verdict] = MappingProxyType({})
 _NO_CHOICES: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the verdicts are for, and what a load will ask for."""
 
     context_tokens: int = 8192
@@ -48,8 +46,7 @@ class Options:
         return Options(self.context_tokens, KV_STEPS[(here + 1) % len(KV_STEPS)])
 
 
-@dataclass(frozen=True, slots=True)
-class Loading:
+class Loading(NamedTuple):
     """A load under way."""
 
     model: LocalModel
@@ -57,8 +54,7 @@ class Loading:
     started_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something the user should read: a cause and, for a failure, the next step.
 
     Attributes:
@@ -82,8 +78,7 @@ class Notice:
         return cls(error.cause, error.next_step, failure=True, log_tail=tail)
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """A load that ran out of memory, and the nearest plan that fits."""
 
     model: LocalModel
@@ -111,23 +106,22 @@ _SILENCE = Notice(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DeckState:
+class DeckState(NamedTuple):
     """Everything the screens are drawn from, but the conversation."""
 
     models: tuple[LocalModel, ...] = ()
     scanning: bool = True
     places: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    verdicts: Mapping[str, Verdict] = field(default_factory=lambda: _NO_VERDICTS)
+    verdicts: Mapping[str, Verdict] = _NO_VERDICTS
     card: Card | None = None
     what_if_card: str = ""
     engines: tuple[EngineStatus, ...] = ()
     engines_found: bool = False
-    engine_wishes: Mapping[str, str] = field(default_factory=lambda: _NO_CHOICES)
+    engine_wishes: Mapping[str, str] = _NO_CHOICES
     hardware: HardwareSnapshot | None = None
     engine_memory_bytes: int | None = None
-    options: Options = field(default_factory=Options)
+    options: Options = Options()
     loading: Loading | None = None
     loaded: LoadedModel | None = None
     notice: Notice | None = None
@@ -144,12 +138,14 @@ class DeckState:
 
         known = {status.info.name: status for status in self.engines}
         engines = tuple(known.get(info.name, EngineStatus(info)) for info in infos)
-        return replace(self, engines=engines, engines_found=True)
+        return self._replace(engines=engines, engines_found=True)
 
     def with_probe(self, info: EngineInfo, probe: Probe) -> DeckState:
         """The same with what an engine says of itself now."""
+        from dataclasses import replace  # 4 ms, which a start does without
+
         engines = (replace(e, probe=probe) if e.info.name == info.name else e for e in self.engines)
-        return replace(self, engines=tuple(engines))
+        return self._replace(engines=tuple(engines))
 
     def engine_for(self, model: LocalModel) -> Choice:
         """The engine that would run ``model`` now, and why."""
@@ -186,7 +182,7 @@ class DeckState:
         passing = self.notice is not None and self.notice.passing
         if wanted == self.notice or (wanted is None and not passing):
             return self
-        return replace(self, notice=wanted)
+        return self._replace(notice=wanted)
 
 
 def _unkept(problem: ModeldeckError) -> Notice:

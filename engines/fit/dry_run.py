@@ -74,17 +74,26 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
         compute_gpu_bytes=_up(sum(one.compute_bytes for one in devices)),
         compute_host_bytes=_up(host.compute_bytes),
     )
-    fits = engine.total_gpu_bytes + engine.margin_bytes <= card.free_bytes
-    enough = engine.total_host_bytes <= card.ram_bytes
-    if (fits and enough) == (verdict.kind is not VerdictKind.DOES_NOT_FIT):
-        return verdict._replace(source="engine", bill=engine)
-    total = gib_text(engine.total_gpu_bytes + engine.margin_bytes)
-    return verdict._replace(
-        source="engine",
-        bill=engine,
-        kind=VerdictKind.DOES_NOT_FIT,
-        reason=f"does not fit: the engine takes {total}, there are {gib_number(card.free_bytes)}",
-    )
+    return _answered(verdict, engine, card)
+
+
+def _answered(verdict: Verdict, bill: Bill, card: Card) -> Verdict:
+    """The verdict with the engine's bill: the same answer, or the one that the bill gives."""
+    need, need_host = bill.total_gpu_bytes + bill.margin_bytes, bill.total_host_bytes
+    kind, reason = verdict.kind, verdict.reason
+    if need > card.free_bytes:
+        kind = VerdictKind.DOES_NOT_FIT
+        takes, there = gib_text(need), gib_number(card.free_bytes)
+        reason = f"does not fit: the engine takes {takes}, there are {there} on the GPU"
+    elif need_host > card.ram_bytes:
+        kind = VerdictKind.DOES_NOT_FIT
+        takes, there = gib_text(need_host), gib_number(card.ram_bytes)
+        reason = f"does not fit: the engine takes {takes} of memory, there are {there} free"
+    elif kind is VerdictKind.DOES_NOT_FIT:
+        on_gpu = verdict.layers_gpu == verdict.layers and not verdict.cpu_moe_blocks
+        kind = VerdictKind.FITS if on_gpu else VerdictKind.FITS_PARTIAL
+        reason = f"fits after all: the engine takes {gib_text(need)} on the GPU"
+    return verdict._replace(source="engine", bill=bill, kind=kind, reason=reason)
 
 
 def agrees(bill: Bill, sizes: Sequence[DeviceSizes]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from pathlib import Path
 
 from modeldeck.engines.contract import OnProgress, ignore_progress
@@ -105,7 +104,7 @@ def test_the_notice_comes_and_goes_and_leaves_others_alone() -> None:
     assert silent.notice.next_step
     assert silent.hearing(silent=True) is silent
     assert silent.hearing(silent=False).notice is None
-    other = replace(state, notice=Notice("Theme ink."))
+    other = state._replace(notice=Notice("Theme ink."))
     assert other.hearing(silent=False) is other
 
 

@@ -40,6 +40,9 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
     others = max(0, card.usable_bytes - card.free_bytes)
     gpu_bytes, host_bytes = bill.projector_gpu_bytes, bill.projector_host_bytes
     projector = Term("projector", "▚", "$bar-compute", gpu_bytes, _in_ram(host_bytes) or "at most")
+    state_host = bill.recurrent_host_bytes
+    state = Term("state", "▞", "$bar-kv", bill.recurrent_gpu_bytes, _in_ram(state_host))
+    beside = Term("draft, lora", "▙", "$bar-weights", bill.draft_bytes + bill.lora_bytes)
     return (
         Term(
             "weights",
@@ -55,6 +58,8 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
             bill.kv_gpu_bytes,
             " ".join(filter(None, (cache_note, _in_ram(bill.kv_host_bytes)))),
         ),
+        *((state,) if state.size_bytes or state_host else ()),
+        *((beside,) if beside.size_bytes else ()),
         Term(
             "compute",
             "▒",

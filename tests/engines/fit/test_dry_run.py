@@ -72,6 +72,19 @@ def test_what_the_engine_says_may_undo_a_promise() -> None:
     assert "the engine takes" in verdict.reason
 
 
+def test_what_the_formula_refused_may_fit_after_all() -> None:
+    refused = GUESS._replace(kind=VerdictKind.DOES_NOT_FIT, reason="does not fit")
+    verdict = checked(refused, Plan(), ON_A_CARD, CARD)
+    assert verdict.kind is VerdictKind.FITS
+    assert "fits after all" in verdict.reason
+
+
+def test_memory_that_is_short_is_named_as_such() -> None:
+    verdict = checked(GUESS, Plan(), sizes_of(["CUDA0 10953 402 104", "Host 40000 0 17"]), CARD)
+    assert verdict.kind is VerdictKind.DOES_NOT_FIT
+    assert "of memory" in verdict.reason
+
+
 def test_a_build_for_the_cpu_proves_weights_and_caches_only() -> None:
     sizes = sizes_of(["Host 11540 402 300"])
     assert checked(GUESS, Plan(), sizes, CARD) == GUESS
