@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from modeldeck.tui.plain_start import PlainStart
 
-_GIB = 1024**3
-
 
 def run_command(name: str, options: argparse.Namespace) -> int:
     """Run one printing command. Returns the exit code. Raises ModeldeckError."""

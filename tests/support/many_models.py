@@ -30,9 +30,8 @@ class ManyModels(QuietServices):
         """All of them at once."""
         yield ScanStep(_models(), (), finished=True)
 
-    @staticmethod
     def judge(
-        models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
+        self, models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
     ) -> dict[str, Verdict]:
         """The verdicts that the bench gives."""
         known = {entry.model.id: entry.verdict for entry in bench_entries(MODELS)}
