@@ -72,7 +72,9 @@ def _ls(services: Services, *, as_json: bool) -> int:
     snapshot, _ = services.sample(None)
     settings = services.settings
     card = services.cards.card(snapshot)
-    verdicts = services.judge(found.models, settings.context_tokens, settings.kv_type, card)
+    verdicts = services.judge(
+        found.models, settings.context_tokens, settings.kv_type, card, brief=True
+    )
     if as_json:
         emit([model_record(m, verdicts.get(m.id)) for m in found.models])
     elif found.models:

@@ -206,16 +206,26 @@ class Services:
         return projector_size(model)
 
     def judge(
-        self, models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
+        self,
+        models: Sequence[LocalModel],
+        context_tokens: int,
+        kv_type: KvType,
+        card: Card,
+        *,
+        brief: bool = False,
     ) -> dict[str, Verdict]:
-        """Verdicts by model id; a model with a problem has none."""
+        """Verdicts by model id; a model with a problem has none.
+
+        In ``brief`` they have no longest context and no rate.
+        """
         from modeldeck.engines.fit.no_engine import no_engine
         from modeldeck.engines.fit.shapes import Shapes
         from modeldeck.engines.fit.verdict import judge_found
 
         if self._shapes is None:
             self._shapes = Shapes()
-        run_here, learned = self._formats_run(models), self.learned_speed.lesson()
+        run_here = self._formats_run(models)
+        learned = None if brief else self.learned_speed.lesson()
         verdicts: dict[str, Verdict] = {}
         for model in models:
             if model.header is not None and model.format not in run_here:
@@ -224,8 +234,8 @@ class Services:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
                 shape = self._shapes.of(model.id, model.header)
-                verdict = judge_found(shape, plan, card, projector_size(model))
-                verdicts[model.id] = learned.correct(verdict, model, card)
+                verdict = judge_found(shape, plan, card, projector_size(model), brief=brief)
+                verdicts[model.id] = learned.correct(verdict, model, card) if learned else verdict
         if len(self._shapes) > len(verdicts):
             self._shapes.keep_only(verdicts)
         return verdicts

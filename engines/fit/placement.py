@@ -32,6 +32,7 @@ class Case(NamedTuple):
         card: what is free.
         margin_bytes: to be kept free on the GPU; None for the usual.
         profile: the program that runs llama.cpp.
+        brief: the answer alone is wanted, without the longest context and the rate.
     """
 
     shape: Shape
@@ -39,6 +40,7 @@ class Case(NamedTuple):
     card: Card
     margin_bytes: int | None = None
     profile: EngineProfile = LLAMA_SERVER
+    brief: bool = False
 
     def price(self, blocks_on_gpu: int | None, context_tokens: int | None = None) -> Bill:
         """The bill with those blocks on the GPU (None: no GPU), usually at the plan's context."""

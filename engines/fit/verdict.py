@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modeldeck.engines.fit.decode import decode_rate
 from modeldeck.engines.fit.placement import (
     Case,
     fewest_cpu_experts,
@@ -17,7 +16,6 @@ from modeldeck.engines.fit.placement import (
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
-from modeldeck.engines.fit.token_cost import token_cost
 from modeldeck.engines.fit.types import Bill, Card, Rates, Verdict, VerdictKind
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
@@ -35,15 +33,23 @@ def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int
 
 
 def judge_found(
-    shape: Shape | Unjudged, plan: Plan, card: Card, projector_file_bytes: int = 0
+    shape: Shape | Unjudged,
+    plan: Plan,
+    card: Card,
+    projector_file_bytes: int = 0,
+    *,
+    brief: bool = False,
 ) -> Verdict:
-    """``judge`` for what is known of a header already."""
+    """``judge`` for what is known of a header already.
+
+    In ``brief`` it has no longest context and no rate, which take most of the time.
+    """
     if isinstance(shape, Unjudged):
         return not_judged(shape.why)
     if plan.gpu_layers == ALL_LAYERS and not flash_attention_on_cuda(shape):
         without = replace(plan, flash_attention=False)
         plan = plan if refusal(shape, without) else without
-    return judge_shape(with_projector(shape, projector_file_bytes), plan, card)
+    return judge_shape(with_projector(shape, projector_file_bytes), plan, card, brief=brief)
 
 
 def with_projector(shape: Shape, file_bytes: int) -> Shape:
@@ -59,6 +65,7 @@ def judge_shape(
     margin_bytes: int | None = None,
     keep_experts: bool = False,
     profile: EngineProfile = LLAMA_SERVER,
+    brief: bool = False,
 ) -> Verdict:
     """``judge`` for a shape that is at hand: many plans for one model.
 
@@ -69,6 +76,7 @@ def judge_shape(
         margin_bytes: to be kept free on the GPU; None for the usual.
         keep_experts: ``plan.cpu_moe_blocks`` is the user's, and stays in any placement.
         profile: the program that runs llama.cpp.
+        brief: the answer alone, without the longest context and the rate.
     """
     if min(plan.context_tokens, plan.slots, plan.batch_tokens, plan.micro_batch_tokens) < 1:
         return not_judged("a plan without a context, a slot or a batch")
@@ -76,7 +84,7 @@ def judge_shape(
     if refused:
         reason = f"cannot run: {refused}"
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
-    case = Case(shape, plan, card, margin_bytes, profile)
+    case = Case(shape, plan, card, margin_bytes, profile, brief)
     if plan.gpu_layers <= 0:
         return _without_gpu(case)
     if plan.flash_attention and not flash_attention_on_cuda(shape):
@@ -91,7 +99,7 @@ def _best(case: Case, keep_experts: bool) -> Verdict:
     full = case.price(shape.layers)
     if fits(full, card):
         return _all_on_gpu(case, full)
-    longest = longest_context(case, shape.layers)
+    longest = _longest(case, shape.layers)
     missing_bytes = gpu_need(full) - card.free_bytes
     if missing_bytes <= 0:
         return _does_not_fit(case, full, longest)
@@ -133,7 +141,7 @@ def _as_asked(case: Case, k: int) -> Verdict:
     asked = case.price(k)
     if k == case.shape.layers and fits(asked, case.card):
         return _all_on_gpu(case, asked)
-    longest = longest_context(case, k)
+    longest = _longest(case, k)
     if not fits(asked, case.card):
         return _does_not_fit(case, asked, longest)
     used = _share(asked.total_gpu_bytes, case.card.free_bytes)
@@ -141,7 +149,7 @@ def _as_asked(case: Case, k: int) -> Verdict:
     return _partly(case, k, asked, reason, longest)
 
 
-def _partly(case: Case, k: int, terms: Bill, reason: str, longest: int) -> Verdict:
+def _partly(case: Case, k: int, terms: Bill, reason: str, longest: int | None) -> Verdict:
     return Verdict(
         VerdictKind.FITS_PARTIAL,
         "closed-form",
@@ -156,8 +164,17 @@ def _partly(case: Case, k: int, terms: Bill, reason: str, longest: int) -> Verdi
     )
 
 
+def _longest(case: Case, blocks_on_gpu: int | None) -> int | None:
+    return None if case.brief else longest_context(case, blocks_on_gpu)
+
+
 def _decode(case: Case, blocks_on_gpu: int | None) -> Rates | None:
-    """The predicted rate of this placement with no context yet."""
+    """The predicted rate of this placement with no context yet; None in brief."""
+    if case.brief:
+        return None
+    from modeldeck.engines.fit.decode import decode_rate  # with the next line: 6 ms
+    from modeldeck.engines.fit.token_cost import token_cost
+
     cost = token_cost(case.shape, case.plan, blocks_on_gpu, 0)
     cards = [] if blocks_on_gpu is None else [(case.card, 1.0)]
     return decode_rate(cost, cards, case.card.host, case.profile.name)
@@ -165,7 +182,7 @@ def _decode(case: Case, blocks_on_gpu: int | None) -> Rates | None:
 
 def _without_gpu(case: Case) -> Verdict:
     host = case.price(None)
-    longest = longest_context(case, None)
+    longest = _longest(case, None)
     if host.total_host_bytes > case.card.ram_bytes:
         return _does_not_fit(case, host, longest)
     used = _share(host.total_host_bytes, case.card.ram_bytes)
@@ -198,12 +215,12 @@ def _all_on_gpu(case: Case, terms: Bill) -> Verdict:
         layers=shape.layers,
         gpu_layers=shape.layers + 1,
         cpu_moe_blocks=plan.cpu_moe_blocks,
-        max_context_tokens=longest_context(case, shape.layers),
+        max_context_tokens=_longest(case, shape.layers),
         decode_tps=_decode(case, shape.layers),
     )
 
 
-def _does_not_fit(case: Case, asked: Bill, longest: int) -> Verdict:
+def _does_not_fit(case: Case, asked: Bill, longest: int | None) -> Verdict:
     card = case.card
     needs, ram = gpu_need(asked), gib_number(card.ram_bytes)
     if needs > card.free_bytes:

@@ -31,7 +31,13 @@ class ManyModels(QuietServices):
         yield ScanStep(_models(), (), finished=True)
 
     def judge(
-        self, models: Sequence[LocalModel], context_tokens: int, kv_type: KvType, card: Card
+        self,
+        models: Sequence[LocalModel],
+        context_tokens: int,
+        kv_type: KvType,
+        card: Card,
+        *,
+        brief: bool = False,
     ) -> dict[str, Verdict]:
         """The verdicts that the bench gives."""
         known = {entry.model.id: entry.verdict for entry in bench_entries(MODELS)}

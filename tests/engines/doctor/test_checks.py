@@ -214,3 +214,11 @@ def test_every_engine_that_cannot_be_used_says_why() -> None:
     other = EngineStatus(INFO, Probe(False, problem="It is too old.", next_step="Update it."))
     found = examine(replace(WELL, engines=(MISSING, other)))
     assert [one.next_step for one in found] == ["Get it.", "Update it."]
+
+
+def test_what_an_instance_holds_is_said_once() -> None:
+    held = (GpuProcess(7, "ollama", 4 * GIB),)
+    parent = replace(CARD, mig=Mig.PARENT, processes=held)
+    instance = replace(CARD, index=1, mig=Mig.INSTANCE, processes=held)
+    (found,) = examine(replace(WELL, hardware=HardwareSnapshot((parent, instance), HOST)))
+    assert found.check == "other-processes"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from modeldeck.engines.fit.cards import card_with_vram, reference_card
 from modeldeck.engines.fit.placement import last_not_negative
 from modeldeck.engines.fit.plan import plan_for
+from modeldeck.engines.fit.shape import shape_of
 from modeldeck.engines.fit.types import Card, VerdictKind
-from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.fit.verdict import judge, judge_found
 from modeldeck.engines.types import (
     ALL_LAYERS,
     BlockWeights,
@@ -491,3 +492,11 @@ def test_a_projector_takes_its_share_where_the_layers_are() -> None:
     assert on_cpu.bill is not None
     assert on_cpu.bill.projector_host_bytes == 1200 * MIB
     assert on_cpu.bill.total_gpu_bytes == 0
+
+
+@given(headers, plans, cards)
+def test_in_brief_the_answer_is_the_same(header: ModelHeader, plan: Plan, card: Card) -> None:
+    whole = judge(header, plan, card)
+    brief = judge_found(shape_of(header), plan, card, brief=True)
+    assert brief == whole._replace(max_context_tokens=brief.max_context_tokens, decode_tps=None)
+    assert brief.max_context_tokens is None
