@@ -22,7 +22,7 @@ from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.several_cards import over_all
 from modeldeck.engines.fit.speed import Speeds, speeds
-from modeldeck.engines.fit.types import VerdictKind
+from modeldeck.engines.fit.types import RUNS, VerdictKind
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, ModelFormat, ModelHeader
 from modeldeck.tui.fit_arguments import fit_options
@@ -180,10 +180,7 @@ def _header(
 
 def _rates(services: Services, found: Answer, judging: JudgedCard) -> Speeds:
     """What the plan would run at; nothing for one that does not run."""
-    runs = found.verdict.kind in (
-        *(VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU),
-        *(VerdictKind.FITS_PARTIAL, VerdictKind.CPU_ONLY),
-    )
+    runs = found.verdict.kind in RUNS
     if found.shape is None or not runs:
         return Speeds(None, None, None)
     blocks = None if found.plan.gpu_layers == 0 else found.plan.gpu_layers - 1

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from modeldeck.engines.fit.types import VerdictKind
+from modeldeck.engines.fit.types import RUNS, VerdictKind
 from modeldeck.engines.types import LocalModel
 
 if TYPE_CHECKING:
     from modeldeck.engines.fit.types import Verdict
-
-_RUNS: Final = frozenset(
-    {
-        VerdictKind.FITS,
-        VerdictKind.FITS_EXPERTS_ON_CPU,
-        VerdictKind.FITS_PARTIAL,
-        VerdictKind.CPU_ONLY,
-    }
-)
 
 
 class Kept(StrEnum):
@@ -58,4 +49,4 @@ def keeps(
         return verdict.kind is VerdictKind.FITS
     if kept is Kept.FITS:
         return bool(verdict.max_context_tokens)
-    return verdict.kind in _RUNS and has_engine(model)
+    return verdict.kind in RUNS and has_engine(model)

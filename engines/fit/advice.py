@@ -13,19 +13,18 @@ from typing import Final
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.placement import gpu_need
 from modeldeck.engines.fit.search import Answer, answer
-from modeldeck.engines.fit.types import Bill, Card, OtherProcess, Verdict, VerdictKind
+from modeldeck.engines.fit.types import (
+    RUNS,
+    WHOLE_ON_GPU,
+    Bill,
+    Card,
+    OtherProcess,
+    Verdict,
+    VerdictKind,
+)
 from modeldeck.engines.types import KvType, ModelHeader
 from modeldeck.engines.units import gib_text
 
-_RUNS: Final = frozenset(
-    {
-        VerdictKind.FITS,
-        VerdictKind.FITS_EXPERTS_ON_CPU,
-        VerdictKind.FITS_PARTIAL,
-        VerdictKind.CPU_ONLY,
-    }
-)
-_ON_GPU: Final = frozenset({VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU})
 _LEAST_CONTEXT: Final = 1024
 
 
@@ -73,7 +72,9 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
     asked = _as_if_all_were_given(found)
     before = _full_need(header, found, card)
     good = (
-        _ON_GPU if found.verdict.kind is not VerdictKind.FITS_EXPERTS_ON_CPU else {VerdictKind.FITS}
+        WHOLE_ON_GPU
+        if found.verdict.kind is not VerdictKind.FITS_EXPERTS_ON_CPU
+        else {VerdictKind.FITS}
     )
     fails = found.verdict.kind is VerdictKind.DOES_NOT_FIT
     given: list[Advice] = []
@@ -82,9 +83,9 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
         if candidate.kind in worked:
             continue
         after = answer(header, candidate.options, card)
-        runs_better = fails and after.verdict.kind in _RUNS
+        runs_better = fails and after.verdict.kind in RUNS
         if (after.verdict.kind in good or runs_better) and after.verdict.bill is not None:
-            whole = after.verdict.kind in _ON_GPU
+            whole = after.verdict.kind in WHOLE_ON_GPU
             saved = before - gpu_need(after.verdict.bill) if whole else 0
             gain = "then it runs" if fails else "then it is on the GPU"
             saves = f"saves {gib_text(saved)}" if saved > 0 else gain

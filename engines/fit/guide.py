@@ -14,7 +14,7 @@ from modeldeck.engines.fit.profiles import LLAMA_SERVER
 from modeldeck.engines.fit.quants import QUANTS, requantised
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.terms import MARGIN_BYTES
-from modeldeck.engines.fit.types import Bill, Card, VerdictKind
+from modeldeck.engines.fit.types import WHOLE_ON_GPU, Bill, Card, VerdictKind
 from modeldeck.engines.types import BlockWeights, HParam, ModelFormat, ModelHeader, WeightTable
 from modeldeck.engines.units import GIB, MIB, gib_text
 
@@ -121,7 +121,7 @@ def _runs(entry: Mapping[str, Any], header: ModelHeader, title: str, card: Card)
     fits = "" if yes else f"; {best} is the largest that fits" if best else "; no type of it fits"
     return Truth(
         str(entry["claim"]),
-        kind in (VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU),
+        kind in WHOLE_ON_GPU,
         f"{title} {quantisation}: {found.verdict.reason}{speed}{fits if not yes else ''}",
         _arithmetic(header, quantisation, found, card),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
+from modeldeck.engines.fit.types import WHOLE_ON_GPU, Card, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.types import ALL_LAYERS, KvType, ModelHeader, Plan
 from modeldeck.engines.units import MIB, gib_text, tokens_text
@@ -19,10 +19,7 @@ _CHEAPER_KV: Final[dict[KvType, KvType]] = {
     "bf16": "q8_0",
     "q8_0": "q4_0",
 }
-_RUNS: Final = frozenset(
-    {VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU, VerdictKind.FITS_PARTIAL}
-)
-_FITS: Final = frozenset({VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU})
+_ON_GPU: Final = WHOLE_ON_GPU | {VerdictKind.FITS_PARTIAL}
 _ON_CPU: Final = frozenset({VerdictKind.CPU_ONLY})
 
 _MIB_ASKED: Final = re.compile(r"allocating ([0-9.]+) MiB on device \d+: cudaMalloc failed")
@@ -107,7 +104,7 @@ def rescues(
 
 def _candidates(plan: Plan) -> Iterator[tuple[str, Plan, frozenset[VerdictKind]]]:
     """Changes from the least to the most costly, with the verdicts that make one worth it."""
-    fits = _FITS if plan.gpu_layers else _ON_CPU
+    fits = WHOLE_ON_GPU if plan.gpu_layers else _ON_CPU
     cheaper = _CHEAPER_KV.get(plan.kv_type) if plan.flash_attention else None
     if cheaper:
         yield f"KV cache {cheaper}", replace(plan, kv_type=cheaper), fits
@@ -122,7 +119,7 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, Plan, frozenset[VerdictKind]]
         both = replace(plan, kv_type=cheaper, context_tokens=half)
         yield f"context {tokens_text(half)}, KV cache {cheaper}", both, fits
     if plan.gpu_layers:
-        yield "fewer layers on the GPU", replace(plan, gpu_layers=ALL_LAYERS), _RUNS
+        yield "fewer layers on the GPU", replace(plan, gpu_layers=ALL_LAYERS), _ON_GPU
         yield "CPU only", replace(plan, gpu_layers=0), _ON_CPU
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class VerdictKind(StrEnum):
@@ -17,6 +17,13 @@ class VerdictKind(StrEnum):
     DOES_NOT_FIT = "does-not-fit"
     CANNOT_RUN = "cannot-run"
     NOT_JUDGED = "not-judged"
+
+
+WHOLE_ON_GPU: Final = frozenset({VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU})
+"""Every layer is on the GPU."""
+
+RUNS: Final = WHOLE_ON_GPU | {VerdictKind.FITS_PARTIAL, VerdictKind.CPU_ONLY}
+"""It runs somehow."""
 
 
 VerdictSource = Literal["closed-form", "engine", "measured", "needs-dry-run", "policy"]

@@ -19,10 +19,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modeldeck.engines.workers.llama_cpp_model import EXPERTS_PATTERN
 from modeldeck.engines.workers.llama_library import open_library
 
 _PRINT: Final = "_Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params"
-_EXPERTS: Final = r"blk\.({})\.ffn_(up|down|gate_up|gate)_(ch|)exps"
 _LONGEST_SECONDS: Final = 60
 _ERROR: Final = 4  # ggml.h, ggml_log_level
 # ggml.h
@@ -52,7 +52,7 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
     if question["cpu_moe_blocks"]:
         blocks = "|".join(map(str, range(question["cpu_moe_blocks"])))
         library.ggml_backend_cpu_buffer_type.restype = ctypes.c_void_p
-        overrides[0].pattern = _EXPERTS.format(blocks).encode()
+        overrides[0].pattern = EXPERTS_PATTERN.format(blocks).encode()
         overrides[0].buffer_type = library.ggml_backend_cpu_buffer_type()
         model.tensor_buft_overrides = ctypes.addressof(overrides)
     context = library.llama_context_default_params()

@@ -16,7 +16,8 @@ _MOST_PIECE_BYTES: Final = 512
 _NS_PER_MS: Final = 1e6
 _ABORTED: Final = 2
 _NO_ROOM: Final = 1
-_EXPERTS: Final = r"blk\.({})\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+EXPERTS_PATTERN: Final = r"blk\.({})\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""The routed experts of some blocks, as ``--n-cpu-moe`` names them."""
 
 # llama-server's defaults, so that both engines draw alike (common/common.h).
 DEFAULT_SAMPLING: Final[Mapping[str, float]] = {
@@ -120,7 +121,7 @@ class LlamaModel:
         """What ``--n-cpu-moe`` does: (pattern, buffer type) pairs that end with an empty one."""
         cpu = self._lib._lib.ggml_backend_cpu_buffer_type
         cpu.restype = ctypes.c_void_p
-        pattern = _EXPERTS.format("|".join(str(block) for block in range(blocks))).encode()
+        pattern = EXPERTS_PATTERN.format("|".join(str(block) for block in range(blocks))).encode()
         words = (ctypes.c_void_p * 4)()
         text = ctypes.create_string_buffer(pattern)
         words[0], words[1] = ctypes.addressof(text), cpu()
