@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from modeldeck.engines.buffers import Buffer
 from modeldeck.engines.types import (
     ChatEvent,
     ChatMessage,
@@ -109,6 +110,18 @@ class HasMetrics(Protocol):
 
     async def metrics(self, instance: str) -> Mapping[str, float]:
         """Counter name to value, as the engine names them."""
+        ...
+
+
+@runtime_checkable
+class ReportsBuffers(Protocol):
+    """Can say what memory it took for a loaded model."""
+
+    def buffers(self, instance: str) -> tuple[Buffer, ...]:
+        """What it said it allocated while it loaded ``instance``, by device and kind.
+
+        Empty when it did not say. Never raises.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from modeldeck.engines.buffers import Buffer
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.types import ChatEvent, ChatRequest, LoadedModel
@@ -17,6 +18,7 @@ class Instance(Protocol):
 
     id: str
     loaded: LoadedModel | None
+    buffers: tuple[Buffer, ...]
 
     @property
     def running(self) -> bool:
@@ -67,6 +69,11 @@ class HoldsInstances(Generic[Held]):
             self._last_log = instance.log()
         self._instances[instance.id] = instance
         return loaded
+
+    def buffers(self, instance: str) -> tuple[Buffer, ...]:
+        """What was allocated for ``instance``, as its log said; empty for one that is not held."""
+        held = self._instances.get(instance)
+        return held.buffers if held is not None else ()
 
     async def unload(self, instance: str) -> None:
         """End the process of ``instance``; done when it is reaped."""

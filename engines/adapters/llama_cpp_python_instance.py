@@ -14,11 +14,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from modeldeck.engines.adapters.json_values import count, items, table, text
+from modeldeck.engines.adapters.llama_buffers import buffers_of
 from modeldeck.engines.adapters.llama_server_instance import exit_words
 from modeldeck.engines.adapters.llama_server_launch import threads_for
 from modeldeck.engines.adapters.llama_server_log import device_of, reason_of
 from modeldeck.engines.adapters.planned import require_planned
 from modeldeck.engines.adapters.thoughts import ThoughtSplitter
+from modeldeck.engines.buffers import Buffer
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
 from modeldeck.engines.text import clean, clean_line
@@ -69,6 +71,7 @@ class WorkerInstance:
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self.loaded: LoadedModel | None = None
+        self.buffers: tuple[Buffer, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -95,6 +98,7 @@ class WorkerInstance:
             except EngineDied as died:
                 raise await self._load_failed() from died
             self.loaded = self._described(made, time.monotonic_ns() - begin_ns)
+            self.buffers = buffers_of(self.log())
         except BaseException:
             await self.stop()
             raise

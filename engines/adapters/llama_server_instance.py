@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.adapters.json_values import table, text
+from modeldeck.engines.adapters.llama_buffers import buffers_of
 from modeldeck.engines.adapters.llama_server_address import new_address
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect
 from modeldeck.engines.adapters.llama_server_launch import server_words, wheel_settings
@@ -24,6 +25,7 @@ from modeldeck.engines.adapters.llama_server_wire import (
     request_body,
 )
 from modeldeck.engines.adapters.planned import require_planned
+from modeldeck.engines.buffers import Buffer
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
 from modeldeck.engines.text import clean_line
@@ -81,6 +83,7 @@ class ServerInstance:
         self._stages = [("starting", 0.0)]
         self._read_before_bytes: int | None = None
         self.loaded: LoadedModel | None = None
+        self.buffers: tuple[Buffer, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -104,6 +107,7 @@ class ServerInstance:
             await self._start()
             await self._until_ready(on_progress)
             self.loaded = await self._describe(time.monotonic_ns() - started_ns)
+            self.buffers = buffers_of(self.log())
         except (EngineDied, RequestRefused) as error:
             await self.stop()
             raise LoadFailed(error.cause, "Load it again.", error.log_tail) from error

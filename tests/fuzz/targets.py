@@ -12,9 +12,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from modeldeck.engines.adapters.llama_buffers import buffers_of
 from modeldeck.engines.catalog.ollama import read_manifest
 from modeldeck.engines.errors import FormatError, SettingsError
 from modeldeck.engines.fit.cards import card_with_vram
+from modeldeck.engines.fit.shortage import shortage_of
 from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.formats.folder import header_of_folder
 from modeldeck.engines.formats.gguf import read_gguf
@@ -126,6 +128,12 @@ def _settings(data: bytes) -> None:
         assert tomllib.loads(changed.removeprefix("\ufeff"))["theme"] == "deck-light"
 
 
+def _engine_log(data: bytes) -> None:
+    lines = [clean_line(line, 1000) for line in data.decode("utf-8", "replace").splitlines()]
+    assert all(0 <= one.size_bytes < 1 << 50 for one in buffers_of(lines))
+    shortage_of(lines)
+
+
 def _text(data: bytes) -> None:
     """Names and sizes as strangers write them."""
     text = data.decode("utf-8", "surrogateescape")
@@ -172,6 +180,13 @@ TARGETS: Mapping[str, Target] = {
         (
             b'{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.ollama.image.model",'
             b'"digest":"sha256:' + b"a" * 64 + b'","size":5}]}',
+        ),
+    ),
+    "engine_log": Target(
+        _engine_log,
+        (
+            b"0.00.1 I load_tensors:   CPU_Mapped model buffer size =   308.23 MiB\n",
+            b"clip_ctx: CLIP using CUDA0 backend\nload_hparams: model size:         819.63 MiB\n",
         ),
     ),
     "text": Target(_text, (b"12 GiB", "a\x1b[31mb\u202ec".encode(), b"\xff\xfe\x00")),
