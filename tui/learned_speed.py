@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.meter import Reading
     from modeldeck.engines.store.speed_residuals import SpeedKey
-    from modeldeck.engines.types import LoadedModel, LocalModel, Plan
+    from modeldeck.engines.types import LoadedModel, LocalModel
 
 _LEAST_TOKENS: Final = 64
 """A shorter reply says more of the engine's start than of its rate."""
@@ -32,7 +32,7 @@ class LearnedSpeed:
         Nothing is learnt from a short reply, one that did not end by itself, a model without a
         predicted rate, or a card that is only assumed.
         """
-        from modeldeck.engines.fit.correction import type_family
+        from modeldeck.engines.fit.correction import type_family, where_of
         from modeldeck.engines.fit.shape import Shape, shape_of
         from modeldeck.engines.store.speed_residuals import Run, SpeedKey, SpeedResiduals
 
@@ -43,7 +43,7 @@ class LearnedSpeed:
         if header is None or not isinstance(shape, Shape) or rate.tokens_per_second <= 0:
             return False
         plan = loaded.plan
-        where = _where(plan, shape.layers)
+        where = where_of(plan, shape.layers)
         depth = (reading.prompt_tokens or 0) + (tokens or 0) // 2
         predicted = _predicted(shape, loaded, card, depth)
         if predicted is None or (card.what_if and where != "cpu"):
@@ -128,9 +128,3 @@ def _predicted(shape: Shape, loaded: LoadedModel, card: Card, depth_tokens: int)
     cost = token_cost(shape, loaded.plan, blocks, depth_tokens)
     rates = decode_rate(cost, on, card.host, loaded.engine)
     return rates.middle if rates else None
-
-
-def _where(plan: Plan, layers: int) -> Where:
-    if plan.gpu_layers <= 0:
-        return "cpu"
-    return "gpu" if plan.gpu_layers > layers and not plan.cpu_moe_blocks else "gpu+cpu"

@@ -13,6 +13,7 @@ from math import exp, log, sqrt
 from typing import Final, Literal
 
 from modeldeck.engines.fit.types import Rates
+from modeldeck.engines.types import Plan
 
 Where = Literal["gpu", "gpu+cpu", "cpu"]
 """What computes: a measure of one says nothing of another."""
@@ -79,6 +80,13 @@ def type_family(quantisation: str) -> str:
     """Types that are decoded alike: ``Q4_K_M`` and ``Q4_0`` are ``Q4``, ``UD-IQ2_M`` is ``IQ2``."""
     name = quantisation.upper().removeprefix("UD-").partition("_")[0].partition("-")[0]
     return name or "unknown"
+
+
+def where_of(plan: Plan, layers: int) -> Where:
+    """What computes with this plan for a model of so many blocks."""
+    if plan.gpu_layers <= 0:
+        return "cpu"
+    return "gpu" if plan.gpu_layers > layers and not plan.cpu_moe_blocks else "gpu+cpu"
 
 
 def _usable(measure: SpeedMeasure) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from modeldeck.engines.fit.rebilled import rebilled
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
 from modeldeck.engines.types import Plan
 from modeldeck.engines.units import MIB, gib_number, gib_text, tokens_text
@@ -74,26 +75,7 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
         compute_gpu_bytes=_up(sum(one.compute_bytes for one in devices)),
         compute_host_bytes=_up(host.compute_bytes),
     )
-    return _answered(verdict, engine, card)
-
-
-def _answered(verdict: Verdict, bill: Bill, card: Card) -> Verdict:
-    """The verdict with the engine's bill: the same answer, or the one that the bill gives."""
-    need, need_host = bill.total_gpu_bytes + bill.margin_bytes, bill.total_host_bytes
-    kind, reason = verdict.kind, verdict.reason
-    if need > card.free_bytes:
-        kind = VerdictKind.DOES_NOT_FIT
-        takes, there = gib_text(need), gib_number(card.free_bytes)
-        reason = f"does not fit: the engine takes {takes}, there are {there} on the GPU"
-    elif need_host > card.ram_bytes:
-        kind = VerdictKind.DOES_NOT_FIT
-        takes, there = gib_text(need_host), gib_number(card.ram_bytes)
-        reason = f"does not fit: the engine takes {takes} of memory, there are {there} free"
-    elif kind is VerdictKind.DOES_NOT_FIT:
-        on_gpu = verdict.layers_gpu == verdict.layers and not verdict.cpu_moe_blocks
-        kind = VerdictKind.FITS if on_gpu else VerdictKind.FITS_PARTIAL
-        reason = f"fits after all: the engine takes {gib_text(need)} on the GPU"
-    return verdict._replace(source="engine", bill=bill, kind=kind, reason=reason)
+    return rebilled(verdict, plan, engine, card, "engine")
 
 
 def agrees(bill: Bill, sizes: Sequence[DeviceSizes]) -> bool:

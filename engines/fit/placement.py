@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from modeldeck.engines.fit.memory_lesson import corrected_bill
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.fit.terms import bill
-from modeldeck.engines.fit.types import Bill, Card
+from modeldeck.engines.fit.types import Bill, Card, Correction, Corrections
 from modeldeck.engines.types import Plan
 
 STEP_TOKENS: Final = 256
@@ -46,9 +47,17 @@ class Case(NamedTuple):
         """The bill with those blocks on the GPU (None: no GPU), usually at the plan's context."""
         context_tokens = context_tokens or self.plan.context_tokens
         terms = bill(self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile)
+        if self.card.learnt is not None:
+            terms = corrected_bill(terms, self._correction(self.card.learnt, blocks_on_gpu))
         if self.margin_bytes is None or blocks_on_gpu is None:
             return terms
         return terms._replace(margin_bytes=self.margin_bytes)
+
+    def _correction(self, learnt: Corrections, blocks_on_gpu: int | None) -> Correction | None:
+        if blocks_on_gpu is None:
+            return learnt.cpu
+        whole = blocks_on_gpu == self.shape.layers and not self.plan.cpu_moe_blocks
+        return learnt.gpu if whole else learnt.mixed
 
     def with_experts(self, blocks: int) -> Case:
         """The same with the experts of the first ``blocks`` on the CPU."""

@@ -51,6 +51,38 @@ class HostSpeed(NamedTuple):
     threads: int
 
 
+class Correction(NamedTuple):
+    """What loads on this box took beyond the closed form (``memory_lesson.py``).
+
+    Attributes:
+        compute_bytes: of compute buffers on the GPU.
+        overhead_bytes: of CUDA's context and modules.
+        compute_host_bytes: of compute buffers in host memory.
+        spread_bytes: three of four loads lay within this of the corrected total.
+        loads: that it is from.
+    """
+
+    compute_bytes: int
+    overhead_bytes: int
+    compute_host_bytes: int
+    spread_bytes: int
+    loads: int
+
+
+class Corrections(NamedTuple):
+    """Corrections by what computes; None where too little was loaded that way.
+
+    Attributes:
+        gpu: everything is on the GPU.
+        mixed: layers or experts are on the CPU.
+        cpu: nothing is on the GPU.
+    """
+
+    gpu: Correction | None = None
+    mixed: Correction | None = None
+    cpu: Correction | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """The memory a verdict is judged against.
@@ -69,6 +101,8 @@ class Card:
         vendor: who made it; None when unknown.
         host: speed of the processor beside it; None until measured.
         compute: NVIDIA: compute capability (``8.6``); AMD: LLVM target (``gfx1100``).
+        learnt: what loads of one architecture in one engine took here beyond the closed form;
+            None for a card that nothing was learnt of, or not for the model at hand.
     """
 
     name: str
@@ -83,6 +117,7 @@ class Card:
     vendor: Vendor | None = None
     compute: str | None = None
     host: HostSpeed | None = None
+    learnt: Corrections | None = None
 
 
 class OtherProcess(NamedTuple):
@@ -103,6 +138,8 @@ class Bill(NamedTuple):
         margin_bytes: kept free; not part of a total.
         other_processes: who else holds memory of the card; already gone from what is free, so
             not part of a total either.
+        spread_bytes: how far three of four loads here were from a bill corrected like this one.
+        loads: that it was corrected by; 0: it is the closed form, or the engine's own sizes.
     """
 
     weights_gpu_bytes: int = 0
@@ -120,6 +157,8 @@ class Bill(NamedTuple):
     draft_bytes: int = 0
     lora_bytes: int = 0
     other_processes: tuple[OtherProcess, ...] = ()
+    spread_bytes: int = 0
+    loads: int = 0
 
     @property
     def total_gpu_bytes(self) -> int:

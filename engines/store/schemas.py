@@ -8,6 +8,7 @@ from modeldeck.engines.store import (
     engine_choices,
     headers,
     host_speeds,
+    memory_loads,
     model_settings,
     speed_residuals,
 )
@@ -21,6 +22,7 @@ SCHEMAS: Final = (
     engine_choices.SCHEMA,
     model_settings.SCHEMA,
     host_speeds.SCHEMA,
+    memory_loads.SCHEMA,
     speed_residuals.SCHEMA,
 )
 """One entry for each module that keeps something."""
