@@ -18,12 +18,14 @@ from modeldeck.engines.catalog.ollama import read_manifest
 from modeldeck.engines.catalog.projectors import PROJECTOR
 from modeldeck.engines.catalog.targets import Target, TargetKind
 from modeldeck.engines.errors import FormatError, ModelNotFound
-from modeldeck.engines.formats.http_source import HttpSource, document, web_client
+from modeldeck.engines.formats.http_source import Changed, HttpSource
+from modeldeck.engines.formats.web import Login, Web, origin, web_of
+from modeldeck.engines.formats.web_document import document
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import ModelHeader
 
 if TYPE_CHECKING:
-    import httpx
+    from modeldeck.engines.formats.gguf import GgufFile
 
 _HUB: Final = "https://huggingface.co"
 _OLLAMA: Final = "registry.ollama.ai"
@@ -71,21 +73,21 @@ def remote_models(
         case TargetKind.OLLAMA:
             return (_from_ollama(target),)
         case _:
-            with web_client({}) as client:
-                return (_model(client, target.text, [target.name]),)
+            with web_of() as web:
+                return (_model(web, target.text, [target.name]),)
 
 
 def _from_hub(
     target: Target, environ: Mapping[str, str], all_variants: bool
 ) -> tuple[RemoteModel, ...]:
     endpoint = environ.get("HF_ENDPOINT", "").rstrip("/") or _HUB
-    with web_client(_token(environ)) as client:
-        listed = document(client, f"{endpoint}/api/models/{quote(target.name)}")
+    with web_of(_login(endpoint, environ)) as web:
+        listed = document(web, f"{endpoint}/api/models/{quote(target.name)}")
         chosen = choose_files(file_names(listed), target.file, all_variants=all_variants)
         base = f"{endpoint}/{quote(target.name)}/resolve/main/"
         return tuple(
             _model(
-                client,
+                web,
                 f"hf:{target.name}:{clean_line(files[0], 200)}",
                 [base + quote(file) for file in files],
             )
@@ -166,30 +168,39 @@ def _from_ollama(target: Target) -> RemoteModel:
         rest = f"library/{rest}"
     scheme = "http" if host.startswith(("127.", "localhost")) else "https"
     base = f"{scheme}://{host}/v2/{quote(rest)}"
-    with web_client({}) as client:
-        layers = read_manifest(document(client, f"{base}/manifests/{quote(tag)}", _MANIFEST))
+    with web_of() as web:
+        layers = read_manifest(document(web, f"{base}/manifests/{quote(tag)}", _MANIFEST))
         weights = [digest for kind, digest in layers if kind == "model"]
         if not weights:
             raise FormatError(
                 "Ollama keeps this model in a form that only it can run.", "Run it in Ollama."
             )
-        return _model(client, target.text, [f"{base}/blobs/{weights[0]}"])
+        return _model(web, target.text, [f"{base}/blobs/{weights[0]}"])
 
 
-def _model(client: httpx.Client, name: str, urls: Sequence[str]) -> RemoteModel:
+def _model(web: Web, name: str, urls: Sequence[str]) -> RemoteModel:
+    """A model in GGUF files; one that changes while it is read is begun again, once."""
+    if len(urls) > _MOST_PARTS:
+        raise FormatError("The model has too many parts.", "Download it, then judge it here.")
+    parts = _all_parts(urls)
+    try:
+        return _gguf_model(web, name, parts)
+    except Changed:
+        return _gguf_model(web, name, parts)
+
+
+def _gguf_model(web: Web, name: str, urls: Sequence[str]) -> RemoteModel:
     from modeldeck.engines.formats.gguf import read_gguf
     from modeldeck.engines.formats.header import header_of
 
-    if len(urls) > _MOST_PARTS:
-        raise FormatError("The model has too many parts.", "Download it, then judge it here.")
-    sources = [HttpSource(client, url) for url in _all_parts(urls)]
-    header = header_of([read_gguf(source) for source in sources])
-    return RemoteModel(
-        name,
-        header,
-        sum(source.size_bytes for source in sources),
-        sum(source.received_bytes for source in sources),
-    )
+    parts: list[GgufFile] = []
+    size_bytes = received_bytes = 0
+    for url in urls:
+        with HttpSource(web, url) as source:
+            parts.append(read_gguf(source))
+            size_bytes += source.size_bytes
+            received_bytes += source.received_bytes
+    return RemoteModel(name, header_of(parts), size_bytes, received_bytes)
 
 
 def _all_parts(urls: Sequence[str]) -> list[str]:
@@ -207,13 +218,15 @@ def _all_parts(urls: Sequence[str]) -> list[str]:
     ]
 
 
-def _token(environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's token for the Hub, where the ecosystem keeps it; never logged or shown."""
+def _login(endpoint: str, environ: Mapping[str, str]) -> Login | None:
+    """The user's token for the Hub, from where the ecosystem keeps it; never logged or shown."""
     token = environ.get("HF_TOKEN", "").strip()
     if not token:
         home = environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
         try:
             token = (Path(home) / "token").read_text("utf-8")[:512].strip()
         except (OSError, UnicodeDecodeError):
-            return {}
-    return {"Authorization": f"Bearer {token}"} if token.isascii() and token.isprintable() else {}
+            return None
+    if not (token.isascii() and token.isprintable()):
+        return None
+    return Login(origin(endpoint), token)

@@ -18,6 +18,7 @@ MAX_HEADER_BYTES: Final = 128 << 20
 
 _FIRST_READ: Final = 64 << 10
 _LARGEST_READ: Final = 256 << 10
+_LARGEST_SURE_READ: Final = 1 << 20
 _UNBELIEVABLE: Final = 1 << 40
 _LENGTH: Final = struct.Struct("<Q")
 
@@ -46,6 +47,7 @@ class Cursor:
         self._buffer = b""
         self._at = 0
         self._read_bytes = _FIRST_READ
+        self._sure_until = 0
 
     @property
     def offset(self) -> int:
@@ -63,10 +65,14 @@ class Cursor:
             raise unsound(f"it is longer than {MAX_HEADER_BYTES >> 20} MiB")
 
     def require_items(self, count: int, least_bytes: int, most: int, what: str) -> None:
-        """Make sure that ``count`` things of at least ``least_bytes`` each are believable here."""
+        """Make sure that ``count`` things of at least ``least_bytes`` each are believable here.
+
+        They will be read, so a source where bytes are dear may get that much at once.
+        """
         if count > most:
             raise unsound(f"{count:,} {what}")
         self.require(count * least_bytes)
+        self._sure_until = max(self._sure_until, self.offset + count * least_bytes)
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes."""
@@ -122,6 +128,7 @@ class Cursor:
                 left += 1
             count = left
             self.skip(at - self._at)
+            self._sure_until = max(self._sure_until, self.offset + 8 * count)
 
     def _fill(self, count: int) -> None:
         """Have ``count`` bytes in the buffer."""
@@ -130,8 +137,10 @@ class Cursor:
         self.require(count)
         rest = self._buffer[self._at :]
         self._base, self._at = self.offset, 0
-        wanted = max(count, self._read_bytes) - len(rest)
-        self._buffer = rest + self._source.read_at(self._base + len(rest), wanted)
+        sure = min(self._sure_until - self._base, _LARGEST_SURE_READ)
+        needed = max(count, sure) - len(rest)
+        wanted = max(needed, self._read_bytes - len(rest))
+        self._buffer = rest + self._source.read_at(self._base + len(rest), wanted, needed)
         self._read_bytes = min(self._read_bytes * 4, _LARGEST_READ)
         if len(self._buffer) < count:
             raise FormatError(

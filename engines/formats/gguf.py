@@ -30,6 +30,7 @@ _MAX_NUMBERS: Final = 1 << 27
 _MAX_KEY_BYTES: Final = 256
 _MAX_NAME_BYTES: Final = 128
 _MAX_DIMENSIONS: Final = 4
+_LEAST_ROW_BYTES: Final = 24
 _MAX_ELEMENTS: Final = (1 << 63) - 1
 _MAX_ALIGNMENT: Final = 1 << 20
 _ARRAY_KEPT: Final = 4096
@@ -123,6 +124,7 @@ def read_gguf(source: ByteSource) -> GgufFile:
     cursor = Cursor(source)
     version = _version(cursor, source.size_bytes)
     tensor_count, entry_count = cursor.u64(), cursor.u64()
+    cursor.require_items(tensor_count, _LEAST_ROW_BYTES, _MAX_TENSORS, "tensors")
     metadata = _metadata(cursor, entry_count)
     rows = _table(cursor, tensor_count)
     alignment = metadata.get("general.alignment", 32)
@@ -216,7 +218,7 @@ def _numbers(
 
 
 def _table(cursor: Cursor, count: int) -> list[_Row]:
-    cursor.require_items(count, 24, _MAX_TENSORS, "tensors")
+    cursor.require_items(count, _LEAST_ROW_BYTES, _MAX_TENSORS, "tensors")
     rows: list[_Row] = []
     names: set[str] = set()
     for _ in range(count):

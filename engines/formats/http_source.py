@@ -1,165 +1,232 @@
 """A file behind an address, read by ranges: a header without the weights after it.
 
-A server is believed in nothing. One that ignores ranges is refused before its file pours in; one
-that sends more than was asked for is cut off; one that lies about the length, stalls or hangs up is
-an error with a cause. No read takes longer than its time limits allow.
+A range that breaks off is gone on with where it stood. A server that knows no ranges is read from
+the start, up to what is needed. One that gives other bytes than it was asked for, or a file that is
+no longer the same, is an error with a cause.
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Final
 
 from modeldeck.engines.errors import FormatError
-from modeldeck.engines.text import clean_line
-
-if TYPE_CHECKING:
-    import httpx
+from modeldeck.engines.formats.web import (
+    Reply,
+    Tries,
+    Unreachable,
+    Web,
+    broken,
+    host,
+    refuse_failure,
+    unreachable,
+)
 
 _RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
-_STEP_SECONDS: Final = 15.0
-_WHOLE_SECONDS: Final = 120.0
-_MOST_DOCUMENT_BYTES: Final = 8 << 20
+_LENGTH: Final = re.compile(r"\d{1,18}")
+_FIRST_BYTES: Final = 4 << 10
 _AHEAD: Final = 6
-"""Each request may go beyond what is asked for by this part of what was read before: few round
-trips, and at most a sixth too much over the wire."""
+"""A request for what is not known to be needed may go beyond by this part of what was read before:
+few round trips, and at most a sixth too much over the wire."""
+
+
+class Changed(FormatError):
+    """The file is no longer the one that was begun with."""
 
 
 class HttpSource:
-    """A file behind an address. Every read may raise FormatError.
+    """A file behind an address. Every read may raise FormatError. To be closed.
 
     Attributes:
-        received_bytes: over the wire, so far.
-        etag: of the file, as the server gave it; may be empty.
+        received_bytes: of the file, over the wire, so far.
+        validator: what tells this state of the file from others, as the first server gave it; may
+            be empty.
     """
 
-    def __init__(self, client: httpx.Client, url: str) -> None:
-        self._client = client
-        self._url = url
-        self._until = time.monotonic() + _WHOLE_SECONDS
-        self._start, self._buffer = 0, b""
-        self._size = 0
+    def __init__(self, web: Web, url: str) -> None:
+        self._web = web
+        self._url = self._direct = url
+        self._start, self._buffer = 0, bytearray()
+        self._size: int | None = None
+        self._etag = ""
+        self._whole: Iterator[bytes] | None = None
+        self._open = ExitStack()
         self.received_bytes = 0
-        self.etag: str = ""
-        self._buffer = self._fetch(0, 1 << 16)
+        self.validator = ""
+        try:
+            self._fetch(_FIRST_BYTES)
+        except BaseException:
+            self._open.close()
+            raise
+
+    def __enter__(self) -> HttpSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     @property
     def size_bytes(self) -> int:
         """Length of the whole, as the server says."""
-        return self._size
+        return self._size or 0
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        """Up to ``count`` bytes from ``offset``; fewer only at the end."""
-        count = max(min(count, self._size - offset), 0)
-        end = self._start + len(self._buffer)
-        if not (self._start <= offset and offset + count <= end):
-            kept = self._buffer[offset - self._start :] if self._start <= offset < end else b""
-            missing = count - len(kept)
-            ahead = max(missing, self.received_bytes // _AHEAD)
-            self._buffer = kept + self._fetch(offset + len(kept), ahead)
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
+        """Up to ``count`` bytes from ``offset``: all that are needed, and those that are here."""
+        needed = count if needed is None else min(needed, count)
+        needed = max(min(needed, self.size_bytes - offset), 0)
+        if not self._start <= offset <= self._end:
+            self._move(offset)
+        missing = offset + needed - self._end
+        if missing > 0:
+            del self._buffer[: offset - self._start]
             self._start = offset
+            self._fetch(max(missing, self.received_bytes // _AHEAD))
         at = offset - self._start
-        return self._buffer[at : at + count]
+        return bytes(self._buffer[at : at + count])
 
-    def _fetch(self, offset: int, count: int) -> bytes:
-        if self._size:
-            count = min(count, self._size - offset)
-        headers = {"Range": f"bytes={offset}-{offset + count - 1}", "Accept-Encoding": "identity"}
-        with reached(self._url), self._client.stream("GET", self._url, headers=headers) as reply:
-            _refuse_failure(reply.status_code, self._url)
+    @property
+    def _end(self) -> int:
+        return self._start + len(self._buffer)
+
+    def _move(self, offset: int) -> None:
+        """Go on at ``offset``, which is not in the buffer."""
+        if self._whole is not None:
+            if offset < self._start:
+                raise _only_whole(self._url)
+            while self._end < offset:
+                self._start, self._buffer = self._end, bytearray()
+                self._pour(min(offset - self._end, 1 << 20))
+            return
+        self._start, self._buffer = offset, bytearray()
+
+    def _fetch(self, count: int) -> None:
+        """Have ``count`` more bytes in the buffer, or all until the end of the file."""
+        tries = Tries(self._web)
+        until = self._end + count
+        while self._end < self._within(until):
+            before = self._end
+            try:
+                if self._whole is not None:
+                    self._pour(until - self._end)
+                else:
+                    self._range(until)
+                    if self._whole is None and self._end < self._within(until):
+                        raise unreachable(self._url, "it hung up before the end")
+            except Unreachable as error:
+                self._whole = None
+                self._open.close()
+                tries.again(error, gained=self._end > before)
+
+    def _within(self, until: int) -> int:
+        return until if self._size is None else min(until, self._size)
+
+    def _range(self, until: int) -> None:
+        """Take what one request gives of the bytes up to ``until``."""
+        first = self._end
+        until = self._within(until)
+        headers = {"Range": f"bytes={first}-{until - 1}"}
+        with ExitStack() as stack:
+            reply = stack.enter_context(
+                self._web.request(self._direct, headers, body_bytes=until - first)
+            )
+            if self._direct != self._url and reply.status in (401, 403, 404, 410):
+                self._direct = self._url  # a signed address has run out
+                raise unreachable(self._url, "the address that it gave is no longer good")
+            if reply.status == 416:
+                self._same(reply, 0)  # the only file that has no first byte
+                return
+            refuse_failure(reply)
+            self._direct = reply.url
+            if reply.status != 206:
+                self._begin_whole(reply, stack)
+                return
             given = _RANGE.fullmatch(reply.headers.get("Content-Range", ""))
-            if reply.status_code != 206 or given is None:
-                raise FormatError(
-                    f"The server of {_host(self._url)} sends only whole files.",
-                    "Download the file, then judge it here.",
-                )
-            first, last, size = map(int, given.groups())
-            etag: str = reply.headers.get("ETag", "")
-            moved = self._size > 0 and (size != self._size or etag != self.etag)
-            if first != offset or not first <= last < size or moved:
-                raise _broken(self._url, "it gives other bytes than it was asked for")
-            self._size, self.etag = size, etag
-            expected = min(count, size - offset)
-            received = self._received(reply, expected)
-        if len(received) < expected:
-            raise _broken(self._url, "it hung up before the end")
-        return received
+            if given is None:
+                raise broken(self._url, "it does not say which bytes it gives")
+            at, last, size = map(int, given.groups())
+            if at != first or not at <= last < size:
+                raise broken(self._url, "it gives other bytes than it was asked for")
+            self._same(reply, size)
+            self._take(reply.pieces, min(until, last + 1) - first)
 
-    def _received(self, reply: httpx.Response, expected: int) -> bytes:
-        pieces: list[bytes] = []
-        left = expected
-        for piece in reply.iter_raw(1 << 16):
+    def _same(self, reply: Reply, size: int) -> None:
+        """Hold what an answer says of the file against what the first one said."""
+        etag = _without_weakness(reply.headers.get("ETag", ""))
+        if self._size is None:
+            self._size, self._etag = size, etag
+            self.validator = validator(reply)
+        elif size != self._size or (etag and self._etag and etag != self._etag):
+            raise _changed(self._url)
+
+    def _take(self, pieces: Iterator[bytes], count: int) -> None:
+        for piece in pieces:
             self.received_bytes += len(piece)
-            pieces.append(piece[:left])
-            left -= len(pieces[-1])
-            if left <= 0:
-                break
-            if time.monotonic() > self._until:
-                raise _broken(self._url, "it takes too long")
-        return b"".join(pieces)
+            self._buffer += piece[:count]
+            count -= len(piece)
+            if count <= 0:
+                return
+
+    def _begin_whole(self, reply: Reply, stack: ExitStack) -> None:
+        """Read on from an answer that is the whole file, from its start."""
+        length = reply.headers.get("Content-Length", "")
+        if reply.headers.get("Content-Type", "").strip().lower().startswith("text/html"):
+            raise FormatError(
+                f"{host(self._url)} gives a web page instead of the file.",
+                "Give the address of the file itself; on the Hub it has /resolve/ in it.",
+            )
+        if not _LENGTH.fullmatch(length):
+            raise broken(self._url, "it does not say how long the file is")
+        self._same(reply, int(length))
+        begin = self._start
+        self._start, self._buffer = 0, bytearray()
+        self._whole = reply.pieces
+        self._open = stack.pop_all()
+        self._move(begin)
+
+    def _pour(self, count: int) -> None:
+        """Take at least ``count`` more bytes from the whole file."""
+        assert self._whole is not None
+        begun = len(self._buffer)
+        with self._web.told(self._url):
+            for piece in self._whole:
+                self.received_bytes += len(piece)
+                self._buffer += piece
+                if len(self._buffer) - begun >= count:
+                    return
+        if self._end < self.size_bytes:
+            raise unreachable(self._url, "it hung up before the end")
 
 
-@contextmanager
-def web_client(headers: Mapping[str, str]) -> Generator[httpx.Client]:
-    """A client that follows a few redirects, and takes ``headers`` to the first host alone."""
-    import httpx  # 60 ms
+def validator(reply: Reply) -> str:
+    """What tells one state of a file from others: the server's word for it, or its time.
 
-    with httpx.Client(
-        follow_redirects=True,
-        max_redirects=5,
-        timeout=_STEP_SECONDS,
-        headers={"User-Agent": "modeldeck", **headers},
-    ) as client:
-        yield client
+    The Hub keeps files elsewhere, and gives the digest of each with the way to it.
+    """
+    for headers in (reply.linked, reply.headers):
+        for name in ("X-Linked-Etag", "ETag"):
+            if etag := _without_weakness(_header(headers, name)):
+                return etag
+    return _header(reply.headers, "Last-Modified")
 
 
-def document(client: httpx.Client, url: str, accept: str = "application/json") -> bytes:
-    """A small document, whole. Raises FormatError."""
-    until = time.monotonic() + _WHOLE_SECONDS
-    with reached(url), client.stream("GET", url, headers={"Accept": accept}) as reply:
-        _refuse_failure(reply.status_code, url)
-        data = bytearray()
-        for piece in reply.iter_bytes(1 << 16):
-            data += piece
-            if len(data) > _MOST_DOCUMENT_BYTES or time.monotonic() > until:
-                raise _broken(url, "its answer has no end")
-        return bytes(data)
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "").strip()[:200]
 
 
-@contextmanager
-def reached(url: str) -> Generator[None]:
-    """Turn what goes wrong on the way into a FormatError that names the host."""
-    import httpx
-
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise _broken(url, "it does not answer in time") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _broken(url, clean_line(str(error), 120) or type(error).__name__) from error
+def _without_weakness(etag: str) -> str:
+    return etag.strip().removeprefix("W/")
 
 
-def _refuse_failure(status: int, url: str) -> None:
-    if status in (401, 403):
-        raise FormatError(
-            f"{_host(url)} does not give this to everybody (HTTP {status}).",
-            "Accept the model's licence there, and set HF_TOKEN.",
-        )
-    if status == 404:
-        raise FormatError(f"{_host(url)} has no such file.", "Look at the name again.")
-    if not 200 <= status < 300:
-        raise FormatError(f"{_host(url)} answered with HTTP {status}.", "Try again later.")
-
-
-def _broken(url: str, what: str) -> FormatError:
-    return FormatError(
-        f"{_host(url)} cannot be read from: {what}.", "Try again, or download the file first."
+def _changed(url: str) -> Changed:
+    return Changed(
+        f"{host(url)} changes the file while it is read.", "Try again when it is all there."
     )
 
 
-def _host(url: str) -> str:
-    return clean_line(urlsplit(url).hostname or "the server", 80)
+def _only_whole(url: str) -> FormatError:
+    return FormatError(
+        f"The server of {host(url)} sends only whole files.",
+        "Download the file, then judge it here.",
+    )

@@ -40,10 +40,13 @@ class Inside:
     offset: int
     size_bytes: int
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
         """Up to ``count`` bytes from ``offset`` of the part."""
         count = min(count, self.size_bytes - offset)
-        return self.source.read_at(self.offset + offset, count) if count > 0 else b""
+        if count <= 0:
+            return b""
+        least = None if needed is None else min(needed, count)
+        return self.source.read_at(self.offset + offset, count, least)
 
 
 def gguf_inside(source: ByteSource) -> Inside:

@@ -20,8 +20,18 @@ class ByteSource(Protocol):
         """Length of the whole."""
         ...
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        """Up to ``count`` bytes from ``offset``; fewer only at the end. Raises OSError."""
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
+        """Up to ``count`` bytes from ``offset``; fewer than ``needed`` only at the end.
+
+        Args:
+            offset: from the start.
+            count: what a reader has room for.
+            needed: what it cannot do without, all of it unless said: a source where each byte
+                costs something need not give more.
+
+        Raises:
+            OSError: reading failed.
+        """
         ...
 
 
@@ -37,8 +47,8 @@ class FileSource:
         """Length when it was opened."""
         return self.status.st_size
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        """Up to ``count`` bytes from ``offset``."""
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
+        """Up to ``count`` bytes from ``offset``, whatever is needed of them."""
         return os.pread(self._descriptor, count, offset)
 
 

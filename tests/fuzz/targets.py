@@ -55,7 +55,7 @@ class Memory:
         """Length of the whole."""
         return len(self.data)
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
         """Up to ``count`` bytes from ``offset``."""
         return self.data[offset : offset + count]
 

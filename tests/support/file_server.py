@@ -1,13 +1,73 @@
-"""A real HTTP server on loopback that serves bytes by ranges, or misbehaves in one way."""
+"""A real HTTP server on loopback that serves bytes by ranges, or behaves as a test says.
+
+It speaks HTTP by hand, so that a behaviour can break it anywhere.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import re
 import threading
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+
+
+@dataclass
+class Request:
+    """One request, and the way to answer it.
+
+    Attributes:
+        number: from 1, over all connections.
+        method: ``GET`` or ``HEAD``.
+        path: with its query.
+        headers: as sent.
+        server: that got it.
+    """
+
+    number: int
+    method: str
+    path: str
+    headers: dict[str, str]
+    server: FileServer
+    writer: asyncio.StreamWriter
+
+    @property
+    def range(self) -> tuple[int, int] | None:
+        """First and last byte asked for."""
+        found = _RANGE.fullmatch(self.headers.get("Range", ""))
+        return (int(found[1]), int(found[2])) if found else None
+
+    async def head(self, status: int, headers: Mapping[str, object]) -> None:
+        """Send a status and headers."""
+        lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers.items())]
+        await self._send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+
+    async def body(self, data: bytes) -> None:
+        """Send a part of a body."""
+        self.server.sent_bytes += len(data)
+        await self._send(data)
+
+    async def answer(self, status: int, headers: Mapping[str, object], data: bytes = b"") -> None:
+        """Send a whole answer."""
+        await self.head(status, {"Content-Length": len(data), **headers})
+        if self.method != "HEAD":
+            await self.body(data)
+
+    def hang_up(self) -> None:
+        """Close the connection at once."""
+        self.writer.transport.abort()
+
+    async def _send(self, data: bytes) -> None:
+        self.server.wire_bytes += len(data)
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+Behaviour = Callable[[Request], Awaitable[None]]
 
 
 @dataclass
@@ -15,81 +75,94 @@ class FileServer:
     """What is served under which path, and how.
 
     Attributes:
-        files: content by path.
-        manner: ``well``, or a way to misbehave.
+        files: content by path; may be changed while it serves.
+        length: that files are said to have, zeros after their content; 0 for their own.
+        behave: answers a request.
         url: of the server.
-        seen: the headers of every request.
-        sent_bytes: bodies, over all answers.
+        seen: every request.
+        sent_bytes: of bodies.
+        wire_bytes: of everything sent, the heads too.
     """
 
-    files: Mapping[str, bytes]
-    manner: str = "well"
+    files: dict[str, bytes]
+    behave: Behaviour
+    length: int = 0
     url: str = ""
-    seen: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    seen: list[Request] = field(default_factory=list["Request"])
     sent_bytes: int = 0
+    wire_bytes: int = 0
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while not writer.is_closing():
+                lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                method, path, _ = lines[0].split(" ")
+                headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+                request = Request(len(self.seen) + 1, method, path, headers, self, writer)
+                self.seen.append(request)
+                await self.behave(request)
+        writer.transport.abort()
+
+
+async def well(request: Request) -> None:
+    """As a good server does: ranges, a length, an etag."""
+    content = request.server.files.get(request.path.partition("?")[0])
+    if content is None:
+        await request.answer(404, {})
+        return
+    headers: dict[str, object] = {"ETag": etag(content), "Accept-Ranges": "bytes"}
+    if request.range is None:
+        if request.method == "HEAD":
+            await request.head(200, headers | {"Content-Length": len(content)})
+        else:
+            await request.answer(200, headers, content)
+        return
+    first, last = request.range
+    size = request.server.length or len(content)
+    if first >= size:
+        await request.answer(416, headers | {"Content-Range": f"bytes */{size}"})
+        return
+    last = min(last, size - 1)
+    body = content[first : last + 1].ljust(last + 1 - first, b"\0")
+    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    await request.answer(206, headers, body)
+
+
+def etag(content: bytes) -> str:
+    """What ``well`` calls this content."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
 @contextmanager
-def serving(files: Mapping[str, bytes], manner: str = "well") -> Generator[FileServer]:
+def serving(files: Mapping[str, bytes], behave: Behaviour = well) -> Generator[FileServer]:
     """Serve until the block ends."""
-    state = FileServer(files, manner)
+    state = FileServer(dict(files), behave)
+    loop = asyncio.new_event_loop()
+    listening = threading.Event()
+    done = asyncio.Event()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    async def serve() -> None:
+        server = await asyncio.start_server(state.connected, "127.0.0.1", 0)
+        state.url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
+        listening.set()
+        await done.wait()
+        server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
-        def do_GET(self) -> None:
-            state.seen.append(dict(self.headers))
-            _answer(self, state)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
 
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=run)
     thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    listening.wait()
     try:
         yield state
     finally:
-        server.shutdown()
-        server.server_close()
+        loop.call_soon_threadsafe(done.set)
         thread.join()
-
-
-def _answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
-    content = state.files.get(request.path)
-    if content is None or state.manner == "refuses":
-        request.send_response(401 if content is not None else 404)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-        return
-    wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
-    if wanted is None or state.manner == "ignores ranges":
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
-        _send(request, state, content)
-        return
-    first, last = int(wanted[1]), min(int(wanted[2]), len(content) - 1)
-    body, size = content[first : last + 1], len(content)
-    if state.manner == "shifts":
-        first += 1
-    if state.manner == "changes":
-        size += len(state.seen)
-    request.send_response(206)
-    request.send_header("Content-Range", f"bytes {first}-{last}/{size}")
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    if state.manner == "hangs up":
-        body = body[: len(body) // 2]
-        request.close_connection = True
-    _send(request, state, body)
-
-
-def _send(request: BaseHTTPRequestHandler, state: FileServer, body: bytes) -> None:
-    state.sent_bytes += len(body)
-    try:
-        request.wfile.write(body)
-    except OSError:
-        request.close_connection = True

@@ -58,7 +58,7 @@ class Bytes:
         self.size_bytes = len(data) if size_bytes is None else size_bytes
         self.last_byte_read = 0
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
         self._file.seek(offset)
         data = self._file.read(min(count, max(0, self.size_bytes - offset)))
         self.last_byte_read = max(self.last_byte_read, offset + len(data))
@@ -68,7 +68,7 @@ class Bytes:
 class Endless(Bytes):
     """A source that goes on with zeros after its data, as a file with a hole does."""
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
         return super().read_at(offset, count).ljust(count, b"\0")
 
 

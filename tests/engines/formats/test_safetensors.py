@@ -34,7 +34,7 @@ class Holey:
         self.size_bytes = size_bytes
         self.read_bytes = 0
 
-    def read_at(self, offset: int, count: int) -> bytes:
+    def read_at(self, offset: int, count: int, needed: int | None = None) -> bytes:
         """The header's bytes."""
         data = self._header[offset : offset + count]
         self.read_bytes = max(self.read_bytes, offset + len(data))

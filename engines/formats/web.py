@@ -1,0 +1,347 @@
+"""Requests to servers that are believed in nothing: bounded in time, redirects and what they get.
+
+A redirect is followed by hand: at most five, never from https to http, and the user's token stays
+with the server it is for. A request that takes longer than it may is hung up on, however many bytes
+trickle in.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
+
+from modeldeck.engines.errors import FormatError
+from modeldeck.engines.text import clean_line
+
+if TYPE_CHECKING:
+    import httpx
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS: Final = 5
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PORTS: Final = {"http": 80, "https": 443}
+_CONNECTED: Final = ("connect_tcp.complete", "start_tls.complete")
+
+
+class Unreachable(FormatError):
+    """The server does not answer, or not now: the same request may succeed later.
+
+    Attributes:
+        wait_seconds: what the server asks for before the next request; None when it does not say.
+        at_once: the request may be sent again within seconds.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        next_step: str,
+        wait_seconds: float | None = None,
+        *,
+        at_once: bool = True,
+    ) -> None:
+        super().__init__(cause, next_step)
+        self.wait_seconds = wait_seconds
+        self.at_once = at_once
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server is waited for.
+
+    Attributes:
+        step_seconds: for the next byte.
+        request_seconds: for a request, on top of what its bytes take.
+        bytes_per_second: the slowest a body may come.
+        whole_seconds: for everything that one target needs.
+        tries: requests in a row that bring nothing, until giving up.
+        pause_seconds: before the second of them; doubled before each further one.
+        longest_pause_seconds: the most that a server may ask for.
+    """
+
+    step_seconds: float = 15.0
+    request_seconds: float = 30.0
+    bytes_per_second: int = 16 << 10
+    whole_seconds: float = 300.0
+    tries: int = 4
+    pause_seconds: float = 0.5
+    longest_pause_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A token, and the only server that may see it.
+
+    Attributes:
+        origin: scheme, host and port.
+        token: never shown; ``repr`` leaves it out.
+    """
+
+    origin: tuple[str, str, int]
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Login({self.origin[1]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, its body still to be taken.
+
+    Attributes:
+        url: that answered in the end.
+        status: of HTTP.
+        headers: of the last answer.
+        linked: the headers with which the first server sent us on; empty without a redirect.
+        pieces: of the body, as they come and as they are on the wire.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    linked: Mapping[str, str]
+    pieces: Iterator[bytes]
+
+
+class Web:
+    """A place to send requests from, for one target."""
+
+    def __init__(self, client: httpx.Client, patience: Patience, login: Login | None) -> None:
+        self.patience = patience
+        self.until = time.monotonic() + patience.whole_seconds
+        self._client = client
+        self._login = login
+        self._watch = _Watch()
+
+    @contextmanager
+    def request(
+        self, url: str, headers: Mapping[str, str], *, method: str = "GET", body_bytes: int = 0
+    ) -> Generator[Reply]:
+        """Send one request, and others where it is redirected to.
+
+        Args:
+            url: where to.
+            headers: besides those of every request.
+            method: ``GET`` or ``HEAD``. A HEAD is not followed to another server.
+            body_bytes: of the answer that may be waited for.
+
+        Raises:
+            Unreachable: the server cannot be reached, hung up, or is too slow.
+            FormatError: it redirects in circles, to where nobody should go, or with nonsense.
+        """
+        allowed = self.patience.request_seconds + body_bytes / self.patience.bytes_per_second
+        allowed = min(allowed, self.until - time.monotonic())
+        if allowed <= 0:
+            raise unreachable(url, "it takes too long", at_once=False)
+        with self._watch.at_most(allowed), self.told(url):
+            linked: Mapping[str, str] = {}
+            there = url
+            for _ in range(_MOST_REDIRECTS + 1):
+                with self._sent(method, there, headers) as answer:
+                    target = _redirect(answer, there)
+                    leaves = target is not None and origin(target) != origin(there)
+                    if target is None or (method == "HEAD" and leaves):
+                        got: Mapping[str, str] = answer.headers
+                        yield Reply(there, answer.status_code, got, linked, answer.iter_raw())
+                        return
+                    linked = linked or answer.headers
+                    there = target
+        raise FormatError(
+            f"{host(url)} redirects in circles.", "Give the address of the file itself."
+        )
+
+    @contextmanager
+    def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
+        sent = {"User-Agent": "modeldeck", "Accept-Encoding": "identity", **headers}
+        if self._login is not None and origin(url) == self._login.origin:
+            sent["Authorization"] = f"Bearer {self._login.token}"
+        with self._client.stream(
+            method, url, headers=sent, extensions={"trace": self._watch.trace}
+        ) as answer:
+            yield answer
+
+    @contextmanager
+    def told(self, url: str) -> Generator[None]:
+        """Turn what goes wrong on the way into an error that names the host."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            if self._watch.late:
+                raise unreachable(url, "it takes too long", at_once=False) from error
+            if isinstance(error, httpx.TimeoutException):
+                raise unreachable(url, "it does not answer in time") from error
+            said = clean_line(str(error), 120) or type(error).__name__
+            if isinstance(error, httpx.ConnectError):
+                raise unreachable(url, said, at_once=False) from error
+            if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+                raise unreachable(url, said) from error
+            raise broken(url, said) from error
+
+
+class _Watch:
+    """Hangs up on what takes longer than it may: a wait for the next byte can go on for ever."""
+
+    def __init__(self) -> None:
+        self.late = False
+        self._sockets: list[socket.socket] = []
+
+    def trace(self, event: str, info: Mapping[str, object]) -> None:
+        """Note each connection when it is made (httpcore's trace extension)."""
+        if event.endswith(_CONNECTED):
+            made = getattr(info.get("return_value"), "get_extra_info", None)
+            known = made("socket") if made is not None else None
+            if isinstance(known, socket.socket):
+                self._sockets = [one for one in self._sockets if one.fileno() >= 0]
+                self._sockets.append(known)
+
+    @contextmanager
+    def at_most(self, seconds: float) -> Generator[None]:
+        """The block may last that long."""
+        self.late = False
+        timer = threading.Timer(seconds, self._hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _hang_up(self) -> None:
+        self.late = True
+        for one in self._sockets:
+            with suppress(OSError):
+                # Past the TLS layer, which another thread is reading through.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+
+class Tries:
+    """Counts requests that brought nothing, and pauses between them."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._failed = self._all = 0
+
+    def again(self, error: Unreachable, *, gained: bool) -> None:
+        """Wait until the next request may be sent, or raise ``error`` when there should be none."""
+        patience = self._web.patience
+        self._failed = 1 if gained else self._failed + 1
+        self._all += 1
+        pause = patience.pause_seconds * 2 ** (self._failed - 1)
+        if error.wait_seconds is not None:
+            pause = max(pause, error.wait_seconds)
+        spent = (
+            not error.at_once or self._failed >= patience.tries or self._all >= 4 * patience.tries
+        )
+        late = time.monotonic() + pause >= self._web.until
+        if spent or late or pause > patience.longest_pause_seconds:
+            raise error
+        time.sleep(pause)
+
+
+@contextmanager
+def web_of(login: Login | None = None, patience: Patience | None = None) -> Generator[Web]:
+    """A place to send requests from, until the block ends."""
+    import httpx  # 60 ms
+
+    patience = patience or Patience()
+    with httpx.Client(timeout=patience.step_seconds) as client:
+        yield Web(client, patience, login)
+
+
+def refuse_failure(reply: Reply) -> None:
+    """Raise the error that an answer other than a success stands for."""
+    status, name = reply.status, host(reply.url)
+    if status in (401, 403):
+        raise FormatError(
+            f"{name} does not give this to everybody (HTTP {status}).",
+            "Accept the model's licence there, and set HF_TOKEN.",
+        )
+    if status in (404, 410):
+        raise FormatError(f"{name} has no such file.", "Look at the name again.")
+    if status in _PASSING:
+        wait = _retry_after(reply.headers.get("Retry-After", ""))
+        asks = "" if wait is None else f" and asks for {wait:,.0f} seconds of patience"
+        raise Unreachable(
+            f"{name} is busy: it answered with HTTP {status}{asks}.", "Try again later.", wait
+        )
+    if not 200 <= status < 300:
+        raise FormatError(f"{name} answered with HTTP {status}.", "Try again later.")
+    encoding = reply.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise broken(reply.url, "it compresses what was asked for as it is")
+
+
+def unreachable(url: str, what: str, *, at_once: bool = True) -> Unreachable:
+    """The error for a server that may do better later, or at once."""
+    return Unreachable(
+        f"{host(url)} cannot be read from: {what}.",
+        "Try again, or download the file first.",
+        at_once=at_once,
+    )
+
+
+def broken(url: str, what: str) -> FormatError:
+    """The error for a server that does what none should."""
+    return FormatError(
+        f"{host(url)} cannot be read from: {what}.", "Download the file, then judge it here."
+    )
+
+
+def host(url: str) -> str:
+    """The server's name, for people."""
+    with suppress(ValueError):
+        return clean_line(urlsplit(url).hostname or "", 80) or "the server"
+    return "the server"
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port. Raises FormatError."""
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError as error:
+        raise _no_address() from error
+    scheme = split.scheme.lower()
+    if scheme not in _PORTS or not split.hostname:
+        raise _no_address()
+    return scheme, split.hostname, port or _PORTS[scheme]
+
+
+def _no_address() -> FormatError:
+    return FormatError("There is no such web address.", "Write it like https://host/model.gguf.")
+
+
+def _redirect(answer: httpx.Response, url: str) -> str | None:
+    """Where an answer sends us; None when it is the last one."""
+    location: str = answer.headers.get("Location", "")
+    if answer.status_code not in _REDIRECTS or not location:
+        return None
+    try:
+        target = urljoin(url, location)
+        scheme, _, _ = origin(target)
+    except (ValueError, FormatError) as error:
+        raise broken(url, "it redirects to what is no web address") from error
+    if scheme == "http" and origin(url)[0] == "https":
+        raise broken(url, "it redirects to an address without encryption")
+    return target
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds to wait (RFC 9110, 10.2.3), as a number or as a date."""
+    if text.strip().isdecimal():
+        return float(text.strip()[:9])
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    with suppress(ValueError, OverflowError, TypeError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    return None
