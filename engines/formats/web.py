@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -109,10 +109,23 @@ class Reply:
 
 
 class Web:
-    """A place to send requests from, for one target."""
+    """A place to send requests from, for one target.
 
-    def __init__(self, client: httpx.Client, patience: Patience, login: Login | None) -> None:
+    Attributes:
+        patience: with its servers.
+        until: when it ends, by the monotonic clock.
+        sleep: waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        client: httpx.Client,
+        patience: Patience,
+        login: Login | None,
+        sleep: Callable[[float], None],
+    ) -> None:
         self.patience = patience
+        self.sleep = sleep
         self.until = time.monotonic() + patience.whole_seconds
         self._client = client
         self._login = login
@@ -134,6 +147,7 @@ class Web:
             Unreachable: the server cannot be reached, hung up, or is too slow.
             FormatError: it redirects in circles, to where nobody should go, or with nonsense.
         """
+        origin(url)
         allowed = self.patience.request_seconds + body_bytes / self.patience.bytes_per_second
         allowed = min(allowed, self.until - time.monotonic())
         if allowed <= 0:
@@ -143,7 +157,8 @@ class Web:
             there = url
             for _ in range(_MOST_REDIRECTS + 1):
                 with self._sent(method, there, headers) as answer:
-                    target = _redirect(answer, there)
+                    location: str = answer.headers.get("Location", "")
+                    target = redirect(there, answer.status_code, location)
                     leaves = target is not None and origin(target) != origin(there)
                     if target is None or (method == "HEAD" and leaves):
                         got: Mapping[str, str] = answer.headers
@@ -177,7 +192,7 @@ class Web:
                 raise unreachable(url, "it takes too long", at_once=False) from error
             if isinstance(error, httpx.TimeoutException):
                 raise unreachable(url, "it does not answer in time") from error
-            said = clean_line(str(error), 120) or type(error).__name__
+            said = clean_line(str(error), 120).rstrip(".") or type(error).__name__
             if isinstance(error, httpx.ConnectError):
                 raise unreachable(url, said, at_once=False) from error
             if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
@@ -243,17 +258,21 @@ class Tries:
         late = time.monotonic() + pause >= self._web.until
         if spent or late or pause > patience.longest_pause_seconds:
             raise error
-        time.sleep(pause)
+        self._web.sleep(pause)
 
 
 @contextmanager
-def web_of(login: Login | None = None, patience: Patience | None = None) -> Generator[Web]:
+def web_of(
+    login: Login | None = None,
+    patience: Patience | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Generator[Web]:
     """A place to send requests from, until the block ends."""
     import httpx  # 60 ms
 
     patience = patience or Patience()
     with httpx.Client(timeout=patience.step_seconds) as client:
-        yield Web(client, patience, login)
+        yield Web(client, patience, login, sleep)
 
 
 def refuse_failure(reply: Reply) -> None:
@@ -319,10 +338,9 @@ def _no_address() -> FormatError:
     return FormatError("There is no such web address.", "Write it like https://host/model.gguf.")
 
 
-def _redirect(answer: httpx.Response, url: str) -> str | None:
-    """Where an answer sends us; None when it is the last one."""
-    location: str = answer.headers.get("Location", "")
-    if answer.status_code not in _REDIRECTS or not location:
+def redirect(url: str, status: int, location: str) -> str | None:
+    """Where an answer from ``url`` sends us; None when it is the last one. Raises FormatError."""
+    if status not in _REDIRECTS or not location:
         return None
     try:
         target = urljoin(url, location)
