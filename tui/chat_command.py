@@ -31,9 +31,10 @@ from modeldeck.engines.types import (
     LocalModel,
     Sampling,
 )
+from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, emit, report
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
-from modeldeck.tui.services import Services, open_services
+from modeldeck.tui.services import Services
 from modeldeck.tui.sight import blind_words
 
 _BATCH_MS = 30

@@ -11,8 +11,9 @@ from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Device, LocalModel, Probe, Source
 from modeldeck.engines.units import tokens_text
 from modeldeck.tui.actions import ACTIONS, Place, help_digest, help_text, key_name, remapped
+from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
-from modeldeck.tui.services import Services, open_services
+from modeldeck.tui.services import Services
 
 if TYPE_CHECKING:
     import argparse

@@ -8,8 +8,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, note
-from modeldeck.tui.services import Services, open_services
+from modeldeck.tui.services import Services
 from modeldeck.tui.terminal import (
     ending_signals,
     prepare_environment,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,21 +15,17 @@ from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
 from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
-from modeldeck.engines.errors import EngineMissing, ModeldeckError, SettingsError
+from modeldeck.engines.errors import EngineMissing, ModeldeckError
 from modeldeck.engines.paths import data_dir, home_relative
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
-from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import Device, KvType, LocalModel, ModelFormat, Plan, Source
-from modeldeck.engines.units import parse_size
 from modeldeck.tui.early_scan import EarlyScan
-from modeldeck.tui.settings import Settings, load_settings, save_setting, settings_path
+from modeldeck.tui.settings import Settings, save_setting
 from modeldeck.tui.terminal import batch_ms
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.shapes import Shapes
     from modeldeck.engines.fit.types import Card, Verdict
@@ -41,7 +36,6 @@ if TYPE_CHECKING:
     from modeldeck.tui.cards import Cards
     from modeldeck.tui.learned_speed import LearnedSpeed
     from modeldeck.tui.library import Library
-    from modeldeck.tui.plain_start import PlainStart
 
 # Verdicts, the driver, the engines and the conversations are imported when they are first asked
 # for: the list of models is painted without them, and would wait 0.1 s for them.
@@ -390,59 +384,3 @@ class Services:
         if self._monitor is not None:
             self._monitor.close()
         self._database.close()
-
-
-def _made_engines(tables: Mapping[str, Mapping[str, object]]) -> EnginesMade:
-    """Every registered engine, set up with its own table of the settings."""
-    from modeldeck.engines import registry  # with the engines themselves: 0.1 s
-
-    engines, failures = registry.create_all()
-    problems = [str(failure) for failure in failures]
-    for engine in engines:
-        try:
-            engine.configure(tables.get(engine.info.name, {}))
-        except SettingsError as error:
-            problems.append(str(error))
-    return EnginesMade(engines, tuple(problems))
-
-
-@contextlib.contextmanager
-def open_services(options: Namespace | PlainStart) -> Generator[Services]:
-    """Open everything for one run of the program and close it afterwards.
-
-    What is wrong with the settings is a problem to show, not an error. Engines are made when they
-    are first asked for.
-
-    Raises:
-        ModeldeckError: the database cannot be opened, or ``--gpu`` or ``--vram`` makes no sense.
-    """
-    config_path = Path(options.config) if options.config else settings_path()
-    settings, found = load_settings(Path(options.config) if options.config else None)
-    problems = list(found)
-    settings = _with_options(settings, options)
-    database = Database.open(data_dir() / "modeldeck.db", SCHEMAS)
-    if database.note:
-        problems.append(database.note)
-    make_engines = partial(_made_engines, settings.engines)
-    services = Services(settings, problems, config_path, database, make_engines, os.environ)
-    try:
-        yield services
-    finally:
-        services.close()
-
-
-def _with_options(settings: Settings, options: Namespace | PlainStart) -> Settings:
-    """The settings with what the command line says in place of the file. Raises SettingsError."""
-    if options.gpu:
-        from modeldeck.engines.fit.cards import card_named
-
-        card_named(options.gpu, 0)
-        settings = settings._replace(gpu=options.gpu, vram=None)
-    if options.vram:
-        parse_size(options.vram)
-        settings = settings._replace(vram=options.vram, gpu=None)
-    if options.theme:
-        settings = settings._replace(theme=options.theme)
-    if options.color:
-        settings = settings._replace(color=options.color)
-    return settings
