@@ -51,6 +51,11 @@ class EngineStatus:
         return self.probe is not None and self.probe.available
 
     @property
+    def missing(self) -> bool:
+        """Whether it was asked and is simply not installed, which is no trouble."""
+        return self.probe is not None and not self.probe.installed
+
+    @property
     def device(self) -> str:
         """What it would run on, the GPU first: ``CUDA0``, ``CPU``; empty when unknown."""
         names = [device.name for device in self.probe.devices] if self.probe else []

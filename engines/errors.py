@@ -38,7 +38,17 @@ class EngineError(ModeldeckError):
 
 
 class EngineMissing(EngineError):
-    """The engine is not installed here."""
+    """The engine is not installed here.
+
+    Attributes:
+        command: what to type to install it; empty where it is no command.
+    """
+
+    def __init__(
+        self, cause: str, next_step: str, log_tail: tuple[str, ...] = (), *, command: str = ""
+    ) -> None:
+        super().__init__(cause, next_step, log_tail)
+        self.command = command
 
 
 class LoadFailed(EngineError):

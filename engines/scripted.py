@@ -120,7 +120,8 @@ class ScriptedEngine:
     async def probe(self) -> Probe:
         """Available, unless the script says it is missing."""
         if self.script.missing:
-            return Probe(False, problem=self.script.missing, next_step="Write another script.")
+            step = "Write another script."
+            return Probe(False, problem=self.script.missing, next_step=step, installed=False)
         return Probe(
             True, build="1", where="this process", devices=(Device("CPU", "", None, None),)
         )

@@ -402,6 +402,9 @@ class Probe(NamedTuple):
         devices: what it can run on.
         problem: one sentence when it is not available, else empty.
         next_step: the command or step that would make it available, else empty.
+        installed: it is here, whether it can be used or not; an engine that nobody asked for is
+            no trouble.
+        command: of the next step, what to type, alone; empty where it is no command.
     """
 
     available: bool
@@ -410,6 +413,8 @@ class Probe(NamedTuple):
     devices: tuple[Device, ...] = ()
     problem: str = ""
     next_step: str = ""
+    installed: bool = True
+    command: str = ""
 
 
 class EngineInfo(NamedTuple):

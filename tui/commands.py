@@ -145,6 +145,7 @@ def _engines(services: Services, options: argparse.Namespace) -> int:
                     "name": engine.info.name,
                     "title": engine.info.title,
                     "available": probe.available,
+                    "installed": probe.installed,
                     "build": probe.build,
                     "where": probe.where,
                     "devices": [
@@ -158,6 +159,7 @@ def _engines(services: Services, options: argparse.Namespace) -> int:
                     ],
                     "problem": probe.problem or None,
                     "next_step": probe.next_step or None,
+                    "command": probe.command or None,
                 }
                 for engine, probe in pairs
             ]
@@ -166,10 +168,12 @@ def _engines(services: Services, options: argparse.Namespace) -> int:
     for engine, probe in pairs:
         state = "ready" if probe.available else "not usable"
         devices = ", ".join(map(_device, probe.devices))
+        if not probe.installed:
+            state, devices = "not installed", probe.command
         rows.append((engine.info.name, state, probe.build, probe.where, devices))
     say(table(rows, columns=output_columns()))
     for engine, probe in pairs:
-        if not probe.available:
+        if not probe.available and probe.installed:
             complain(f"{engine.info.name}: {probe.problem}")
             note(f"next: {probe.next_step}")
     return 0

@@ -16,6 +16,7 @@ from typing import Final
 from modeldeck.engines.adapters.instances import HoldsInstances
 from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.adapters.llama_cpp_python_instance import ENGINE, WORKER, WorkerInstance
+from modeldeck.engines.adapters.missing import missing_probe
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineMissing, SettingsError
 from modeldeck.engines.text import clean_line
@@ -35,9 +36,8 @@ from modeldeck.engines.workers.process import ChildProcess
 LIBRARY: Final = "llama_cpp"
 _PROBE_TIMEOUT_S: Final = 30.0
 _PROBE_HOLDS_S: Final = 60.0
-_GET_IT: Final = (
-    "Run: pip install 'modeldeck[llama-cpp]'; for NVIDIA put CMAKE_ARGS=-DGGML_CUDA=on before it."
-)
+_INSTALL: Final = "pip install 'modeldeck[llama-cpp]'"
+_GET_IT: Final = f"Run: {_INSTALL}; for NVIDIA put CMAKE_ARGS=-DGGML_CUDA=on before it."
 
 
 class LlamaCppPythonEngine(HoldsInstances[WorkerInstance]):
@@ -80,7 +80,7 @@ class LlamaCppPythonEngine(HoldsInstances[WorkerInstance]):
     def _python(self) -> str:
         python = python_with(LIBRARY, ENGINE, self._chosen)
         if python is None:
-            raise EngineMissing("llama-cpp-python is not installed.", _GET_IT)
+            raise EngineMissing("llama-cpp-python is not installed.", _GET_IT, command=_INSTALL)
         return python
 
     async def probe(self) -> Probe:
@@ -88,7 +88,7 @@ class LlamaCppPythonEngine(HoldsInstances[WorkerInstance]):
         try:
             python = self._python()
         except EngineMissing as missing:
-            return Probe(False, problem=missing.cause, next_step=missing.next_step)
+            return missing_probe(missing)
         if self._probed is not None:
             asked_s, asked, answer = self._probed
             if asked == python and time.monotonic() - asked_s < _PROBE_HOLDS_S:

@@ -24,6 +24,7 @@ from modeldeck.engines.adapters.llama_server_instance import (
     exit_words,
 )
 from modeldeck.engines.adapters.llama_server_launch import server_words
+from modeldeck.engines.adapters.missing import missing_probe
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineMissing, SettingsError
 from modeldeck.engines.text import clean_line
@@ -40,7 +41,8 @@ from modeldeck.engines.types import (
 from modeldeck.engines.workers.process import ChildProcess, worker_command
 
 _PROBE_TIMEOUT_S = 20.0
-_GET_IT = "Run: pip install xllamacpp, or put a llama-server on PATH."
+_INSTALL = "pip install xllamacpp"
+_GET_IT = f"Run: {_INSTALL}, or put a llama-server on PATH."
 # "  CUDA0: NVIDIA GeForce RTX 3060 (12044 MiB, 11900 MiB free)"
 _DEVICE = re.compile(r"^\s*(\w+): (.*) \((\d+) MiB, (\d+) MiB free\)")
 _VERSION = re.compile(r"^version: (.+)")
@@ -88,7 +90,7 @@ class LlamaServerEngine(HoldsInstances[ServerInstance]):
         if binary := self._binary or shutil.which("llama-server"):
             return binary
         if importlib.util.find_spec("xllamacpp") is None:
-            raise EngineMissing("No llama.cpp server is installed.", _GET_IT)
+            raise EngineMissing("No llama.cpp server is installed.", _GET_IT, command=_INSTALL)
         return None
 
     async def _dialect(self, binary: str | None) -> Dialect:
@@ -110,7 +112,7 @@ class LlamaServerEngine(HoldsInstances[ServerInstance]):
         try:
             binary = self._choose()
         except EngineMissing as missing:
-            return Probe(False, problem=missing.cause, next_step=missing.next_step)
+            return missing_probe(missing)
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 return await (_probe_binary(binary) if binary else _probe_wheel())

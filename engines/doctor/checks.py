@@ -22,9 +22,14 @@ _FEW_WATCHES: Final = 8192
 Check = Callable[[Facts], Iterator[Found]]
 
 
-def no_engine(facts: Facts) -> Iterator[Found]:
-    """Nothing can run a model: each engine says why."""
-    if not facts.engines or any(engine.available for engine in facts.engines):
+def engines(facts: Facts) -> Iterator[Found]:
+    """Nothing can run a model: each engine says why. Else those that are here and do not work."""
+    if not facts.engines:
+        return
+    if any(engine.available for engine in facts.engines):
+        for probe in (engine.probe for engine in facts.engines if not engine.missing):
+            if probe is not None and not probe.available:
+                yield Severity.ADVICE, probe.problem, probe.next_step or "See: modeldeck engines"
         return
     asked = [engine.probe for engine in facts.engines if engine.probe is not None]
     if not asked:
@@ -172,7 +177,7 @@ def watches(facts: Facts) -> Iterator[Found]:
 CHECKS: Final[Mapping[str, Check]] = {
     "driver": cards.driver,
     "engine-build": cards.engine_build,
-    "engines": no_engine,
+    "engines": engines,
     "other-processes": cards.other_processes,
     "heat": cards.heat,
     "link": cards.link,

@@ -107,7 +107,7 @@ def test_no_engine_is_installed(machine: Machine, tmp_path: Path) -> None:
         deck.wait_for(r"No llama.cpp server is installed|No engine here can run GGUF")
         deck.wait_for(r"pip install xllamacpp")
         deck.press("ESC", "6")
-        deck.wait_for(r"not usable")
+        deck.wait_for(r"○ not installed +pip install xllamacpp")
         leave(deck)
 
 

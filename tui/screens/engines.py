@@ -23,8 +23,8 @@ from modeldeck.tui.widgets.rows import Cell, Row
 
 COLUMNS = (
     Column("engine", "ENGINE", 20),
-    Column("state", "STATE", 14),
-    Column("build", "BUILD", 24),
+    Column("state", "STATE", 15),
+    Column("build", "BUILD", 24, priority=1),
     Column("devices", "DEVICES", 30, flexible=True),
 )
 _GIB = 1024**3
@@ -39,13 +39,15 @@ def engine_row(status: EngineStatus, loaded: str | None) -> Row:
         state = Cell("▶ in use", "good")
     elif probe.available:
         state = Cell("● ready", "good")
+    elif status.missing:
+        state = Cell("○ not installed", "muted")
     else:
-        state = Cell("○ not usable", "bad")
-    devices = ", ".join(device.name for device in probe.devices) if probe else ""
-    return Row(
-        status.info.name,
-        (Cell(status.info.title), state, Cell(probe.build if probe else ""), Cell(devices)),
-    )
+        state = Cell("✕ not usable", "bad")
+    devices = Cell(", ".join(device.name for device in probe.devices) if probe else "")
+    title = Cell(status.info.title)
+    if probe is not None and status.missing:
+        title, devices = title._replace(style="muted"), Cell(probe.command, "muted")
+    return Row(status.info.name, (title, state, Cell(probe.build if probe else ""), devices))
 
 
 def engine_detail(status: EngineStatus, loaded: str | None) -> Content:
@@ -72,7 +74,8 @@ def engine_detail(status: EngineStatus, loaded: str | None) -> Content:
     if loaded is not None:
         lines.append(Content(f"holds      {loaded}"))
     if not probe.available:
-        lines.append(Content.styled(probe.problem, "bold $error"))
+        style = "$text-muted" if status.missing else "bold $error"
+        lines.append(Content.styled(probe.problem, style))
         lines.append(Content(probe.next_step))
     return Content("\n").join(lines)
 
@@ -140,6 +143,7 @@ class EnginesScreen(PlaceScreen):
         """Copy what would install the engine under the cursor."""
         status = self._engine(self.rows.cursor_key)
         if status and status.probe and status.probe.next_step:
-            self.post_message(CopyAsked(status.probe.next_step, "the next step"))
+            copied = status.probe.command or status.probe.next_step
+            self.post_message(CopyAsked(copied, "the next step"))
         else:
             self.post_message(NoticeGiven("This engine is installed already."))

@@ -167,10 +167,11 @@ class ModelsScreen(PlaceScreen):
         state = self.state
         parts: list[str | tuple[str, str]] = [" "]
         for status in state.engines:
-            probe = status.probe
-            glyph, style = ("…", "$text-muted")
-            if probe is not None:
-                glyph, style = ("●", "$text-success") if probe.available else ("○", "$text-error")
+            glyph, style = ("○" if status.missing else "…"), "$text-muted"
+            if status.available:
+                glyph, style = "●", "$text-success"
+            elif status.probe is not None and not status.missing:
+                glyph, style = "✕", "$text-error"
             parts += [(f"{status.info.name} ", "$text-muted"), (glyph, style), "  "]
         if state.loading is not None:
             loading = state.loading

@@ -24,5 +24,5 @@ def _hint(engine: EngineStatus) -> str:
     if engine.probe is None:
         return "being asked"
     if not engine.available:
-        return "not usable here"
+        return "not installed" if engine.missing else "not usable here"
     return f"on {engine.device}" if engine.device else "ready"

@@ -46,7 +46,10 @@ def built_with(build: str) -> EngineStatus:
     return EngineStatus(INFO, Probe(True, build, devices=(Device("CUDA0", "", None, None),)))
 
 
-MISSING = EngineStatus(INFO, Probe(False, problem="It is not installed.", next_step="Get it."))
+MISSING = EngineStatus(
+    INFO, Probe(False, problem="It is not installed.", next_step="Get it.", installed=False)
+)
+BROKEN = EngineStatus(INFO, Probe(False, problem="It is too old.", next_step="Update it."))
 WELL = Facts(
     hardware=HardwareSnapshot((CARD,), HOST),
     engines=(engine("CUDA0", "CPU"),),
@@ -211,9 +214,15 @@ def test_an_idle_link_and_an_older_build_are_no_trouble() -> None:
 
 
 def test_every_engine_that_cannot_be_used_says_why() -> None:
-    other = EngineStatus(INFO, Probe(False, problem="It is too old.", next_step="Update it."))
-    found = examine(replace(WELL, engines=(MISSING, other)))
+    found = examine(replace(WELL, engines=(MISSING, BROKEN)))
     assert [one.next_step for one in found] == ["Get it.", "Update it."]
+    assert {one.severity for one in found} == {Severity.ERROR}
+
+
+def test_beside_one_that_works_an_engine_is_missing_to_nobody() -> None:
+    assert examine(replace(WELL, engines=(*WELL.engines, MISSING))) == ()
+    (found,) = examine(replace(WELL, engines=(*WELL.engines, MISSING, BROKEN)))
+    assert (found.severity, found.cause) == (Severity.ADVICE, "It is too old.")
 
 
 def test_what_an_instance_holds_is_said_once() -> None:
