@@ -156,7 +156,9 @@ class DeckApp(EverywhereApp):
 
     @on(messages.ModelsJudged)
     def _models_judged(self, message: messages.ModelsJudged) -> None:
-        self.change(self.state._replace(verdicts=message.verdicts, card=message.card))
+        self.change(
+            self.state._replace(verdicts=message.verdicts, card=message.card, memory=message.memory)
+        )
 
     @on(messages.EnginesFound)
     def _engines_found(self, message: messages.EnginesFound) -> None:
@@ -333,6 +335,10 @@ class DeckApp(EverywhereApp):
         else:
             self.talk.model_changed(message.loaded)
         self._places.chat.take_state(self.state)
+
+    @on(messages.MemoryLearnt)
+    def _memory_learnt(self) -> None:
+        self._judge()
 
     def _load_failure(self, message: messages.LoadEnded) -> tuple[Notice, Retry | None]:
         from modeldeck.tui.failed_load import after_failed_load

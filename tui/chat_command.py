@@ -319,7 +319,9 @@ async def _load(
         devices,
     )
     with _status(options) as status:
-        return engine, await engine.load(model, plan, lambda step: status.show(step.stage))
+        loaded = await engine.load(model, plan, lambda step: status.show(step.stage))
+    await asyncio.to_thread(services.learn_memory, loaded)
+    return engine, loaded
 
 
 def record(loaded: LoadedModel, text: str, reasoning: str, end: ReplyEnd) -> dict[str, object]:

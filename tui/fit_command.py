@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.targets import (
@@ -18,7 +19,8 @@ from modeldeck.engines.choice import choose
 from modeldeck.engines.errors import EngineMissing, FormatError, ModeldeckError
 from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.grid import grid
-from modeldeck.engines.fit.options import FitOptions
+from modeldeck.engines.fit.options import FitOptions, usual_engine
+from modeldeck.engines.fit.rebilled import answered
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.several_cards import over_all
 from modeldeck.engines.fit.speed import Speeds, speeds
@@ -133,8 +135,7 @@ def _local(
         str(model.path),
         given,
         judging,
-        model_format=model.format,
-        projector_file_bytes=projector_size(model),
+        local=model,
     )
 
 
@@ -146,17 +147,25 @@ def _header(
     given: FitOptions,
     judging: JudgedCard,
     *,
-    model_format: ModelFormat = ModelFormat.GGUF,
-    projector_file_bytes: int = 0,
+    local: LocalModel | None = None,
 ) -> Judged:
+    model_format = local.format if local is not None else ModelFormat.GGUF
+    engine = given.engine or usual_engine(model_format)
+    memory = services.learned_memory.lesson()
+    if memory is not None:
+        learnt = memory.card_for(judging.card, header.architecture, engine)
+        judging = replace(judging, card=learnt)
     found = answer(
         header,
         given,
         judging.card,
         usual_context_tokens=services.settings.context_tokens,
         model_format=model_format,
-        projector_file_bytes=projector_file_bytes,
+        projector_file_bytes=projector_size(local) if local is not None else 0,
     )
+    if memory is not None and local is not None:
+        known = memory.measured(found.verdict, found.plan, local, judging.card, engine)
+        found = answered(found, known, judging.card) if known is not found.verdict else found
     advice = [one.text for one in advise(header, found, judging.card)]
     bill = found.verdict.bill
     if bill is not None and not found.fits_now:
@@ -168,6 +177,7 @@ def _header(
     return Judged(
         target=name,
         header=header,
+        card=judging.card,
         answer=found,
         decode=rates.decode,
         decode_at_context=rates.decode_at_context,
@@ -193,5 +203,5 @@ def _rates(services: Services, found: Answer, judging: JudgedCard) -> Speeds:
 def _text(judged: Judged, given: FitOptions, judging: JudgedCard) -> str:
     row = None
     if judged.header is not None and judged.answer is not None and judged.answer.shape is not None:
-        row = grid([judged.header], given, judging.card)[0]
+        row = grid([judged.header], given, judged.card or judging.card)[0]
     return fit_text(judged, judging.card, judging.others, row)

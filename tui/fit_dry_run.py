@@ -9,6 +9,7 @@ from pathlib import Path
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.dry_run import agrees, checked
 from modeldeck.engines.fit.dry_runner import DryRunner
+from modeldeck.engines.fit.rebilled import answered
 from modeldeck.engines.fit.search import Answer
 from modeldeck.engines.fit.types import Card
 from modeldeck.tui.fit_record import Judged
@@ -27,7 +28,7 @@ def with_dry_runs(judged: Sequence[Judged], card: Card) -> list[Judged]:
 def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[Judged]:
     for one in judged:
         path = Path(one.model)
-        if one.answer is None:
+        if one.answer is None or one.answer.verdict.source == "measured":
             yield one
         elif not path.is_file() or path.suffix.lower() != ".gguf":
             note(f"{one.target}: no dry run, llama.cpp needs the model's GGUF file on this machine")
@@ -52,13 +53,4 @@ def _asked(one: Judged, found: Answer, path: Path, card: Card, runner: DryRunner
             " this build has no GPU"
         )
         return one
-    bill = verdict.bill
-    need_bytes = bill.total_gpu_bytes + found.options.margin_bytes if bill is not None else 0
-    on_gpu = found.plan.gpu_layers > 0
-    sized = replace(
-        found,
-        verdict=verdict,
-        fits_now=not on_gpu or need_bytes <= card.free_bytes,
-        fits_empty=not on_gpu or need_bytes <= card.usable_bytes,
-    )
-    return replace(one, answer=sized, problem="")
+    return replace(one, answer=answered(found, verdict, card), problem="")

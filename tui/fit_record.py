@@ -19,6 +19,7 @@ class Judged:
     Attributes:
         target: as typed.
         header: None when there is a problem.
+        card: with what was learnt here of such models; None when there is a problem.
         answer: None when there is a problem.
         decode: predicted tokens per second at depth 0.
         decode_at_context: the same at the end of the context.
@@ -31,6 +32,7 @@ class Judged:
 
     target: str
     header: ModelHeader | None = None
+    card: Card | None = None
     answer: Answer | None = None
     decode: Rates | None = None
     decode_at_context: Rates | None = None

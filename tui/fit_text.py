@@ -105,6 +105,8 @@ def bill_lines(
             before += gpu
     total, host_total = bill.total_gpu_bytes, bill.total_host_bytes
     yield f"  {'total':<12}{_number(total):>7}{_number(host_total):>8}"
+    if bill.learnt:
+        yield f"  {'':<12}{bill.learnt}"
     yield f"  {'margin':<12}{_number(margin_bytes):>7}"
     yield f"  {'free':<12}{_number(card.free_bytes):>7}{_number(card.ram_bytes):>8}"
     for other in others:

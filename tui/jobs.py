@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.tui.learned_memory import MemoryLesson
     from modeldeck.tui.reply import Keeper, ReplyUpdate
     from modeldeck.tui.terminal_app import TerminalApp
 
@@ -132,12 +133,16 @@ class Jobs:
             self._judged_for, self._judged = (options, card), {}
         known = self._judged
         new = [m for m in models if m.id not in known or known[m.id][0] is not m.header]
-        verdicts = await asyncio.to_thread(
-            self._services.judge, new, options.context_tokens, options.kv_type, card
-        )
+
+        def judge() -> tuple[dict[str, Verdict], MemoryLesson | None]:
+            memory = self._services.learned_memory.lesson()
+            context, kv_type = options.context_tokens, options.kv_type
+            return self._services.judge(new, context, kv_type, card, memory=memory), memory
+
+        verdicts, memory = await asyncio.to_thread(judge)
         known.update((m.id, (m.header, verdicts[m.id])) for m in new if m.id in verdicts)
         shown = {m.id: known[m.id][1] for m in models if m.id in known and m.header is not None}
-        self._app.post_message(messages.ModelsJudged(shown, card))
+        self._app.post_message(messages.ModelsJudged(shown, card, memory))
 
     def probe(self) -> None:
         """Ask every engine whether it can be used here."""
@@ -228,6 +233,18 @@ class Jobs:
             error = EngineError(*_unforeseen("load", caught))
         finally:
             self._app.post_message(messages.LoadEnded(model, loaded, error, plan))
+        if loaded is not None:
+            self._learn(loaded)
+
+    def _learn(self, loaded: LoadedModel) -> None:
+        """Keep what a load took; every verdict is due again when it taught something."""
+
+        async def learn() -> None:
+            if await asyncio.to_thread(self._services.learn_memory, loaded):
+                self._judged_for = None
+                self._app.post_message(messages.MemoryLearnt())
+
+        self._start("learn", learn)
 
     def unload(self) -> None:
         """Give the loaded model's memory back; a load under way is called off."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.tui.learned_memory import MemoryLesson
     from modeldeck.tui.next_prompt import NextPrompt
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
     from modeldeck.tui.talk_events import TalkEvent
@@ -213,12 +214,15 @@ class WatchPolls(Message):
 
 
 class ModelsJudged(Message):
-    """Verdicts by model id, for one card and one set of options."""
+    """Verdicts by model id, for one card and one set of options, with what loads here taught."""
 
-    def __init__(self, verdicts: Mapping[str, Verdict], card: Card) -> None:
+    def __init__(
+        self, verdicts: Mapping[str, Verdict], card: Card, memory: MemoryLesson | None
+    ) -> None:
         super().__init__()
         self.verdicts = verdicts
         self.card = card
+        self.memory = memory
 
 
 class EnginesFound(Message):
@@ -287,6 +291,10 @@ class LoadEnded(Message):
 
 class RetryAsked(Message):
     """The user wants the load that failed tried again, with settings that fit."""
+
+
+class MemoryLearnt(Message):
+    """A load taught what models take of memory here."""
 
 
 class Unloaded(Message):

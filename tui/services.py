@@ -14,13 +14,21 @@ from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
-from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand
+from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand, ReportsBuffers
 from modeldeck.engines.errors import EngineMissing, ModeldeckError
 from modeldeck.engines.paths import data_dir, home_relative
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
-from modeldeck.engines.types import Device, KvType, LocalModel, ModelFormat, Plan, Source
+from modeldeck.engines.types import (
+    Device,
+    KvType,
+    LoadedModel,
+    LocalModel,
+    ModelFormat,
+    Plan,
+    Source,
+)
 from modeldeck.tui.early_scan import EarlyScan
 from modeldeck.tui.settings import Settings, save_setting
 from modeldeck.tui.terminal import batch_ms
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.store.conversations import Conversations
     from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.cards import Cards
+    from modeldeck.tui.learned_memory import LearnedMemory, MemoryLesson
     from modeldeck.tui.learned_speed import LearnedSpeed
     from modeldeck.tui.library import Library
 
@@ -108,6 +117,25 @@ class Services:
         from modeldeck.tui.learned_speed import LearnedSpeed
 
         return LearnedSpeed(self._database)
+
+    @cached_property
+    def learned_memory(self) -> LearnedMemory:
+        """What loads taught about memory on this box."""
+        from modeldeck.tui.learned_memory import LearnedMemory
+
+        return LearnedMemory(self._database)
+
+    def learn_memory(self, loaded: LoadedModel) -> bool:
+        """Keep what a load took that has just ended; whether it said anything."""
+        from modeldeck.tui.learned_memory import Held
+
+        engine = self.engine(loaded.engine)
+        buffers = engine.buffers(loaded.instance) if isinstance(engine, ReportsBuffers) else ()
+        if not buffers:
+            return False
+        hardware, _ = self.sample(None)
+        by_gpu = self.gpu_memory_of(loaded.pid)
+        return self.learned_memory.take(loaded, Held(buffers, hardware.gpus, by_gpu))
 
     @cached_property
     def model_settings(self) -> ModelSettings:
@@ -207,19 +235,20 @@ class Services:
         card: Card,
         *,
         brief: bool = False,
+        memory: MemoryLesson | None = None,
     ) -> dict[str, Verdict]:
         """Verdicts by model id; a model with a problem has none.
 
-        In ``brief`` they have no longest context and no rate.
+        In ``brief`` they have no longest context and no rate. ``memory`` is what loads taught.
         """
         from modeldeck.engines.fit.no_engine import no_engine
         from modeldeck.engines.fit.shapes import Shapes
-        from modeldeck.engines.fit.verdict import judge_found
+        from modeldeck.engines.fit.verdict import judge_found, judged_plan
 
         if self._shapes is None:
             self._shapes = Shapes()
         run_here = self._formats_run(models)
-        learned = None if brief else self.learned_speed.lesson()
+        speed = None if brief else self.learned_speed.lesson()
         verdicts: dict[str, Verdict] = {}
         for model in models:
             if model.header is not None and model.format not in run_here:
@@ -228,8 +257,13 @@ class Services:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
                 shape = self._shapes.of(model.id, model.header)
-                verdict = judge_found(shape, plan, card, projector_size(model), brief=brief)
-                verdicts[model.id] = learned.correct(verdict, model, card) if learned else verdict
+                here = memory.card_for(card, model.header.architecture) if memory else card
+                verdict = judge_found(shape, plan, here, projector_size(model), brief=brief)
+                if memory is not None:
+                    verdict = memory.measured(
+                        verdict, judged_plan(shape, plan, verdict), model, card
+                    )
+                verdicts[model.id] = speed.correct(verdict, model, card) if speed else verdict
         if len(self._shapes) > len(verdicts):
             self._shapes.keep_only(verdicts)
         return verdicts
@@ -364,6 +398,12 @@ class Services:
         if self._monitor is None:
             self._monitor = HardwareMonitor()
         return self._monitor.sample(), process_memory(pid) if pid is not None else None
+
+    def gpu_memory_of(self, pid: int | None) -> Mapping[int, int]:
+        """Bytes of each GPU, by its index, that a process holds; empty where nobody can tell."""
+        if self._monitor is None or pid is None:
+            return {}
+        return self._monitor.held_by(pid)
 
     async def close_engines(self) -> None:
         """Unload everything and reap every child; one engine's failure does not keep the others."""

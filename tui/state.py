@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.choice import Choice, EngineStatus
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.tui.learned_memory import MemoryLesson
 
 CONTEXT_STEPS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
 KV_STEPS: tuple[KvType, ...] = ("f16", "q8_0", "q4_0")
@@ -115,6 +116,7 @@ class DeckState(NamedTuple):
     notes: tuple[str, ...] = ()
     verdicts: Mapping[str, Verdict] = _NO_VERDICTS
     card: Card | None = None
+    memory: MemoryLesson | None = None
     what_if_card: str = ""
     engines: tuple[EngineStatus, ...] = ()
     engines_found: bool = False
@@ -131,6 +133,12 @@ class DeckState(NamedTuple):
     def model(self, model_id: str) -> LocalModel | None:
         """The model of a row, or None when it has gone."""
         return next((model for model in self.models if model.id == model_id), None)
+
+    def card_for(self, model: LocalModel) -> Card | None:
+        """The card that verdicts are for, with what loads of such models took on it."""
+        if self.card is None or self.memory is None or model.header is None:
+            return self.card
+        return self.memory.card_for(self.card, model.header.architecture)
 
     def with_engines(self, infos: Iterable[EngineInfo]) -> DeckState:
         """The same with the engines there are; what one of them has said of itself stays."""

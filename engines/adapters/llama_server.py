@@ -131,7 +131,8 @@ class LlamaServerEngine(HoldsInstances[ServerInstance]):
     ) -> LoadedModel:
         """Start a server for ``model``. Raises EngineMissing, LoadFailed."""
         binary = self._choose()
-        instance = ServerInstance(model, plan, binary, await self._dialect(binary))
+        dialect, build = await self._dialect(binary), "" if binary else _wheel_build()
+        instance = ServerInstance(model, plan, binary, dialect, build)
         return await self._hold(instance, on_progress)
 
     async def tokenize(self, instance: str, text: str) -> tuple[int, ...]:
@@ -209,5 +210,8 @@ async def _probe_wheel() -> Probe:
         )
         for device in answer["devices"]
     )
-    version = importlib.metadata.version("xllamacpp")
-    return Probe(True, build=f"xllamacpp {version}", where="the xllamacpp wheel", devices=devices)
+    return Probe(True, build=_wheel_build(), where="the xllamacpp wheel", devices=devices)
+
+
+def _wheel_build() -> str:
+    return f"xllamacpp {importlib.metadata.version('xllamacpp')}"

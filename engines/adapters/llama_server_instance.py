@@ -61,7 +61,12 @@ class ServerInstance:
     """A llama.cpp server that we started for one model, from start to reaped."""
 
     def __init__(
-        self, model: LocalModel, plan: Plan, binary: str | None, dialect: Dialect = MODERN
+        self,
+        model: LocalModel,
+        plan: Plan,
+        binary: str | None,
+        dialect: Dialect = MODERN,
+        build: str = "",
     ) -> None:
         """Prepare a server; ``load`` starts it.
 
@@ -70,12 +75,14 @@ class ServerInstance:
             plan: how.
             binary: the ``llama-server`` to run; None for the server in the wheel.
             dialect: which flags the binary knows.
+            build: the server's version; empty to ask the server, which that in the wheel has not.
         """
         self.id = secrets.token_hex(4)
         self._model = model
         self._plan = plan
         self._binary = binary
         self._dialect = dialect
+        self._build = build
         self._api_key = secrets.token_urlsafe(24)
         self._address, self._directory = new_address()
         self._child: ChildProcess | None = None
@@ -246,7 +253,7 @@ class ServerInstance:
         return LoadedModel(
             instance=self.id,
             engine=ENGINE,
-            engine_build=clean_line(str(props.get("build_info") or ""), 60),
+            engine_build=self._build or clean_line(str(props.get("build_info") or ""), 60),
             model=self._model,
             plan=self._plan,
             context_tokens=context if isinstance(context, int) else self._plan.context_tokens,

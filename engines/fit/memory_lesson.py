@@ -115,7 +115,8 @@ def corrected_bill(bill: Bill, correction: Correction | None) -> Bill:
 def measured_bill(bill: Bill, sizes: Sizes) -> Bill:
     """The bill with what was measured in place of its terms; the others stay."""
     terms = {name: size for name, size in sizes.items() if name in _TERMS and size >= 0}
-    return Bill._make({**bill._asdict(), **terms, "spread_bytes": 0, "loads": 0}.values())
+    known = not bill.context_overhead_bytes or "context_overhead_bytes" in terms
+    return Bill._make({**bill._asdict(), **terms, "spread_bytes": 0, "loads": int(known)}.values())
 
 
 def _spread(left: Sequence[int]) -> int:

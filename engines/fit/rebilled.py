@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind, VerdictSource
 from modeldeck.engines.types import Plan
 from modeldeck.engines.units import gib_number, gib_text
+
+if TYPE_CHECKING:
+    from modeldeck.engines.fit.search import Answer
 
 
 def rebilled(
@@ -35,6 +41,18 @@ def rebilled(
         gpu_layers=plan.gpu_layers,
         layers_gpu=min(max(0, plan.gpu_layers - 1), verdict.layers),
         cpu_moe_blocks=plan.cpu_moe_blocks,
+    )
+
+
+def answered(found: Answer, verdict: Verdict, card: Card) -> Answer:
+    """The answer with another verdict on the same plan, and what its bill means for the card."""
+    bill, on_gpu = verdict.bill, found.plan.gpu_layers > 0
+    need_bytes = bill.total_gpu_bytes + found.options.margin_bytes if bill is not None else 0
+    return replace(
+        found,
+        verdict=verdict,
+        fits_now=not on_gpu or need_bytes <= card.free_bytes,
+        fits_empty=not on_gpu or need_bytes <= card.usable_bytes,
     )
 
 

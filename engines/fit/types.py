@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from modeldeck.engines.units import MIB
+
 
 class VerdictKind(StrEnum):
     """The answers there are; the command line prints these values."""
@@ -139,7 +141,8 @@ class Bill(NamedTuple):
         other_processes: who else holds memory of the card; already gone from what is free, so
             not part of a total either.
         spread_bytes: how far three of four loads here were from a bill corrected like this one.
-        loads: that it was corrected by; 0: it is the closed form, or the engine's own sizes.
+        loads: that compute and CUDA's context were corrected by; 1: they are what this very load
+            took; 0: nothing here was ever measured for them.
     """
 
     weights_gpu_bytes: int = 0
@@ -159,6 +162,16 @@ class Bill(NamedTuple):
     other_processes: tuple[OtherProcess, ...] = ()
     spread_bytes: int = 0
     loads: int = 0
+
+    @property
+    def spread_text(self) -> str:
+        """How sure compute and CUDA's context are: ``±40 MiB``; empty without a correction."""
+        return f"±{max(1, -(-self.spread_bytes // MIB))} MiB" if self.loads > 1 else ""
+
+    @property
+    def learnt(self) -> str:
+        """The same and what it rests on: ``±40 MiB from 6 loads here``."""
+        return f"{self.spread_text} from {self.loads} loads here" if self.loads > 1 else ""
 
     @property
     def total_gpu_bytes(self) -> int:

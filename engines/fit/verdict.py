@@ -46,10 +46,33 @@ def judge_found(
     """
     if isinstance(shape, Unjudged):
         return not_judged(shape.why)
-    if plan.gpu_layers == ALL_LAYERS and not flash_attention_on_cuda(shape):
-        without = replace(plan, flash_attention=False)
-        plan = plan if refusal(shape, without) else without
-    return judge_shape(with_projector(shape, projector_file_bytes), plan, card, brief=brief)
+    flashing = _with_kernels(shape, plan)
+    return judge_shape(with_projector(shape, projector_file_bytes), flashing, card, brief=brief)
+
+
+def judged_plan(shape: Shape | Unjudged, plan: Plan, verdict: Verdict) -> Plan:
+    """The plan that ``judge_found`` gave ``verdict`` on, with the layers and experts it chose.
+
+    A plan that does not fit was priced with everything on the GPU.
+    """
+    if isinstance(shape, Unjudged) or plan.gpu_layers != ALL_LAYERS:
+        return plan
+    if verdict.kind is VerdictKind.CPU_ONLY:
+        return replace(plan, gpu_layers=0)
+    refused = verdict.kind is VerdictKind.DOES_NOT_FIT
+    return replace(
+        _with_kernels(shape, plan),
+        gpu_layers=shape.layers + 1 if refused else verdict.gpu_layers,
+        cpu_moe_blocks=verdict.cpu_moe_blocks,
+    )
+
+
+def _with_kernels(shape: Shape, plan: Plan) -> Plan:
+    """The same without flash attention where CUDA has none for these heads, if that may be."""
+    if plan.gpu_layers != ALL_LAYERS or flash_attention_on_cuda(shape):
+        return plan
+    without = replace(plan, flash_attention=False)
+    return plan if refusal(shape, without) else without
 
 
 def with_projector(shape: Shape, file_bytes: int) -> Shape:

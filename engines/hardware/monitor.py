@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -87,6 +88,23 @@ class HardwareMonitor:
             others = () if self._closed else self._others(host, len(gpus))
             note = "" if others and not gpus else self._note
             return HardwareSnapshot(gpus=(*gpus, *others), host=host, gpu_note=note)
+
+    def held_by(self, pid: int) -> dict[int, int]:
+        """Bytes of each GPU, by its index, that process ``pid`` holds at this moment.
+
+        Empty where it holds none, where the driver does not tell, and in a container whose
+        processes the driver counts otherwise.
+        """
+        held: dict[int, int] = {}
+        with self._lock:
+            for gpu in () if self._closed else self._gpus:
+                with contextlib.suppress(NvmlError):
+                    listed = self._nvml.processes(gpu.index)
+                    # A process that computes and draws is listed twice, with the same total.
+                    used = max((size or 0 for one, size in listed if one == pid), default=0)
+                    if used:
+                        held[gpu.index] = used
+        return held
 
     def close(self) -> None:
         """End the driver session. Further samples have no GPUs."""

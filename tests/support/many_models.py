@@ -7,6 +7,7 @@ from functools import cache
 
 from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.types import KvType, LocalModel
+from modeldeck.tui.learned_memory import MemoryLesson
 from modeldeck.tui.services import ScanStep
 from tests.support.decks import QuietServices
 from tests.support.model_bench import bench_entries
@@ -38,6 +39,7 @@ class ManyModels(QuietServices):
         card: Card,
         *,
         brief: bool = False,
+        memory: MemoryLesson | None = None,
     ) -> dict[str, Verdict]:
         """The verdicts that the bench gives."""
         known = {entry.model.id: entry.verdict for entry in bench_entries(MODELS)}

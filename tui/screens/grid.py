@@ -67,7 +67,8 @@ class GridScreen(PlaceScreen):
             self._show(at_model=False)
 
     def _show(self, *, at_model: bool) -> None:
-        model, card = self._model, self.state.card
+        model = self._model
+        card = self.state.card_for(model) if model is not None else None
         if not self.ready or model is None or model.header is None or card is None:
             return
         self._contexts = contexts_for(model.header)

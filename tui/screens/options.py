@@ -92,11 +92,12 @@ class OptionsScreen(PlaceScreen):
 
     def show_state(self, state: DeckState, before: DeckState) -> None:
         """Another card or other free memory is another bill."""
-        if state.card != before.card or state is before:
+        if state.card != before.card or state.memory is not before.memory or state is before:
             self._price()
 
     def _price(self) -> None:
-        model, card = self._model, self.state.card
+        model = self._model
+        card = self.state.card_for(model) if model is not None else None
         if not self.ready or model is None or model.header is None or card is None:
             return
         found = answer(
@@ -114,8 +115,11 @@ class OptionsScreen(PlaceScreen):
             [advice.text for advice in self._advice],
         )
         self.hint.show(Content("  ◂▸ change  backspace auto  esc back"))
+        verdict, memory = found.verdict, self.state.memory
+        if memory is not None:
+            verdict = memory.measured(verdict, found.plan, model, card)
         shown = Options(found.plan.context_tokens, found.plan.kv_type)
-        self.detail.show(Detail(model, found.verdict, card, shown))
+        self.detail.show(Detail(model, verdict, card, shown))
 
     @on(OptionFields.Changed)
     def _changed(self, event: OptionFields.Changed) -> None:

@@ -40,6 +40,7 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
     others = max(0, card.usable_bytes - card.free_bytes)
     gpu_bytes, host_bytes = bill.projector_gpu_bytes, bill.projector_host_bytes
     projector = Term("projector", "▚", "$bar-compute", gpu_bytes, _in_ram(host_bytes) or "at most")
+    known = bill.spread_text or ("measured" if bill.loads else "assumed")
     state_host = bill.recurrent_host_bytes
     state = Term("state", "▞", "$bar-kv", bill.recurrent_gpu_bytes, _in_ram(state_host))
     beside = Term("draft, lora", "▙", "$bar-weights", bill.draft_bytes + bill.lora_bytes)
@@ -68,7 +69,7 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
             _in_ram(bill.compute_host_bytes),
         ),
         *((projector,) if gpu_bytes or host_bytes else ()),
-        Term("cuda context", "░", "$bar-context", bill.context_overhead_bytes, "assumed"),
+        Term("cuda context", "░", "$bar-context", bill.context_overhead_bytes, known),
         Term("in use", "╱", "$bar-other", others, "" if card.what_if else "by others now"),
         Term("margin", "╌", "$bar-other", bill.margin_bytes),
     )

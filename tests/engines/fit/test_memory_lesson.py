@@ -96,7 +96,7 @@ def test_the_buffers_and_the_context_are_settled_apart() -> None:
     bill = Bill(compute_gpu_bytes=300 * MIB, context_overhead_bytes=250 * MIB, kv_gpu_bytes=GIB)
     after = corrected_bill(bill, found)
     assert after.total_gpu_bytes == bill.total_gpu_bytes + 130 * MIB
-    assert (after.loads, after.spread_bytes) == (3, 20 * MIB)
+    assert after.learnt == "±20 MiB from 3 loads here"
     assert after.kv_gpu_bytes == GIB
 
 
@@ -128,7 +128,7 @@ def test_what_no_buffer_holds_is_the_contexts() -> None:
     assert sizes["context_overhead_bytes"] == (5000 - 4000 - 500 - 299) * MIB
     assert sizes["compute_host_bytes"] == 21 * MIB
     bill = measured_bill(Bill(margin_bytes=1, loads=3), {**sizes, "of_a_later_version": 5})
-    assert (bill.margin_bytes, bill.loads) == (1, 0)
+    assert (bill.margin_bytes, bill.loads, bill.learnt) == (1, 1, "")
     assert bill.total_gpu_bytes == 5000 * MIB
     assert bill.total_host_bytes == 321 * MIB
 

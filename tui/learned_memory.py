@@ -1,0 +1,195 @@
+"""What loads teach about memory on this box: kept after each, and used for the next verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from modeldeck.engines.store.database import Database, StoreError
+from modeldeck.engines.store.memory_loads import Load, MemoryLoads, Place
+from modeldeck.engines.store.model_settings import identity_of
+
+if TYPE_CHECKING:
+    from modeldeck.engines.buffers import Buffer
+    from modeldeck.engines.fit.shape import Shape
+    from modeldeck.engines.fit.types import Card, Correction, Corrections, Verdict
+    from modeldeck.engines.hardware.types import GpuSnapshot
+    from modeldeck.engines.types import LoadedModel, LocalModel, Plan
+
+
+class Held(NamedTuple):
+    """What an engine's process took.
+
+    Attributes:
+        buffers: as the engine named them.
+        gpus: the cards of this machine.
+        by_gpu: bytes that the process holds, by the card's index, as the driver says; empty where
+            it does not.
+    """
+
+    buffers: tuple[Buffer, ...]
+    gpus: tuple[GpuSnapshot, ...]
+    by_gpu: Mapping[int, int]
+
+
+class LearnedMemory:
+    """What loads took beside what had been predicted for them."""
+
+    def __init__(self, database: Database) -> None:
+        self._loads = MemoryLoads(database)
+
+    def take(self, loaded: LoadedModel, held: Held) -> bool:
+        """Keep what a load took; whether it said anything.
+
+        Nothing is learnt of an engine that does not say what it took, of a model without a closed
+        form, of several cards at once, or where nobody can tell which card it was.
+        """
+        from modeldeck.engines.fit.correction import where_of
+        from modeldeck.engines.fit.memory_lesson import measured_sizes
+        from modeldeck.engines.fit.shape import Shape, shape_of
+
+        header = loaded.model.header
+        shape = shape_of(header) if header is not None else None
+        where = _where(held)
+        if header is None or not isinstance(shape, Shape) or where is None:
+            return False
+        gpu, process_bytes = where
+        measured = measured_sizes(held.buffers, process_bytes)
+        if not measured:
+            return False
+        load = Load(
+            Place(gpu, loaded.engine, loaded.engine_build),
+            header.architecture,
+            where_of(loaded.plan, shape.layers) if gpu else "cpu",
+            identity_of(loaded.model),
+            plan_text(loaded.plan, shape.layers),
+            measured,
+            _predicted(shape, loaded),
+        )
+        try:
+            self._loads.keep(load)
+        except StoreError:
+            return False
+        return True
+
+    def lesson(self) -> MemoryLesson | None:
+        """Everything that was learnt, to correct many verdicts with; None when nothing was."""
+        try:
+            loads = self._loads.of_newest_builds()
+        except StoreError:
+            return None
+        return MemoryLesson(loads) if loads else None
+
+
+class MemoryLesson:
+    """Loads on this box by the builds that are here now, made ready to judge thousands of rows."""
+
+    def __init__(self, loads: Sequence[Load]) -> None:
+        """Make it of ``loads``, one at least, the latest last."""
+        self._engine = loads[-1].place.engine
+        self._alike: dict[tuple[str, str], list[Load]] = {}
+        self._same: dict[str, list[Load]] = {}
+        for load in loads:
+            self._alike.setdefault((load.place.engine, load.family), []).append(load)
+            self._same.setdefault(load.model, []).append(load)
+        self._corrections: dict[tuple[str | None, str, str], Corrections] = {}
+
+    def card_for(self, card: Card, architecture: str, engine: str | None = None) -> Card:
+        """``card`` with what loads of ``architecture`` in ``engine`` took there beyond the formula.
+
+        Args:
+            card: that verdicts are for; of one that is only assumed nothing is known but the CPU's.
+            architecture: of the model.
+            engine: that would run it; None: the one that loaded last.
+        """
+        alike = self._alike.get((engine or self._engine, architecture))
+        if alike is None:
+            return card
+        key = (None if card.what_if else card.name, engine or self._engine, architecture)
+        if key not in self._corrections:
+            self._corrections[key] = _corrections(alike, key[0])
+        learnt = self._corrections[key]
+        return replace(card, learnt=learnt) if any(learnt) else card
+
+    def measured(
+        self, verdict: Verdict, plan: Plan, model: LocalModel, card: Card, engine: str | None = None
+    ) -> Verdict:
+        """The verdict with what the very same load took here; itself when there was none.
+
+        Args:
+            verdict: on ``plan``.
+            plan: with its layers as llama.cpp counts them, never ``ALL_LAYERS``.
+            model: that it is of.
+            card: what is free now.
+            engine: that would run it; None: the one that loaded last.
+        """
+        loads = self._same.get(identity_of(model))
+        gpu = card.name if plan.gpu_layers > 0 else ""
+        if loads is None or verdict.bill is None or (gpu and card.what_if):
+            return verdict
+        wanted = (gpu, engine or self._engine, plan_text(plan, verdict.layers))
+        for load in loads:
+            if (load.place.gpu, load.place.engine, load.plan) == wanted:
+                from modeldeck.engines.fit.memory_lesson import measured_bill
+                from modeldeck.engines.fit.rebilled import rebilled
+
+                bill = measured_bill(verdict.bill, load.measured)
+                return rebilled(verdict, plan, bill, card, "measured")
+        return verdict
+
+
+def plan_text(plan: Plan, layers: int) -> str:
+    """The options that decide what a load takes."""
+    on_gpu, experts = min(plan.gpu_layers, layers + 1), min(plan.cpu_moe_blocks, layers)
+    return (
+        f"{plan.context_tokens} {plan.kv_type} {plan.slots} {plan.batch_tokens}"
+        f" {plan.micro_batch_tokens} fa{plan.flash_attention:d} {on_gpu} {experts}"
+        f" swa{plan.swa_full:d} mmap{plan.mmap:d}"
+    )
+
+
+def _where(held: Held) -> tuple[str, int | None] | None:
+    """The card that a load went to, empty for none, and what its process holds of it."""
+    from modeldeck.engines.buffers import gpu_devices
+    from modeldeck.engines.fit.cards import card_from_gpu
+
+    devices = gpu_devices(held.buffers)
+    if not devices:
+        return "", sum(held.by_gpu.values()) if held.by_gpu else None
+    if len(devices) != 1 or devices[0].startswith("RPC"):
+        return None
+    holding = [gpu for gpu in held.gpus if gpu.index in held.by_gpu] or list(held.gpus)
+    card = card_from_gpu(holding[0], 0) if len(holding) == 1 else None
+    return (card.name, held.by_gpu.get(holding[0].index)) if card is not None else None
+
+
+def _predicted(shape: Shape, loaded: LoadedModel) -> dict[str, int]:
+    """The terms of the closed form that loads can correct, for exactly this load."""
+    from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES
+    from modeldeck.engines.fit.terms import bill
+    from modeldeck.engines.fit.token_cost import blocks_of
+
+    plan, profile = loaded.plan, PROFILES.get(loaded.engine, LLAMA_SERVER)
+    found = bill(shape, plan, plan.context_tokens, blocks_of(shape, plan), profile=profile)
+    return {
+        "compute_gpu_bytes": found.compute_gpu_bytes,
+        "compute_host_bytes": found.compute_host_bytes,
+        "context_overhead_bytes": found.context_overhead_bytes,
+    }
+
+
+def _corrections(alike: Sequence[Load], gpu: str | None) -> Corrections:
+    from modeldeck.engines.fit.memory_lesson import LoadSizes, correction_of
+    from modeldeck.engines.fit.types import Corrections
+
+    def found(on: str | None, placement: str) -> Correction | None:
+        return correction_of(
+            [
+                LoadSizes(load.measured, load.predicted)
+                for load in alike
+                if load.place.gpu == on and load.placement == placement
+            ]
+        )
+
+    return Corrections(found(gpu, "gpu"), found(gpu, "gpu+cpu"), found("", "cpu"))
