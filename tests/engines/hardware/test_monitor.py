@@ -355,3 +355,18 @@ def test_what_the_driver_does_not_tell_is_none() -> None:
     )
     gpu = monitor_of(ScriptedNvml(faults=missing), Clock()).sample().gpus[0]
     assert (gpu.cuda, gpu.clocks, gpu.pcie, gpu.throttled_by) == (None, None, None, None)
+
+
+def test_what_a_process_holds_is_asked_anew() -> None:
+    clock, nvml = Clock(), ScriptedNvml(gpus=2, running=((7, 300 * MIB), (8, 50 * MIB)))
+    monitor = HardwareMonitor(nvml, clock, QuietHost())
+    assert monitor.held_by(7) == {}  # no session yet
+    monitor.sample()
+    nvml.running = ((7, 900 * MIB), (7, 900 * MIB), (9, None))
+    assert monitor.held_by(7) == {0: 900 * MIB, 1: 900 * MIB}
+    assert monitor.held_by(8) == {}
+    assert monitor.held_by(9) == {}
+    nvml.lost = {0}
+    assert monitor.held_by(7) == {1: 900 * MIB}
+    monitor.close()
+    assert monitor.held_by(7) == {}
