@@ -46,6 +46,8 @@ class Graph(NamedTuple):
 
     Attributes:
         widths: more streams as wide as the model.
+        network_widths: the same beside a feed-forward network alone.
+        streams: of a part of the graph that mixes streams, in widths of the model.
         networks: feed-forward networks that run side by side; half when they are half as wide as
             the file says.
         layer_inputs: inputs of a block of its own, when the file does not say.
@@ -60,11 +62,13 @@ class Graph(NamedTuple):
     """
 
     widths: int = 0
+    network_widths: int = 0
+    streams: int = 0
     networks: float = 1.0
     layer_inputs: int = 0
     network_queries: int = 1
     queries: int = 2
-    state_widths: int = 2
+    state_widths: int = 3
     state_inner: int = 5
     scores: float = 0.0
     head_scores: int = 0
@@ -115,14 +119,13 @@ class Architecture(NamedTuple):
 _PLAIN: Final = """
     baichuan bailingmoe bailingmoe2 bitnet chameleon command-r deci deepseek deepseek2-ocr
     dots1 ernie4_5 ernie4_5-moe exaone gemma glm4moe granite grovemoe hrm_text hunyuan-dense
-    hunyuan_vl hy_v3 internlm2 jais llama maincoder minicpm minicpm3 mistral3 nanbeige
+    hunyuan_vl hy_v3 internlm2 llama maincoder minicpm minicpm3 mistral3 nanbeige
     olmo openelm orion paddleocr pangu-embedded plamo plm qwen2 qwen2moe qwen2vl qwen3 qwen3moe
     qwen3tts qwen3vl qwen3vlmoe refact seed_oss smollm3 stablelm xverse
     """
 
 _UNGATED: Final = """
-    apertus arcee bloom codeshell falcon gpt2 gptneox jais2 mpt nemotron phi2 pockettts starcoder
-    starcoder2
+    apertus arcee codeshell falcon gptneox jais2 nemotron pockettts starcoder starcoder2
     """
 
 _DENSE_WIDE: Final = "arctic dbrx granitemoe hunyuan-moe minimax-m2 olmoe phimoe"
@@ -135,18 +138,24 @@ _UNCACHED_UNGATED: Final = "bert jina-bert-v3 nomic-bert-moe"
 _DIFFUSION: Final = "dream llada llada-moe rnd1"
 
 _MARKED: Final = Window(pattern=None)
+_FUSED: Final = Graph(queries=4)
 _SPARSE: Final = Graph(scores=1.5625, indexer_widths=4)
 _SPECIAL: Final = {
     "chatglm glm4 phi3": Architecture(fused_gate=True),
     "grok": Architecture(flash_attention=False, dense_wide=True),
     "qwen": Architecture(graph=Graph(networks=0.5)),
+    "jais": Architecture(graph=_FUSED),
+    "phi2": Architecture(gated=False, graph=Graph(network_widths=1)),
+    "bloom gpt2 mpt": Architecture(gated=False, graph=_FUSED),
     "llama-embed": Architecture(reads_cache=False),
     "cogvlm": Architecture(graph=Graph(networks=2)),
     "talkie": Architecture(graph=Graph(widths=1)),
     "gemma2": Architecture(window=Window(2, tokens=4096, needs_key=False)),
     "gemma3": Architecture(window=Window(6)),
     "gemma3n": Architecture(
-        window=Window(5), shared_kv=20, graph=Graph(widths=6, layer_inputs=256)
+        window=Window(5),
+        shared_kv=20,
+        graph=Graph(widths=3, networks=4 / 3, streams=18, layer_inputs=256),
     ),
     "gemma4": Architecture(window=_MARKED, shared_kv=-1),
     "gpt-oss": Architecture(window=Window(2)),
@@ -176,7 +185,7 @@ _SPECIAL: Final = {
     "rwkv7 arwkv7": Architecture(
         cached=False, recurrent="all", state="rwkv", graph=Graph(state_widths=18, state_inner=0)
     ),
-    "falcon-h1": Architecture(recurrent="both", graph=Graph(state_widths=3)),
+    "falcon-h1": Architecture(recurrent="both", graph=Graph(state_widths=4)),
     "granitehybrid jamba plamo2": Architecture(recurrent="no-kv-heads"),
     "nemotron_h nemotron_h_moe": Architecture(
         recurrent="no-kv-heads-nor-ff", gated=False, rolls_back=True
@@ -204,11 +213,13 @@ _SPECIAL: Final = {
         rolls_back=True,
         graph=Graph(state_inner=0),
     ),
-    "qwen3next": Architecture(recurrent="interval", graph=Graph(queries=5, network_queries=0)),
+    "qwen3next": Architecture(
+        recurrent="interval", graph=Graph(queries=5, network_queries=0, network_widths=1)
+    ),
     "qwen35 qwen35moe": Architecture(
         rolls_back=True,
         recurrent="interval",
-        graph=Graph(queries=5, state_inner=3, network_queries=0),
+        graph=Graph(queries=5, state_inner=3, network_queries=0, network_widths=1),
     ),
 }
 

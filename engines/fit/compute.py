@@ -7,7 +7,7 @@ that it prints on real cards.
 
 from __future__ import annotations
 
-from modeldeck.engines.fit.cache import Cells, cells_of, micro_batch
+from modeldeck.engines.fit.cache import Cells, cells_of, kv_bytes, micro_batch
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.types import Plan
@@ -60,9 +60,10 @@ def widest_phase(
     """
     most = 0
     flash = plan.flash_attention and shape.flash_attention
-    unpacked = flash and on_gpu and plan.kv_type != "f16"
+    unpacked = flash and (plan.kv_type == "f32" or (on_gpu and plan.kv_type != "f16"))
     for phase in shape.phases:
         size = 4 * tokens * phase.per_token
+        size += 4 * phase.states * plan.slots
         if phase.scores:
             size += int(4 * tokens * phase.scores * room.full_seen)
         if phase.heads:
@@ -72,6 +73,7 @@ def widest_phase(
             elif not flash:
                 seen = room.sliding_seen if phase.sliding else room.full_seen
                 size += 4 * tokens * phase.heads * seen
+                size += kv_bytes(phase.turned, plan, room.full)
             if phase.flash_scores and flash and plan.slots == 1:
                 size += 4 * tokens * phase.flash_scores * room.full_seen
         elif copied_experts and phase.copied_per_token:
@@ -90,10 +92,17 @@ def logits_bytes(shape: Shape, plan: Plan, tokens: int, profile: EngineProfile) 
 
 
 def masks_within(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: EngineProfile) -> int:
-    """The attention masks: f16 for flash attention, f32 without; a window has its own."""
+    """The attention masks: f16 for flash attention, f32 without; a window has its own.
+
+    Without flash attention V is stored turned, and every number of it has an index beside the mask.
+    """
     flash = plan.flash_attention and shape.flash_attention
     element_bytes = profile.mask_bytes if flash else 4
-    seen = room.full_seen if shape.kv_elements[-1] or not shape.cached else 0
+    caches = bool(shape.kv_elements[-1] or not shape.cached)
+    seen = room.full_seen * caches
     if shape.sliding_elements[-1]:
         seen += room.sliding_seen
-    return element_bytes * tokens * seen
+        caches += 1
+    indexed = profile.value_indices and not flash and room.full
+    indices = 8 * caches * shape.widest_values if indexed else 0
+    return tokens * (element_bytes * seen + indices)

@@ -29,6 +29,8 @@ class Phase(NamedTuple):
             time; 0 for all but a mixture of experts.
         scores: 32-bit numbers per token and cell that an indexer keeps.
         flash_scores: the same with flash attention and one slot alone.
+        states: 32-bit numbers for each slot.
+        turned: elements of V for a cell that are copied, turned, where there is no flash attention.
     """
 
     per_token: int
@@ -38,6 +40,8 @@ class Phase(NamedTuple):
     copied_per_token: int = 0
     scores: float = 0.0
     flash_scores: int = 0
+    states: int = 0
+    turned: int = 0
 
 
 def phases_of(
@@ -66,14 +70,18 @@ def phases_of(
     )
     around += facts.graph.widths * embedding
     # The inputs of every block, made beforehand.
-    around += keys.count("embedding_length_per_layer_input", facts.graph.layer_inputs) * (
+    inputs = keys.count("embedding_length_per_layer_input", facts.graph.layer_inputs) * (
         keys.layers + 2
     )
+    around += inputs + facts.graph.network_widths * embedding
     found = set(_feed_forward(facts, keys, embedding, around, dense_blocks))
+    if facts.graph.streams:
+        found.add(Phase(facts.graph.streams * embedding + inputs))
     if facts.recurrent != "all":
         found.update(_attention(facts, keys, layers, embedding))
     if any(layers.states):
-        found.add(Phase(_recurrent(facts, keys, embedding)))
+        # What a block reads of its state, and what it leaves.
+        found.add(Phase(_recurrent(facts, keys, embedding), states=2 * max(layers.states)))
     return tuple(sorted(found))
 
 
@@ -113,6 +121,7 @@ def _attention(
             flash_scores=(facts.graph.head_scores * heads + 1) * indexed
             if facts.graph.head_scores
             else 0,
+            turned=v_length if layers.latent else 0,
         )
 
 

@@ -17,6 +17,7 @@ class EngineProfile(NamedTuple):
         swa_full: windows cache the whole context, when nobody says.
         unified: the slots share one cache; else each has its own part of the context.
         mask_bytes: of one element of the attention mask with flash attention.
+        value_indices: without flash attention every number of V has an index (since mid-2025).
         context_overhead_bytes: CUDA's own context and modules, and what the program adds;
             ± 100 MiB.
     """
@@ -27,6 +28,7 @@ class EngineProfile(NamedTuple):
     swa_full: bool = False
     unified: bool = True
     mask_bytes: int = 2
+    value_indices: bool = True
     context_overhead_bytes: int = 250 * MIB
 
 

@@ -57,6 +57,7 @@ class Shape(NamedTuple):
         unflashed_elements: as ``kv_elements`` without flash attention, when every V is as wide as
             the widest.
         unflashed_sliding_elements: the same of blocks that cache a window.
+        widest_values: elements of V for a token in the block that has most; 0 where it has none.
         state_bytes: recurrent state of one sequence over the last k blocks.
         experts_gpu_bytes: routed experts of the *first* n blocks with CUDA's padding, by n.
         experts_host_bytes: the same as stored.
@@ -97,6 +98,7 @@ class Shape(NamedTuple):
     window_tokens: int = 0
     unflashed_elements: tuple[int, ...] = ()
     unflashed_sliding_elements: tuple[int, ...] = ()
+    widest_values: int = 0
     state_bytes: tuple[int, ...] = ()
     experts_gpu_bytes: tuple[int, ...] = ()
     experts_host_bytes: tuple[int, ...] = ()
@@ -181,6 +183,7 @@ def _shape(header: ModelHeader) -> Shape:
         window_tokens=kept.window_tokens,
         unflashed_elements=full_flat,
         unflashed_sliding_elements=sliding_flat,
+        widest_values=0 if kept.latent else widest_v,
         state_bytes=_from_back([4 * state for state in kept.states]),
         experts_gpu_bytes=_sums(list(map(add, experts, padding))),
         experts_host_bytes=_sums(experts),

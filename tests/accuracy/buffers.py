@@ -18,7 +18,7 @@ from tests.accuracy.models import header
 
 TERMS: Final = ("gpu", "cpu", "kv", "rs", "compute", "host")
 
-_OLD: Final = EngineProfile("old", outputs_follow_batch=True)
+_OLD: Final = EngineProfile("old", outputs_follow_batch=True, value_indices=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from modeldeck.engines.fit.profiles import EngineProfile
 from modeldeck.engines.fit.shape import Unjudged, shape_of
@@ -13,7 +14,7 @@ from modeldeck.engines.types import HParam, KvType, ModelHeader, Plan
 from tests.support.llama_lab import Answer, Asked, Key
 
 MIB = 1 << 20
-_KV: dict[str, KvType] = {"f16": "f16", "q8_0": "q8_0"}
+_KV: dict[str, KvType] = {kv: kv for kv in get_args(KvType)}
 _SINGLE = EngineProfile("one cache for all slots")
 _SEPARATE = EngineProfile("a cache for each slot", unified=False)
 _PRINTED_MIB = 0.006
@@ -37,7 +38,7 @@ def header_from(keys: Mapping[str, Key], answer: Answer) -> ModelHeader:
         parameters=0,
         quantisation="F32",
         context_length=131072,
-        vocabulary_size=32000,
+        vocabulary_size=int(str(keys[f"{name}.vocab_size"])),
         has_chat_template=False,
         hparams=hparams,
         weights=weight_table(tensors),

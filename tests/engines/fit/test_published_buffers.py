@@ -208,9 +208,7 @@ def test_compute_buffers_of_real_cards(
 ) -> None:
     terms = bill(model, plan, plan.context_tokens, model.layers, cards=cards, profile=profile)
     found = terms.compute_gpu_bytes / cards / MIB
-    assert abs(found - per_card_mib) <= max(32, 0.05 * per_card_mib), ANANKE
-    # All but the one without flash attention are closer than that.
-    assert not plan.flash_attention or found == pytest.approx(per_card_mib, rel=0.01)
+    assert found == pytest.approx(per_card_mib, rel=0.01), ANANKE
 
 
 @pytest.mark.parametrize(
