@@ -98,7 +98,7 @@ def masks_within(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: En
     """
     flash = plan.flash_attention and shape.flash_attention
     element_bytes = profile.mask_bytes if flash else 4
-    caches = bool(shape.kv_elements[-1] or not shape.cached)
+    caches = int(bool(shape.kv_elements[-1] or not shape.cached))
     seen = room.full_seen * caches
     if shape.sliding_elements[-1]:
         seen += room.sliding_seen

@@ -53,7 +53,6 @@ REAL: Final[dict[str, tuple[str, dict[str, int]]]] = {
         {"width": 1536, "wide": 512, "heads": 12, "kv": 4, "inner": 3072, "state": 128}
         | {"groups": 1, "rank": 48, "experts": 64, "used": 6, "expert": 512},
     ),
-    "BLOOM-7B": ("bloom", {"width": 4096, "wide": 16384, "heads": 32, "kv": 32}),
 }
 """Architecture and widths by name."""
 
