@@ -394,6 +394,10 @@ class DeckApp(EverywhereApp):
     def _prompt_counted(self, message: messages.PromptCounted) -> None:
         self._places.chat.post_message(messages.PromptCounted(message.next_prompt))
 
+    @on(messages.ContextWeighed)
+    def _context_weighed(self, message: messages.ContextWeighed) -> None:
+        self.talk.weighed(message.leaf, message.tokens)
+
     @on(messages.ReplyMoved)
     def _reply_moved(self, message: messages.ReplyMoved) -> None:
         update = message.update

@@ -58,6 +58,7 @@ def closed(message: Message, outcome: Outcome, text: str, reasoning: str) -> Mes
         reasoning=reasoning,
         state=outcome.state,
         error=outcome.error,
+        prompt_tokens=outcome.usage.prompt_tokens if outcome.usage else None,
         completion_tokens=outcome.usage.completion_tokens if outcome.usage else None,
         thought_ns=outcome.thought_ns,
         thought_tokens=outcome.thought_tokens,

@@ -319,17 +319,30 @@ class Jobs:
         self._start("count", lambda: self._count(loaded, prompt, text))
 
     async def _count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
-        from modeldeck.tui.next_prompt import NextPrompt, estimate
+        from modeldeck.tui.context_use import estimate
+        from modeldeck.tui.next_prompt import NextPrompt
 
-        engine = self._services.engine(loaded.engine)
-        tokens: int | None = None
-        if isinstance(engine, Tokenizes):
-            with contextlib.suppress(ModeldeckError, TimeoutError):
-                async with asyncio.timeout(COUNT_S):
-                    tokens = await engine.count_tokens(loaded.instance, prompt)
+        tokens = await self._counted(loaded, prompt)
         counted = tokens if tokens is not None else estimate(prompt)
         found = NextPrompt(text, counted, loaded.context_tokens, tokens is not None)
         self._app.post_message(messages.PromptCounted(found))
+
+    async def _counted(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...]) -> int | None:
+        engine = self._services.engine(loaded.engine)
+        if isinstance(engine, Tokenizes):
+            with contextlib.suppress(ModeldeckError, TimeoutError):
+                async with asyncio.timeout(COUNT_S):
+                    return await engine.count_tokens(loaded.instance, prompt)
+        return None
+
+    def weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
+        """Count the tokens of the conversation ``told``, whose last message is ``leaf``."""
+        self._start("weigh", lambda: self._weigh(loaded, told, leaf))
+
+    async def _weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
+        tokens = await self._counted(loaded, told)
+        if tokens is not None:
+            self._app.post_message(messages.ContextWeighed(leaf, tokens))
 
     async def _end_reply(self) -> None:
         worker, self._reply = self._reply, None

@@ -141,6 +141,15 @@ class PromptCounted(Message, bubble=False):
         self.next_prompt = next_prompt
 
 
+class ContextWeighed(Message, bubble=False):
+    """How many tokens the conversation up to its message ``leaf`` has."""
+
+    def __init__(self, leaf: int, tokens: int) -> None:
+        super().__init__()
+        self.leaf = leaf
+        self.tokens = tokens
+
+
 class LinkPaced(Message):
     """What streams is drawn only every ``slow_ms`` from now on; None when the terminal keeps up."""
 

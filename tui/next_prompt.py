@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from textual.content import Content
 
-from modeldeck.engines.reading_pace import is_cjk
-from modeldeck.engines.types import ChatMessage
 from modeldeck.engines.units import tokens_text
 
-_CHARACTERS_PER_TOKEN: Final = 4
-_TEMPLATE_TOKENS: Final = 4
 _TIGHT: Final = 0.9
 """From this share of the context on there is little room left for an answer."""
 
@@ -64,17 +59,3 @@ class NextPrompt:
             (context_key, "bold $primary"),
             (" in Models", "$text-muted"),
         )
-
-
-def estimate(messages: Sequence[ChatMessage]) -> int:
-    """Tokens of a conversation, by the rule of thumb that vocabularies are built around.
-
-    Four characters a token, one for a CJK letter, and four tokens of template for each message:
-    within some thirty per cent for prose, more for code.
-    """
-    tokens = 0
-    for message in messages:
-        wide = sum(map(is_cjk, message.content)) if not message.content.isascii() else 0
-        rest = len(message.content) - wide
-        tokens += wide + -(-rest // _CHARACTERS_PER_TOKEN) + _TEMPLATE_TOKENS
-    return tokens

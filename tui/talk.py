@@ -23,6 +23,7 @@ from modeldeck.engines.store.stream_writer import StreamWriter
 from modeldeck.engines.types import ChatRequest, Image, LoadedModel
 from modeldeck.tui.branch import Branch
 from modeldeck.tui.chat_memory import ChatMemory
+from modeldeck.tui.context_use import ContextUse, use_by_memory
 from modeldeck.tui.endings import closed, outcome_of
 from modeldeck.tui.ledger import Ledger
 from modeldeck.tui.talk_events import (
@@ -33,6 +34,7 @@ from modeldeck.tui.talk_events import (
     ModelWanted,
     NotKept,
     TalkEvent,
+    Weighed,
 )
 from modeldeck.tui.talk_jobs import AnswersWritten
 
@@ -73,7 +75,7 @@ class Talk:
         self.writing_id: int | None = None
         self.waiting = False
         self.keeping = False
-        self.context_used_tokens: int | None = None
+        self.context_use: ContextUse | None = None
         self.settings = ChatSettings()
         self._settings_are_own = False
 
@@ -247,10 +249,13 @@ class Talk:
         writer, self._writer = self._writer, None
         usage = outcome.usage
         if self.branch.leaf == message_id:
-            if usage is not None:
-                self.context_used_tokens = usage.prompt_tokens + usage.completion_tokens
             last = closed(self.messages[-1], outcome, text, reasoning)
             self.branch = self.branch.ending_with(last)
+            if usage is None:
+                self._weigh()
+            else:
+                tokens = usage.prompt_tokens + usage.completion_tokens
+                self.context_use = ContextUse(tokens, True)
             if self._written_in != self._shown:
                 self._tell(Changed())
         self._finish(message_id, writer, outcome)
@@ -293,7 +298,7 @@ class Talk:
         self._settings_are_own = False
         self.conversation = None
         self.branch = Branch()
-        self.context_used_tokens = None
+        self.context_use = None
         self._tell(Changed())
         if self._loaded is not None:
             self._recall(self._loaded)
@@ -340,8 +345,23 @@ class Talk:
         self._ledger.keep(follow, followed, lambda error: self._tell(NotKept(error)))
 
     def _show_branch(self) -> None:
-        self.context_used_tokens = None
+        self._weigh()
         self._tell(Changed())
+
+    def _weigh(self) -> None:
+        """See what the branch shown takes of the context: by memory now, then counted."""
+        prompt, loaded, leaf = self.settings.system_prompt, self._loaded, self.branch.leaf
+        self.context_use = use_by_memory(self.branch, prompt)
+        if loaded is not None and leaf is not None:
+            told = self.branch.as_told(prompt, sees_images=loaded.sees_images)
+            if not any(turn.images for turn in told):
+                self._jobs.weigh(loaded, told, leaf)
+
+    def weighed(self, leaf: int, tokens: int) -> None:
+        """Take the count of the conversation up to ``leaf``, unless it has gone on since."""
+        if leaf == self.branch.leaf and not self.busy:
+            self.context_use = ContextUse(tokens, True)
+            self._tell(Weighed())
 
     def _leave(self) -> int:
         """Show another conversation from now on: what was asked for this one comes too late."""
@@ -388,6 +408,8 @@ class Talk:
     def model_changed(self, loaded: LoadedModel | None) -> None:
         """Another model is loaded, or none; a question that waits is answered now."""
         self._loaded = loaded
+        if not self.busy:
+            self._weigh()
         if loaded is not None and not self._settings_are_own:
             self._recall(loaded)
         else:

@@ -45,6 +45,11 @@ class ModelWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the conversation takes of the context is known better."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotKept:
     """Something could not be kept or read; ``text`` is what the user said and gets back."""
 
@@ -52,4 +57,4 @@ class NotKept:
     text: str = ""
 
 
-TalkEvent = Asked | Answering | Changed | Configured | ModelWanted | NotKept
+TalkEvent = Asked | Answering | Changed | Configured | ModelWanted | Weighed | NotKept

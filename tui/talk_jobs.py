@@ -26,3 +26,7 @@ class AnswersWritten(Protocol):
     def count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
         """Count the tokens of ``prompt``, which ends with ``text``; an older count is given up."""
         ...
+
+    def weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
+        """Count the tokens of the conversation ``told``, whose last message is ``leaf``."""
+        ...

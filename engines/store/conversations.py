@@ -42,6 +42,7 @@ class Message:
     engine: str = ""
     state: State = "done"
     error: str = ""
+    prompt_tokens: int | None = None
     completion_tokens: int | None = None
     thought_ns: int | None = None
     thought_tokens: int | None = None
@@ -326,6 +327,7 @@ def _message(row: Row, images: tuple[Image, ...]) -> Message:
         engine=row["engine"],
         state=row["state"],
         error=row["error"],
+        prompt_tokens=row["prompt_tokens"],
         completion_tokens=row["completion_tokens"],
         thought_ns=row["thought_ns"],
         thought_tokens=row["thought_tokens"],

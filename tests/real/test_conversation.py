@@ -46,6 +46,7 @@ def test_an_edited_question_is_answered_in_a_branch_and_both_survive_a_restart(
         deck.press("ESC", "b")
         deck.wait_for(r"you  1/2")
         deck.wait_for(r"^ +How do I quit\?")
+        deck.wait_for(r"context .* \d+/2048")
         deck.press("q")
         assert deck.wait_exit() == 0
     with machine.deck() as deck:
@@ -54,6 +55,7 @@ def test_an_edited_question_is_answered_in_a_branch_and_both_survive_a_restart(
         deck.wait_for(r"How do I quit\?")
         deck.press("ENTER")
         deck.wait_for(r"you  1/2")
+        deck.wait_for(r"context .* ~\d+/–")
         deck.press("ESC", "b")
         deck.wait_for(r"you  2/2")
         deck.wait_for(r"How do I filter the list\?")

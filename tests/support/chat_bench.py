@@ -25,6 +25,7 @@ from textual.message import Message
 from modeldeck.engines.hardware.types import GpuSnapshot, HostSnapshot
 from modeldeck.engines.meter import Rate, Reading
 from modeldeck.engines.types import Sampling
+from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.chat_settings import ChatSettings
 from modeldeck.tui.widgets.line import Line
@@ -240,8 +241,8 @@ def panel_data(tokens: int, seconds: float) -> PanelData:
     )
     host = HostSnapshot("gpubox", "Ryzen", 8, 43.0, 32 * 2**30, 20 * 2**30)
     return PanelData(
-        reading, "Qwen3 14B Q4_K_M", "llama_server", 412 + tokens, 16384, gpu, host, 2**30,
-        tokens_per_joule(reading, gpu),
+        reading, "Qwen3 14B Q4_K_M", "llama_server", ContextUse(412 + tokens, exact=True), 16384,
+        gpu, host, 2**30, tokens_per_joule(reading, gpu),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from textual.events import Paste
 from modeldeck.engines.contract import OnProgress, ignore_progress
 from modeldeck.engines.scripted import IMAGE_TOKENS, ScriptedEngine
 from modeldeck.engines.types import ChatEvent, ChatRequest, LoadedModel, LocalModel, Plan
+from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.widgets.row_list import RowList
 from tests.support.decks import Deck, dense, open_deck
 from tests.support.image_files import png
@@ -179,8 +180,9 @@ async def test_tokens_of_images_are_counted(home: Path) -> None:
         await deck.type("Hi")
         await deck.press("enter")
         await deck.see("Hello, deck.")
-        await deck.until(lambda: deck.app.talk.context_used_tokens is not None, "the count")
-        assert deck.app.talk.context_used_tokens == IMAGE_TOKENS + len("Hi") + 1 + 4
+        await deck.until(lambda: deck.app.talk.context_use is not None, "the count")
+        counted = ContextUse(IMAGE_TOKENS + len("Hi") + 1 + 4, exact=True)
+        assert deck.app.talk.context_use == counted
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])

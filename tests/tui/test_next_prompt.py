@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.types import ChatMessage
-from modeldeck.tui.next_prompt import NextPrompt, estimate
+from modeldeck.tui.context_use import estimate
+from modeldeck.tui.next_prompt import NextPrompt
 from modeldeck.tui.settings import Settings
 from modeldeck.tui.widgets.prompt import Prompt
 from tests.support.decks import Deck, dense, open_deck

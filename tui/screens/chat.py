@@ -18,6 +18,7 @@ from modeldeck.engines.store.model_settings import ChatSettings
 from modeldeck.tui import messages
 from modeldeck.tui.actions import Action, Place, key_name
 from modeldeck.tui.bindings import bindings_of
+from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.endings import CONTEXT_FULL
 from modeldeck.tui.library import Library, saved_text
 from modeldeck.tui.paths_typed import typed_path
@@ -25,7 +26,15 @@ from modeldeck.tui.screens.chat_content import no_sight, panel_of, picker_rows, 
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.talk import Talk
-from modeldeck.tui.talk_events import Answering, Asked, Changed, Configured, ModelWanted, NotKept
+from modeldeck.tui.talk_events import (
+    Answering,
+    Asked,
+    Changed,
+    Configured,
+    ModelWanted,
+    NotKept,
+    Weighed,
+)
 from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.ask_bar import AskBar
 from modeldeck.tui.widgets.chat_settings import ChatSettings as SettingsPanel
@@ -123,9 +132,9 @@ class ChatScreen(PlaceScreen):
             reading = Reading(phase="load", phase_fraction=state.loading.progress.fraction)
         elif self._talk.waiting:
             reading = Reading(phase="queue")
-        used = self._talk.context_used_tokens
+        used = self._talk.context_use
         if self._talk.writing_id is not None and reading.prompt_tokens is not None:
-            used = reading.prompt_tokens + (reading.completion_tokens or 0)
+            used = ContextUse(reading.prompt_tokens + (reading.completion_tokens or 0), True)
         self.panel.show(panel_of(state, reading, used))
 
     # What the talk and the jobs tell.
@@ -145,6 +154,8 @@ class ChatScreen(PlaceScreen):
                 await self._show_conversation()
             case Configured() | ModelWanted():
                 self.ask_bar.count_again()
+            case Weighed():
+                pass  # only the panel shows it
         self._show_title()
         self._show_panel()
         self.show_keys()

@@ -11,6 +11,7 @@ from modeldeck.engines.meter import Reading
 from modeldeck.engines.store.conversations import Message
 from modeldeck.engines.units import tokens_text
 from modeldeck.tui.branch import Branch
+from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.sight import blind_words
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.model_picker import PickerRow
@@ -65,7 +66,7 @@ def title_of(state: DeckState, switch_key: str, *, settings_changed: bool = Fals
     return Content.styled(f" no model loaded   {switch_key} picks one", "$text-muted")
 
 
-def panel_of(state: DeckState, reading: Reading, used_tokens: int | None) -> PanelData:
+def panel_of(state: DeckState, reading: Reading, used: ContextUse | None) -> PanelData:
     """The throughput panel: a reading, with the machine and the model it was taken on."""
     loaded, hardware = state.loaded, state.hardware
     on_gpu = loaded is not None and not loaded.device.startswith("CPU")
@@ -74,7 +75,7 @@ def panel_of(state: DeckState, reading: Reading, used_tokens: int | None) -> Pan
         reading=reading,
         model=loaded.model.name if loaded else "",
         engine=loaded.engine if loaded else "",
-        context_used_tokens=used_tokens,
+        context_use=used,
         context_total_tokens=loaded.context_tokens if loaded else None,
         gpu=gpu,
         host=hardware.host if hardware else None,

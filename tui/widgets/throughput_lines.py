@@ -18,6 +18,7 @@ from textual.content import Content
 from modeldeck.engines.hardware.types import GpuSnapshot, HostSnapshot
 from modeldeck.engines.meter import IDLE, Rate, Reading
 from modeldeck.engines.types import ClockSource
+from modeldeck.tui.context_use import ContextUse
 
 VALUE: Final = ".panel--value"
 DIM: Final = ".panel--dim"
@@ -48,7 +49,7 @@ class PanelData:
         reading: of the reply being written, or of the last one.
         model: label of the loaded model; empty when none is.
         engine: label of the engine that holds it.
-        context_used_tokens: tokens of the conversation in the context.
+        context_use: tokens of the conversation in the context.
         context_total_tokens: what the context holds.
         gpu: the card the model runs on; None when there is none or the model is not on it.
         host: the machine.
@@ -59,7 +60,7 @@ class PanelData:
     reading: Reading = IDLE
     model: str = ""
     engine: str = ""
-    context_used_tokens: int | None = None
+    context_use: ContextUse | None = None
     context_total_tokens: int | None = None
     gpu: GpuSnapshot | None = None
     host: HostSnapshot | None = None
@@ -99,6 +100,13 @@ def count_text(tokens: int | None) -> str:
         return str(tokens)
     thousands = tokens / 1024 if tokens % 1024 == 0 else tokens / 1000
     return f"{thousands:.0f}k" if thousands >= 100 or tokens % 1024 == 0 else f"{thousands:.1f}k"
+
+
+def use_text(use: ContextUse | None) -> str:
+    """A count of the context, no more exact than it is known: ``799``, ``~812``, ``~12k``."""
+    if use is None or use.exact:
+        return count_text(use.tokens if use else None)
+    return f"~{use.tokens}" if use.tokens < 10_000 else f"~{use.tokens / 1000:.0f}k"
 
 
 def seconds_text(nanoseconds: int | None) -> str:
@@ -249,9 +257,14 @@ def _host_rows(panel: PanelData, width: int) -> list[Content]:
 
 
 def _context_row(panel: PanelData, width: int) -> Content:
-    used, total = panel.context_used_tokens, panel.context_total_tokens
-    fraction = used / total if used is not None and total else None
-    return _bar_row("context", fraction, f"{count_text(used)}/{count_text(total)}", width)
+    total = panel.context_total_tokens
+    numbers = f"{use_text(panel.context_use)}/{count_text(total)}"
+    return _bar_row("context", _share_of_context(panel), numbers, width)
+
+
+def _share_of_context(panel: PanelData) -> float | None:
+    use, total = panel.context_use, panel.context_total_tokens
+    return use.tokens / total if use is not None and total else None
 
 
 def panel_lines(panel: PanelData, width: int) -> list[Content]:
@@ -284,15 +297,16 @@ def one_line(panel: PanelData, width: int) -> Content:
     number, unit = headline(reading)
     source = _headline_source(reading)
     tokens = f"in {count_text(reading.prompt_tokens)} out {count_text(reading.completion_tokens)}"
-    used, total = panel.context_used_tokens, panel.context_total_tokens
-    percent = f"{used / total * 100:.0f}" if used is not None and total else NOBODY_KNOWS
+    share, use = _share_of_context(panel), panel.context_use
+    percent = NOBODY_KNOWS if share is None else f"{share * 100:.0f}"
+    about = "~" if share is not None and use is not None and not use.exact else ""
     parts = [
         Content.assemble((f"{number:>5}", VALUE), f" {unit.removesuffix(' mean')}"),
         Content.styled(f"{_SOURCES[source] if source else reading.phase:<7}", DIM),
         Content.styled(history_text(reading.history, 5), HISTORY),
         Content.assemble(("first ", DIM), f"{seconds_text(reading.first_token_ns):>4} s"),
         Content(f"{tokens:<15}"),
-        Content.assemble(("ctx ", DIM), f"{percent:>2} %"),
+        Content.assemble(("ctx ", DIM), f"{about + percent:>2} %"),
         *_memory_parts(panel),
     ]
     line = Content()

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modeldeck.engines.meter import IDLE, Rate, Reading
+from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.widgets.throughput_lines import (
     NOTHING,
     PanelData,
@@ -122,7 +123,7 @@ def test_no_value_moves_another(
         completion_tokens=tokens,
         history=tuple(history),
     )
-    data = replace(WRITING, reading=reading, context_used_tokens=tokens)
+    data = replace(WRITING, reading=reading, context_use=ContextUse(tokens, exact=tokens % 2 == 0))
     lines, still = panel_lines(data, width), panel_lines(WRITING, width)
     assert len(lines) == len(still)
     assert all(line.cell_length <= width for line in lines)

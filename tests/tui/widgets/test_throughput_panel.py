@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from modeldeck.engines.meter import IDLE
+from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.widgets.throughput_lines import PanelData, panel_lines
 from tests.support.bytes_sent import bytes_sent
 from tests.support.chat_bench import ChatBench, panel_data
@@ -66,7 +67,7 @@ async def test_a_changed_number_is_the_only_thing_sent(monkeypatch: pytest.Monke
             app.show(data)
             await pilot.pause()
             sent.reset()
-            app.show(replace(data, context_used_tokens=519))
+            app.show(replace(data, context_use=ContextUse(519, exact=True)))
             await pilot.pause()
             text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent.text)
     assert text.strip(" \n\r░") == "519"

@@ -1,0 +1,59 @@
+"""How much of the context the conversation shown takes: counted, or estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from modeldeck.engines.reading_pace import is_cjk
+from modeldeck.engines.types import ChatMessage
+from modeldeck.tui.branch import Branch
+
+_CHARACTERS_PER_TOKEN: Final = 4
+_TEMPLATE_TOKENS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """Tokens in the context; ``exact`` when the engine that is loaded counted them."""
+
+    tokens: int
+    exact: bool
+
+
+def use_by_memory(branch: Branch, system_prompt: str) -> ContextUse | None:
+    """What is known of a branch without asking an engine: an estimate.
+
+    The counts kept with its newest counted answer, perhaps by another model's vocabulary, and the
+    rule of thumb for what was said since. None where nothing was said, and where there are images
+    that nothing was counted after.
+    """
+    for at, message in reversed(list(enumerate(branch.messages))):
+        if message.prompt_tokens is not None and message.completion_tokens is not None:
+            since = Branch(branch.messages[at + 1 :])
+            told = since.as_told("", sees_images=True)
+            counted = message.prompt_tokens + message.completion_tokens
+            return None if _shows_images(told) else ContextUse(counted + estimate(told), False)
+    told = branch.as_told(system_prompt, sees_images=True)
+    if not branch.messages or _shows_images(told):
+        return None
+    return ContextUse(estimate(told), False)
+
+
+def _shows_images(told: Sequence[ChatMessage]) -> bool:
+    return any(turn.images for turn in told)
+
+
+def estimate(messages: Sequence[ChatMessage]) -> int:
+    """Tokens of a conversation, by the rule of thumb that vocabularies are built around.
+
+    Four characters a token, one for a CJK letter, and four tokens of template for each message:
+    within some thirty per cent for prose, more for code.
+    """
+    tokens = 0
+    for message in messages:
+        wide = sum(map(is_cjk, message.content)) if not message.content.isascii() else 0
+        rest = len(message.content) - wide
+        tokens += wide + -(-rest // _CHARACTERS_PER_TOKEN) + _TEMPLATE_TOKENS
+    return tokens
