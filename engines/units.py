@@ -13,6 +13,8 @@ MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
 _SIZE: Final = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)(I?)(B?)\s*", re.IGNORECASE)
+_TOKENS: Final = re.compile(r"\s*(\d{1,12})\s*([KM]?)\s*", re.IGNORECASE | re.ASCII)
+_SPANS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -34,6 +36,28 @@ def tokens_text(tokens: int) -> str:
     if tokens < KIB:
         return str(tokens)
     return f"{tokens // KIB}k" if tokens < MIB else f"{tokens // MIB}M"
+
+
+def parse_tokens(text: str) -> int:
+    """A number of tokens as written: ``32768``, or ``32k`` and ``1M`` (k is 1024).
+
+    Raises:
+        SettingsError: the text is no number of tokens.
+    """
+    match = _TOKENS.fullmatch(text)
+    if match is None:
+        raise SettingsError(
+            f"“{clean_line(text, 40)}” is no number of tokens.", "Write it like 32768 or 32k."
+        )
+    return int(match[1]) << 10 * _POWERS[match[2].upper()]
+
+
+def age_text(seconds: float) -> str:
+    """How long ago, in the largest unit that fits, never rounded up: ``3 days``, ``1 minute``."""
+    for length, name in _SPANS:
+        if (count := int(seconds // length)) > 0:
+            return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+    return "a moment"
 
 
 def parse_size(text: str) -> int:

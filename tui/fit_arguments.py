@@ -27,11 +27,13 @@ def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
         help="a path, a name from ls, hf:repo[:file], ollama:name:tag or a URL",
     )
     counts = (
-        ("--ctx", 1, "context in tokens, over all slots"),
         ("--ubatch", 1, "micro-batch in tokens"),
         ("--slots", 1, "sequences in one unified cache"),
         ("--ngl", 0, "layers on the GPU as llama.cpp counts: k blocks are k+1"),
         ("--n-cpu-moe", 0, "blocks whose experts stay on the CPU"),
+    )
+    parser.add_argument(
+        "--ctx", metavar="N", type=_tokens, help="context in tokens, over all slots; 32k is 32768"
     )
     for name, least, text in counts:
         parser.add_argument(name, metavar="N", type=_count(least), help=text)
@@ -91,6 +93,17 @@ def _count(least: int) -> Callable[[str], int]:
         )
 
     return count
+
+
+def _tokens(text: str) -> int:
+    from modeldeck.engines.units import parse_tokens
+
+    with contextlib.suppress(ModeldeckError):
+        if 1 <= (tokens := parse_tokens(text)) < _MOST:
+            return tokens
+    raise argparse.ArgumentTypeError(
+        f"“{clean_line(text, 40)}” is no number of tokens from 1 up, like 32768 or 32k"
+    )
 
 
 def _kv_type(text: str) -> KvType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -26,7 +25,7 @@ from modeldeck.engines.fit.several_cards import over_all
 from modeldeck.engines.fit.speed import Speeds, speeds
 from modeldeck.engines.fit.types import RUNS, VerdictKind
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import LocalModel, ModelFormat, ModelHeader
+from modeldeck.engines.types import LocalModel, ModelHeader
 from modeldeck.tui.fit_arguments import fit_options
 from modeldeck.tui.fit_card import JudgedCard, judged_card
 from modeldeck.tui.fit_record import Judged, exit_code, fit_record
@@ -99,11 +98,18 @@ def _judged(
             name = model.name if options.all_quants else shown
             yield _local(services, model, name, given, judging)
         if not here:
-            from modeldeck.engines.catalog.remote import remote_models  # httpx: 60 ms
+            from modeldeck.tui.fit_remote import models_elsewhere  # httpx: 60 ms
 
-            for there in remote_models(target, os.environ, all_variants=options.all_quants):
-                name = there.name if options.all_quants else shown
-                yield _header(services, there.header, name, there.name, given, judging)
+            for there in models_elsewhere(target, all_variants=options.all_quants):
+                yield _header(
+                    services,
+                    there.header,
+                    there.name if options.all_quants else shown,
+                    there.name,
+                    given,
+                    judging,
+                    projector_file_bytes=there.projector_bytes,
+                )
     except ModeldeckError as error:
         yield Judged(shown, problem=f"{error.cause} {error.next_step}")
 
@@ -136,6 +142,7 @@ def _local(
         given,
         judging,
         local=model,
+        projector_file_bytes=projector_size(model),
     )
 
 
@@ -148,8 +155,9 @@ def _header(
     judging: JudgedCard,
     *,
     local: LocalModel | None = None,
+    projector_file_bytes: int = 0,
 ) -> Judged:
-    model_format = local.format if local is not None else ModelFormat.GGUF
+    model_format = local.format if local is not None else header.format
     engine = given.engine or usual_engine(model_format)
     memory = services.learned_memory.lesson()
     if memory is not None:
@@ -161,7 +169,7 @@ def _header(
         judging.card,
         usual_context_tokens=services.settings.context_tokens,
         model_format=model_format,
-        projector_file_bytes=projector_size(local) if local is not None else 0,
+        projector_file_bytes=projector_file_bytes,
     )
     if memory is not None and local is not None:
         known = memory.measured(found.verdict, found.plan, local, judging.card, engine)

@@ -16,6 +16,7 @@ from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, Source
 
 _REPOSITORY: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
+_REVISION: Final = re.compile(r"[\w.+-]{1,96}(?:/[\w.+-]{1,96}){0,4}", re.ASCII)
 _OLLAMA_NAME: Final = re.compile(
     r"(?:(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?)/)?(?:(?P<namespace>[\w.-]+)/)?"
     r"(?P<model>[\w.-]+)(?::(?P<tag>[\w.-]+))?",
@@ -45,12 +46,14 @@ class Target:
         kind: where it is looked for.
         name: the path, local name, repository, Ollama name (with its tag) or address.
         file: the file of a repository, or its quantisation; empty when none was said.
+        revision: branch, tag or commit of a repository; empty when none was said.
     """
 
     text: str
     kind: TargetKind
     name: str
     file: str = ""
+    revision: str = ""
 
 
 def parse_target(text: str) -> Target:
@@ -61,12 +64,15 @@ def parse_target(text: str) -> Target:
     """
     shown = clean_line(text, 300)
     if text.startswith("hf:"):
-        name, _, file = text.removeprefix("hf:").partition(":")
-        if not _REPOSITORY.fullmatch(name) or ".." in file or file.startswith("/"):
+        place, _, file = text.removeprefix("hf:").partition(":")
+        name, at, revision = place.partition("@")
+        sound = _REPOSITORY.fullmatch(name) and (_REVISION.fullmatch(revision) or not at)
+        if not sound or ".." in file + revision or file.startswith("/"):
             raise ModelNotFound(
-                f"“{shown}” names no repository.", "Write it like hf:owner/name:Q4_K_M."
+                f"“{shown}” names no repository.",
+                "Write it like hf:owner/name:Q4_K_M or hf:owner/name@branch.",
             )
-        return Target(shown, TargetKind.HUB, name, file)
+        return Target(shown, TargetKind.HUB, name, file, revision)
     if text.startswith("ollama:"):
         name = text.removeprefix("ollama:")
         if not _OLLAMA_NAME.fullmatch(name):

@@ -13,16 +13,8 @@ from contextlib import ExitStack
 from typing import Final
 
 from modeldeck.engines.errors import FormatError
-from modeldeck.engines.formats.web import (
-    Reply,
-    Tries,
-    Unreachable,
-    Web,
-    broken,
-    host,
-    refuse_failure,
-    unreachable,
-)
+from modeldeck.engines.formats.web import Reply, Tries, Web
+from modeldeck.engines.formats.web_errors import Unreachable, broken, host, unreachable
 
 _RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _LENGTH: Final = re.compile(r"\d{1,18}")
@@ -137,7 +129,7 @@ class HttpSource:
             if reply.status == 416:
                 self._same(reply, 0)  # the only file that has no first byte
                 return
-            refuse_failure(reply)
+            reply.refuse_failure()
             self._direct = reply.url
             if reply.status != 206:
                 self._begin_whole(reply, stack)

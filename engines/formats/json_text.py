@@ -31,8 +31,13 @@ def json_object(source: ByteSource, what: str, most: int = MAX_DOCUMENT_BYTES) -
             f"{what} has {source.size_bytes:,} bytes; no more than {most >> 20} MiB are read.",
             "Download the file again.",
         )
+    return object_of(source.read_at(0, source.size_bytes), what)
+
+
+def object_of(data: bytes, what: str) -> dict[str, object]:
+    """The object that bytes of JSON hold. Raises FormatError."""
     try:
-        whole: Any = json.loads(source.read_at(0, source.size_bytes))
+        whole: Any = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{what} is not sound JSON.", "Download the file again.") from error
     if not isinstance(whole, dict):

@@ -14,9 +14,17 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from modeldeck.engines.errors import FormatError
+from modeldeck.engines.formats.web_errors import (
+    Unreachable,
+    broken,
+    host,
+    origin,
+    refuse_failure,
+    unreachable,
+)
 from modeldeck.engines.text import clean_line
 
 if TYPE_CHECKING:
@@ -24,30 +32,7 @@ if TYPE_CHECKING:
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_PORTS: Final = {"http": 80, "https": 443}
 _CONNECTED: Final = ("connect_tcp.complete", "start_tls.complete")
-
-
-class Unreachable(FormatError):
-    """The server does not answer, or not now: the same request may succeed later.
-
-    Attributes:
-        wait_seconds: what the server asks for before the next request; None when it does not say.
-        at_once: the request may be sent again within seconds.
-    """
-
-    def __init__(
-        self,
-        cause: str,
-        next_step: str,
-        wait_seconds: float | None = None,
-        *,
-        at_once: bool = True,
-    ) -> None:
-        super().__init__(cause, next_step)
-        self.wait_seconds = wait_seconds
-        self.at_once = at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +82,8 @@ class Reply:
         url: that answered in the end.
         status: of HTTP.
         headers: of the last answer.
-        linked: the headers with which the first server sent us on; empty without a redirect.
+        linked: the headers of the answer that sent us on, of the first that told the file's state
+            where there were several; empty without a redirect.
         pieces: of the body, as they come and as they are on the wire.
     """
 
@@ -106,6 +92,10 @@ class Reply:
     headers: Mapping[str, str]
     linked: Mapping[str, str]
     pieces: Iterator[bytes]
+
+    def refuse_failure(self) -> None:
+        """Raise the error that an answer other than a success stands for."""
+        refuse_failure(self.url, self.status, self.headers)
 
 
 class Web:
@@ -140,7 +130,8 @@ class Web:
         Args:
             url: where to.
             headers: besides those of every request.
-            method: ``GET`` or ``HEAD``. A HEAD is not followed to another server.
+            method: ``GET`` or ``HEAD``. A HEAD is not followed to another server once it is known
+                what tells the file from a later one.
             body_bytes: of the answer that may be waited for.
 
         Raises:
@@ -160,11 +151,12 @@ class Web:
                     location: str = answer.headers.get("Location", "")
                     target = redirect(there, answer.status_code, location)
                     leaves = target is not None and origin(target) != origin(there)
-                    if target is None or (method == "HEAD" and leaves):
+                    known = says_state(answer.headers)
+                    if target is None or (method == "HEAD" and leaves and known):
                         got: Mapping[str, str] = answer.headers
                         yield Reply(there, answer.status_code, got, linked, answer.iter_raw())
                         return
-                    linked = linked or answer.headers
+                    linked = linked if says_state(linked) else answer.headers
                     there = target
         raise FormatError(
             f"{host(url)} redirects in circles.", "Give the address of the file itself."
@@ -275,67 +267,9 @@ def web_of(
         yield Web(client, patience, login, sleep)
 
 
-def refuse_failure(reply: Reply) -> None:
-    """Raise the error that an answer other than a success stands for."""
-    status, name = reply.status, host(reply.url)
-    if status in (401, 403):
-        raise FormatError(
-            f"{name} does not give this to everybody (HTTP {status}).",
-            "Accept the model's licence there, and set HF_TOKEN.",
-        )
-    if status in (404, 410):
-        raise FormatError(f"{name} has no such file.", "Look at the name again.")
-    if status in _PASSING:
-        wait = _retry_after(reply.headers.get("Retry-After", ""))
-        asks = "" if wait is None else f" and asks for {wait:,.0f} seconds of patience"
-        raise Unreachable(
-            f"{name} is busy: it answered with HTTP {status}{asks}.", "Try again later.", wait
-        )
-    if not 200 <= status < 300:
-        raise FormatError(f"{name} answered with HTTP {status}.", "Try again later.")
-    encoding = reply.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise broken(reply.url, "it compresses what was asked for as it is")
-
-
-def unreachable(url: str, what: str, *, at_once: bool = True) -> Unreachable:
-    """The error for a server that may do better later, or at once."""
-    return Unreachable(
-        f"{host(url)} cannot be read from: {what}.",
-        "Try again, or download the file first.",
-        at_once=at_once,
-    )
-
-
-def broken(url: str, what: str) -> FormatError:
-    """The error for a server that does what none should."""
-    return FormatError(
-        f"{host(url)} cannot be read from: {what}.", "Download the file, then judge it here."
-    )
-
-
-def host(url: str) -> str:
-    """The server's name, for people."""
-    with suppress(ValueError):
-        return clean_line(urlsplit(url).hostname or "", 80) or "the server"
-    return "the server"
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port. Raises FormatError."""
-    try:
-        split = urlsplit(url)
-        port = split.port
-    except ValueError as error:
-        raise _no_address() from error
-    scheme = split.scheme.lower()
-    if scheme not in _PORTS or not split.hostname:
-        raise _no_address()
-    return scheme, split.hostname, port or _PORTS[scheme]
-
-
-def _no_address() -> FormatError:
-    return FormatError("There is no such web address.", "Write it like https://host/model.gguf.")
+def says_state(headers: Mapping[str, str]) -> bool:
+    """Whether an answer tells the file from a later one by its etag."""
+    return bool(headers.get("X-Linked-Etag") or headers.get("ETag"))
 
 
 def redirect(url: str, status: int, location: str) -> str | None:
@@ -350,16 +284,3 @@ def redirect(url: str, status: int, location: str) -> str | None:
     if scheme == "http" and origin(url)[0] == "https":
         raise broken(url, "it redirects to an address without encryption")
     return target
-
-
-def _retry_after(text: str) -> float | None:
-    """Seconds to wait (RFC 9110, 10.2.3), as a number or as a date."""
-    if text.strip().isdecimal():
-        return float(text.strip()[:9])
-    if not text:
-        return None
-    from email.utils import parsedate_to_datetime
-
-    with suppress(ValueError, OverflowError, TypeError):
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    return None

@@ -1,53 +1,71 @@
-"""A small document from a server, whole."""
+"""A small document from a server, whole, or the word that it is still the same."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from modeldeck.engines.errors import FormatError
-from modeldeck.engines.formats.web import (
-    Tries,
-    Unreachable,
-    Web,
-    host,
-    refuse_failure,
-    unreachable,
-)
+from modeldeck.engines.formats.web import Reply, Tries, Web
+from modeldeck.engines.formats.web_errors import Unreachable, host, unreachable
 
 MOST_DOCUMENT_BYTES: Final = 8 << 20
+_NOT_MODIFIED: Final = 304
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a server gave.
+
+    Attributes:
+        data: all of it.
+        etag: what tells it from a later one, as it is to be given back; may be empty.
+    """
+
+    data: bytes
+    etag: str
 
 
 def document(
-    web: Web, url: str, accept: str = "application/json", most_bytes: int = MOST_DOCUMENT_BYTES
-) -> bytes:
-    """Ask for a document until it comes whole.
+    web: Web,
+    url: str,
+    accept: str = "application/json",
+    most_bytes: int = MOST_DOCUMENT_BYTES,
+    *,
+    etag: str = "",
+) -> Document | None:
+    """Ask for a document until it comes whole; None when it is still the one with that etag.
 
     Raises:
         Unreachable: it does not come, after several tries.
         FormatError: it is refused, or longer than ``most_bytes``.
     """
     tries = Tries(web)
+    headers = {"Accept": accept} | ({"If-None-Match": etag} if etag else {})
     while True:
         try:
-            return _once(web, url, accept, most_bytes)
+            with web.request(url, headers, body_bytes=most_bytes) as reply:
+                if etag and reply.status == _NOT_MODIFIED:
+                    return None
+                return Document(_body(reply, url, most_bytes), reply.headers.get("ETag", "")[:200])
         except Unreachable as error:
             tries.again(error, gained=False)
 
 
-def _once(web: Web, url: str, accept: str, most_bytes: int) -> bytes:
-    with web.request(url, {"Accept": accept}, body_bytes=most_bytes) as reply:
-        refuse_failure(reply)
-        length = reply.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length[:18]) > most_bytes:
+def _body(reply: Reply, url: str, most_bytes: int) -> bytes:
+    reply.refuse_failure()
+    length = reply.headers.get("Content-Length", "")
+    promised = int(length[:18]) if length.isdecimal() else 0
+    if promised > most_bytes:
+        raise _too_long(url, most_bytes)
+    data = bytearray()
+    for piece in reply.pieces:
+        data += piece
+        if len(data) > most_bytes:
             raise _too_long(url, most_bytes)
-        data = bytearray()
-        for piece in reply.pieces:
-            data += piece
-            if len(data) > most_bytes:
-                raise _too_long(url, most_bytes)
-        if length.isdecimal() and len(data) < int(length[:18]):
-            raise unreachable(url, "it hung up before the end")
-        return bytes(data)
+    if len(data) < promised:
+        raise unreachable(url, "it hung up before the end")
+    return bytes(data)
 
 
 def _too_long(url: str, most_bytes: int) -> FormatError:

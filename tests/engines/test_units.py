@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.errors import SettingsError
-from modeldeck.engines.units import GIB, MIB, gib_number, gib_text, parse_size, tokens_text
+from modeldeck.engines.units import (
+    GIB,
+    MIB,
+    age_text,
+    gib_number,
+    gib_text,
+    parse_size,
+    parse_tokens,
+    tokens_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +80,45 @@ def test_contexts_are_never_rounded_up() -> None:
     said = {512: "512", 1024: "1k", 4095: "3k", 16384: "16k", 40960: "40k", 131072: "128k"}
     assert {tokens: tokens_text(tokens) for tokens in said} == said
     assert tokens_text(1 << 20) == "1M"
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("32768", 32768),
+        ("32k", 32768),
+        ("32K", 32768),
+        (" 128 k ", 131_072),
+        ("1M", 1 << 20),
+        ("0", 0),
+    ],
+)
+def test_a_number_of_tokens_is_read_as_written(text: str, tokens: int) -> None:
+    assert parse_tokens(text) == tokens
+
+
+@pytest.mark.parametrize("text", ["", "k", "-1k", "1.5k", "32kB", "32 tokens", "1e5", "٣٢k"])
+def test_what_is_no_number_of_tokens_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(SettingsError, match="32k"):
+        parse_tokens(text)
+
+
+@given(st.integers(0, 10_000).map(lambda number: number * 1024))
+def test_tokens_are_read_as_they_are_written(tokens: int) -> None:
+    written = tokens_text(tokens)
+    assert 0 <= tokens - parse_tokens(written) < max(1024, tokens // 1024 // 1024 and 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "a moment"),
+        (0.9, "a moment"),
+        (1, "1 second"),
+        (119, "1 minute"),
+        (7_200, "2 hours"),
+        (90 * 86_400, "90 days"),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert age_text(seconds) == text

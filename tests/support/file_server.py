@@ -113,7 +113,9 @@ async def well(request: Request) -> None:
         return
     headers: dict[str, object] = {"ETag": etag(content), "Accept-Ranges": "bytes"}
     if request.range is None:
-        if request.method == "HEAD":
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            await request.head(304, headers)
+        elif request.method == "HEAD":
             await request.head(200, headers | {"Content-Length": len(content)})
         else:
             await request.answer(200, headers, content)

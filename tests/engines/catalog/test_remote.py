@@ -8,22 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from modeldeck.engines.catalog.remote import choose_files, file_names, remote_models
+from modeldeck.engines.catalog.remote import remote_models
 from modeldeck.engines.catalog.targets import TargetKind, family_name, parse_target
 from modeldeck.engines.errors import FormatError, ModelNotFound
 from tests.support.file_server import serving
 from tests.support.gguf_files import write_llama, write_split_llama
-
-NAMES = [
-    "README.md",
-    "mmproj-F16.gguf",
-    "m-Q8_0.gguf",
-    "m-Q4_K_M.gguf",
-    "m-UD-IQ2_M.gguf",
-    "big/m-F16-00002-of-00002.gguf",
-    "big/m-F16-00001-of-00002.gguf",
-]
-PARTS = ["big/m-F16-00001-of-00002.gguf", "big/m-F16-00002-of-00002.gguf"]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +21,7 @@ PARTS = ["big/m-F16-00001-of-00002.gguf", "big/m-F16-00002-of-00002.gguf"]
         ("hf:owner/name", TargetKind.HUB, "owner/name", ""),
         ("hf:owner/name:Q4_K_M", TargetKind.HUB, "owner/name", "Q4_K_M"),
         ("hf:owner/name:sub/a.gguf", TargetKind.HUB, "owner/name", "sub/a.gguf"),
+        ("hf:owner/name@4.0bpw:a.gguf", TargetKind.HUB, "owner/name", "a.gguf"),
         ("ollama:qwen3", TargetKind.OLLAMA, "qwen3:latest", ""),
         ("ollama:user/m:8b", TargetKind.OLLAMA, "user/m:8b", ""),
         ("https://host/a.gguf", TargetKind.URL, "https://host/a.gguf", ""),
@@ -45,8 +35,28 @@ def test_a_target_is_taken_apart(text: str, kind: TargetKind, name: str, file: s
 
 
 @pytest.mark.parametrize(
+    ("text", "revision"),
+    [("hf:a/b", ""), ("hf:a/b@4.0bpw", "4.0bpw"), ("hf:a/b@refs/pr/1:Q8_0", "refs/pr/1")],
+)
+def test_a_revision_is_named_behind_an_at(text: str, revision: str) -> None:
+    assert parse_target(text).revision == revision
+
+
+@pytest.mark.parametrize(
     "text",
-    ["hf:", "hf:name", "hf:a/b/c", "hf:a/b:../x", "ollama:", "ollama:a b", "https://", "hf:a/b:/x"],
+    [
+        "hf:a/b@x y",
+        "hf:a/b@../x",
+        "hf:",
+        "hf:name",
+        "hf:a/b/c",
+        "hf:a/b:../x",
+        "ollama:",
+        "ollama:a b",
+        "https://",
+        "hf:a/b:/x",
+        "hf:a/b@",
+    ],
 )
 def test_what_is_no_target_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ModelNotFound, match="Write it like"):
@@ -54,56 +64,10 @@ def test_what_is_no_target_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "files"),
-    [
-        ("", [["m-Q4_K_M.gguf"]]),
-        ("Q8_0", [["m-Q8_0.gguf"]]),
-        ("iq2_m", [["m-UD-IQ2_M.gguf"]]),
-        ("F16", [PARTS]),
-        ("m-Q8_0.gguf", [["m-Q8_0.gguf"]]),
-        ("big/m-F16-00001-of-00002.gguf", [PARTS]),
-    ],
-)
-def test_the_file_that_is_meant(wanted: str, files: list[list[str]]) -> None:
-    assert choose_files(NAMES, wanted) == files
-
-
-def test_all_variants_and_none() -> None:
-    assert len(choose_files(NAMES, "", all_variants=True)) == 4
-    with pytest.raises(ModelNotFound, match="no “Q5_K_M”"):
-        choose_files(NAMES, "Q5_K_M")
-    with pytest.raises(ModelNotFound, match="no GGUF file"):
-        choose_files(["model.safetensors"], "")
-
-
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"siblings": 3}', b'{"siblings": [{}]}'])
-def test_an_unsound_listing_is_refused(text: bytes) -> None:
-    with pytest.raises(FormatError):
-        file_names(text)
-
-
-@pytest.mark.parametrize(
     ("name", "family"), [("Qwen3-14B-Q4_K_M", "qwen3-14b"), ("a.UD-IQ2_M.gguf", "a"), ("b", "b")]
 )
 def test_the_family_is_the_name_without_its_quantisation(name: str, family: str) -> None:
     assert family_name(name) == family
-
-
-def test_the_hub_is_asked_with_the_users_token_and_read_by_ranges(tmp_path: Path) -> None:
-    write_llama(tmp_path / "a.gguf")
-    content = (tmp_path / "a.gguf").read_bytes()
-    files = {
-        "/api/models/owner/name": json.dumps({"siblings": [{"rfilename": "a-Q8_0.gguf"}]}).encode(),
-        "/owner/name/resolve/main/a-Q8_0.gguf": content,
-    }
-    with serving(files) as server:
-        environ = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
-        (model,) = remote_models(parse_target("hf:owner/name"), environ)
-    assert model.name == "hf:owner/name:a-Q8_0.gguf"
-    assert model.header.architecture == "llama"
-    assert model.size_bytes == len(content)
-    assert server.seen[0].headers["Authorization"] == "Bearer hf_secret"
-    assert server.seen[1].headers["Range"].startswith("bytes=0-")
 
 
 def test_ollamas_registry_gives_the_weights_by_their_digest(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from modeldeck.engines.errors import FormatError
 from modeldeck.engines.formats.gguf import GgufFile, read_gguf
 from modeldeck.engines.formats.http_source import Changed, HttpSource
-from modeldeck.engines.formats.web import Patience, Unreachable, web_of
+from modeldeck.engines.formats.web import Patience, web_of
+from modeldeck.engines.formats.web_errors import Unreachable
 from tests.support import misbehaviour as bad
 from tests.support.file_server import Behaviour, FileServer, serving, well
 from tests.support.gguf_files import Tensor, header_bytes, llama_metadata

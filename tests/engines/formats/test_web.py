@@ -6,10 +6,11 @@ import pytest
 
 from modeldeck.engines.errors import FormatError
 from modeldeck.engines.formats.http_source import HttpSource
-from modeldeck.engines.formats.web import Login, Patience, Unreachable, origin, redirect, web_of
-from modeldeck.engines.formats.web_document import document
+from modeldeck.engines.formats.web import Login, Patience, redirect, web_of
+from modeldeck.engines.formats.web_document import Document, document
+from modeldeck.engines.formats.web_errors import Unreachable, origin
 from tests.support import misbehaviour as bad
-from tests.support.file_server import Behaviour, Request, serving, well
+from tests.support.file_server import Behaviour, Request, etag, serving, well
 
 TOKEN = "hf_a_secret_of_mine"
 
@@ -117,7 +118,7 @@ def test_a_busy_server_is_given_the_time_it_asks_for(
     waited: list[float] = []
     patience = Patience(pause_seconds=1.0)
     with serving({"/d": b"{}"}, behave) as server, web_of(None, patience, waited.append) as web:
-        assert document(web, f"{server.url}/d") == b"{}"
+        assert document(web, f"{server.url}/d") == Document(b"{}", etag(b"{}"))
     assert waited == pauses
 
 

@@ -1,0 +1,177 @@
+"""Asks other machines, and remembers what they said: the same is not asked for twice.
+
+Nothing is lost where nothing can be kept, or where what is kept is damaged: then it is asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modeldeck.engines.formats.http_source import HttpSource, validator
+from modeldeck.engines.formats.web import Tries, Web
+from modeldeck.engines.formats.web_document import Document, document
+from modeldeck.engines.formats.web_errors import Unreachable
+from modeldeck.engines.store.database import StoreError
+from modeldeck.engines.store.headers import READER_VERSION, decode, encode
+from modeldeck.engines.store.remote_answers import KeptAnswer, RemoteAnswers
+from modeldeck.engines.types import ModelHeader
+
+_NO_HEAD: Final = frozenset({400, 401, 403, 405, 501})
+"""What servers say that give a file but not its head: addresses signed for GET alone, for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the files of a model say.
+
+    Attributes:
+        header: of all of them.
+        size_bytes: of all of them.
+        state: told these files from later ones; may be empty.
+    """
+
+    header: ModelHeader
+    size_bytes: int
+    state: str
+
+
+class RemoteMemory:
+    """Questions to one target's servers.
+
+    Attributes:
+        web: that sends them.
+        as_of: when the oldest answer was true that stands in for a server which cannot be reached,
+            in seconds since 1970; None as long as all could be.
+    """
+
+    def __init__(self, web: Web, answers: RemoteAnswers | None) -> None:
+        self.web = web
+        self.as_of: float | None = None
+        self._answers = answers
+
+    def document(
+        self, url: str, accept: str = "application/json", most_bytes: int = 8 << 20
+    ) -> bytes:
+        """A small document; the last one where the server cannot be reached. Raises FormatError."""
+        kept = self._kept(url)
+        try:
+            got = document(self.web, url, accept, most_bytes, etag=kept.state if kept else "")
+        except Unreachable:
+            if kept is None:
+                raise
+            return self._stale(kept).answer
+        if isinstance(got, Document):
+            self._keep(url, got.etag, got.data)
+            return got.data
+        self._still_true(url)
+        assert kept is not None
+        return kept.answer
+
+    def described(
+        self, key: str, state: Callable[[], str], read: Callable[[], Described]
+    ) -> Described:
+        """What ``read`` finds, unless it found it before in files of the same state.
+
+        Args:
+            key: what tells these files from others.
+            state: asks for their state; empty when it cannot be had.
+            read: reads them.
+
+        Raises:
+            FormatError: neither the files can be read, nor were they before.
+        """
+        kept = self._kept(key)
+        known = _decoded(kept) if kept else None
+        try:
+            now = state()
+            if kept and known and now and kept.state == _stamp(now):
+                self._still_true(key)
+                return known
+            found = read()
+        except Unreachable:
+            if kept is None or known is None:
+                raise
+            self._stale(kept)
+            return known
+        self._keep(key, _stamp(now or found.state), _encoded(found))
+        return found
+
+    def state_of(self, urls: Sequence[str]) -> str:
+        """What tells the files there from later ones, without reading them; empty when unknown."""
+        tries = Tries(self.web)
+        states: list[str] = []
+        while len(states) < len(urls):
+            try:
+                with self.web.request(urls[len(states)], {}, method="HEAD") as reply:
+                    if reply.status in _NO_HEAD:
+                        return ""
+                    if reply.status >= 400:
+                        reply.refuse_failure()
+                    states.append(validator(reply))
+            except Unreachable as error:
+                tries.again(error, gained=False)
+        return joined(states)
+
+    def _stale(self, kept: KeptAnswer) -> KeptAnswer:
+        self.as_of = min(kept.seen, self.as_of or time.time())
+        return kept
+
+    def _kept(self, address: str) -> KeptAnswer | None:
+        with suppress(StoreError):
+            return self._answers.of(address) if self._answers else None
+        return None
+
+    def _keep(self, address: str, state: str, answer: bytes) -> None:
+        with suppress(StoreError):
+            if self._answers:
+                self._answers.keep(address, state, answer)
+
+    def _still_true(self, address: str) -> None:
+        with suppress(StoreError):
+            if self._answers:
+                self._answers.still_true(address)
+
+
+def joined(states: Sequence[str]) -> str:
+    """The state of several files as one; empty when one of them is unknown."""
+    return json.dumps(states) if all(states) else ""
+
+
+def described_gguf(web: Web, urls: Sequence[str]) -> Described:
+    """What the GGUF files of one model say, in the order of their numbers. Raises FormatError."""
+    from modeldeck.engines.formats.gguf import GgufFile, read_gguf
+    from modeldeck.engines.formats.header import header_of
+
+    parts: list[GgufFile] = []
+    states: list[str] = []
+    size_bytes = 0
+    for url in urls:
+        with HttpSource(web, url) as source:
+            parts.append(read_gguf(source))
+            states.append(source.validator)
+            size_bytes += source.size_bytes
+    return Described(header_of(parts), size_bytes, joined(states))
+
+
+def _stamp(state: str) -> str:
+    """A state, for this reader: a later one may find more in the same files."""
+    return f"{READER_VERSION}:{state}" if state else ""
+
+
+def _encoded(found: Described) -> bytes:
+    return json.dumps([found.size_bytes, encode(found.header)]).encode()
+
+
+def _decoded(kept: KeptAnswer) -> Described | None:
+    """What was kept; None where it is damaged."""
+    try:
+        whole: Any = json.loads(kept.answer)
+        size_bytes, text = whole
+        return Described(decode(text), int(size_bytes), kept.state)
+    except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
+        return None

@@ -1,0 +1,54 @@
+"""A repository of the Hugging Face Hub, as files for a server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_SMALL = 10_000
+
+
+def repository(
+    name: str,
+    files: Mapping[str, bytes],
+    *,
+    revision: str = "main",
+    branches: Sequence[str] = ("main",),
+    sizes: Mapping[str, int] | None = None,
+    blobs: bool = True,
+) -> dict[str, bytes]:
+    """What is at which path.
+
+    Args:
+        name: ``owner/name``.
+        files: of the repository.
+        revision: in which they are.
+        branches: of the repository.
+        sizes: that the listing claims, where they are not the files' own.
+        blobs: the listing has sizes and digests; mirrors leave them out.
+    """
+    siblings: list[dict[str, object]] = []
+    for file, content in files.items():
+        entry: dict[str, object] = {"rfilename": file}
+        digest = hashlib.sha256(content).hexdigest()
+        size = (sizes or {}).get(file, len(content))
+        if blobs and size > _SMALL:
+            entry |= {"size": size, "blobId": digest[:40], "lfs": {"size": size, "sha256": digest}}
+        elif blobs:
+            entry |= {"size": size, "blobId": digest[:40]}
+        siblings.append(entry)
+    listing = "" if revision == "main" else f"/revision/{revision}"
+    whole = {"siblings": siblings, "config": {"tokenizer_config": {"chat_template": "{{ m }}"}}}
+    refs = {"branches": [{"name": branch} for branch in branches], "tags": []}
+    return {
+        f"/api/models/{name}{listing}": json.dumps(whole).encode(),
+        f"/api/models/{name}/refs": json.dumps(refs).encode(),
+        **{f"/{name}/resolve/{revision}/{file}": content for file, content in files.items()},
+    }
+
+
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, as a repository has them."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -1,0 +1,45 @@
+"""Models that are elsewhere, for ``modeldeck fit``: asked for, and what was said kept on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Generator, Iterator
+
+from modeldeck.engines.catalog.remote import RemoteModel, remote_models
+from modeldeck.engines.catalog.targets import Target
+from modeldeck.engines.paths import cache_dir
+from modeldeck.engines.store.database import Database, StoreError
+from modeldeck.engines.store.remote_answers import SCHEMA, RemoteAnswers
+from modeldeck.engines.units import age_text
+from modeldeck.tui.printing import note
+
+
+def models_elsewhere(target: Target, *, all_variants: bool) -> Iterator[RemoteModel]:
+    """What ``target`` names outside this machine; says so when a server could not be reached.
+
+    Raises:
+        ModeldeckError: it cannot be read, or there is no such model.
+    """
+    with _answers() as answers:
+        found = remote_models(target, os.environ, answers, all_variants=all_variants)
+    as_of = min((model.as_of for model in found if model.as_of is not None), default=None)
+    if as_of is not None:
+        age = age_text(max(0.0, time.time() - as_of))
+        note(f"{target.text}: the server cannot be reached; this is what it said {age} ago")
+    yield from found
+
+
+@contextlib.contextmanager
+def _answers() -> Generator[RemoteAnswers | None]:
+    """What servers said before; nothing where it can neither be read nor kept."""
+    try:
+        database = Database.open(cache_dir() / "remote.db", (SCHEMA,))
+    except StoreError:
+        yield None
+        return
+    try:
+        yield RemoteAnswers(database)
+    finally:
+        database.close()
