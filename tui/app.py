@@ -346,6 +346,7 @@ class DeckApp(EverywhereApp):
         assert message.error is not None
         hardware, key = self.state.hardware, key_name(self._places.chat.key_of("chat.retry"))
         card = self.services.cards.card_here(hardware) if hardware is not None else None
+        card = self.state.with_learnt(card, message.model)
         size = self.services.projector_bytes(message.model)
         return after_failed_load(message.model, message.error, message.plan, card, size, key)
 

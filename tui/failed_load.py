@@ -30,15 +30,18 @@ def after_failed_load(
         projector_file_bytes: of the projector loaded with the model.
         retry_key: the key that tries again, as a person reads it.
     """
-    from modeldeck.engines.fit.shortage import autopsy, rescues, shortage_of
+    from modeldeck.engines.fit.shortage import autopsy, rescues
+    from modeldeck.engines.fit.types import Bill
     from modeldeck.engines.fit.verdict import judge
+    from modeldeck.engines.out_of_memory import shortage_of
 
     tail = error.log_tail if isinstance(error, EngineError) else ()
     shortage = shortage_of(tail)
     if shortage is None or plan is None or card is None or model.header is None:
         return Notice.of(error), None
     verdict = judge(model.header, plan, card, projector_file_bytes)
-    need_bytes = verdict.bill.total_gpu_bytes if verdict.bill and plan.gpu_layers else 0
+    bill = verdict.bill or Bill()
+    need_bytes = bill.total_host_bytes if shortage.on_host else bill.total_gpu_bytes
     found = rescues(model.header, plan, card, projector_file_bytes)
     cause = f"Could not load {model.name}: {autopsy(shortage, card, need_bytes)}."
     if not found:

@@ -136,9 +136,13 @@ class DeckState(NamedTuple):
 
     def card_for(self, model: LocalModel) -> Card | None:
         """The card that verdicts are for, with what loads of such models took on it."""
-        if self.card is None or self.memory is None or model.header is None:
-            return self.card
-        return self.memory.card_for(self.card, model.header.architecture)
+        return self.with_learnt(self.card, model)
+
+    def with_learnt(self, card: Card | None, model: LocalModel) -> Card | None:
+        """``card`` with what loads of such models took on it."""
+        if card is None or self.memory is None or model.header is None:
+            return card
+        return self.memory.card_for(card, model.header.architecture)
 
     def with_engines(self, infos: Iterable[EngineInfo]) -> DeckState:
         """The same with the engines there are; what one of them has said of itself stays."""

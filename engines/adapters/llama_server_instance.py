@@ -413,6 +413,8 @@ def exit_words(code: int | None) -> str:
 def _next_step(reason: str) -> str:
     if "memory ran out" in reason:
         return "Choose a smaller context or another KV type, or close what else uses the card."
+    if "SIGKILL" in reason:
+        return "The system may have ended it for want of memory: choose a smaller context or model."
     if "does not know" in reason:
         return "Use a newer llama-server, named in the settings, or another file of this model."
     if " cache " in reason:

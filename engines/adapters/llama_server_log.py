@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from modeldeck.engines.out_of_memory import shortage_of
+from modeldeck.engines.units import MIB
+
 # Marks a stage has begun, with the share of a load that usually lies behind it.
 _STAGES: tuple[tuple[str, str, float], ...] = (
     ("loading model tensors", "reading weights", 0.05),
@@ -21,10 +24,6 @@ _REASONS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"unknown (?:pre-)?tokenizer(?: type)?: '?([^']*)'?"),
         "this build of llama.cpp does not know the tokenizer {0}",
-    ),
-    (
-        re.compile(r"(?:cudaMalloc failed|unable to allocate|failed to allocate)(.*)"),
-        "memory ran out:{0}",
     ),
     (re.compile(r"(tensor '.*' (?:data is )?(?:is )?not within .*)"), "{0}"),
     (re.compile(r"GGML_ASSERT\((.*)\) failed"), "llama.cpp gave up on its own check ({0})"),
@@ -57,12 +56,16 @@ def device_of(lines: Sequence[str]) -> str:
 def reason_of(lines: Sequence[str]) -> str:
     """Why a load failed, as half a sentence; empty when the log does not say.
 
-    The first line that gives a reason counts: later ones only pass it on.
+    The first line that gives a reason counts: later ones only pass it on. That memory ran out
+    comes before what the engine did about it.
     """
+    if short := shortage_of(lines):
+        asked = f" ({-(-short.asked_bytes // MIB)} MiB)" if short.asked_bytes else ""
+        whose = "the host's memory" if short.on_host else "memory"
+        return f"{whose} ran out for {short.what}{asked}"
     bare = [_LEVEL.sub("", line) for line in lines]
     for pattern, words in _REASONS:
         for line in bare:
             if found := pattern.search(line):
-                groups = [(group or "").strip(" .:") for group in found.groups()]
-                return words.format(*(f" {g}" if ":{" in words and g else g for g in groups))
+                return words.format(*((group or "").strip(" .:") for group in found.groups()))
     return ""

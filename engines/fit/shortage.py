@@ -1,14 +1,14 @@
-"""What a failed load was short of, and the settings nearest to it that fit. Pure."""
+"""What a failed load was short of in words, and the settings nearest to it that fit. Pure."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from modeldeck.engines.fit.types import WHOLE_ON_GPU, Card, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.out_of_memory import Shortage
 from modeldeck.engines.types import ALL_LAYERS, KvType, ModelHeader, Plan
 from modeldeck.engines.units import MIB, gib_text, tokens_text
 
@@ -22,31 +22,6 @@ _CHEAPER_KV: Final[dict[KvType, KvType]] = {
 _ON_GPU: Final = WHOLE_ON_GPU | {VerdictKind.FITS_PARTIAL}
 _ON_CPU: Final = frozenset({VerdictKind.CPU_ONLY})
 
-_MIB_ASKED: Final = re.compile(r"allocating ([0-9.]+) MiB on device \d+: cudaMalloc failed")
-_BYTES_ASKED: Final = re.compile(r"failed to allocate (?:\w+ )?buffer of size (\d+)")
-_WHAT: Final = (
-    ("failed to allocate buffer for kv cache", "the KV cache"),
-    ("failed to allocate buffer for rs cache", "the recurrent state"),
-    ("failed to allocate compute", "the compute buffer"),
-    ("failed to allocate buffer for lora adapter", "the adapter"),
-    ("unable to allocate", "the weights"),
-)
-"""What llama.cpp says next: ``llama-kv-cache.cpp``, ``llama-memory-recurrent.cpp``,
-``llama-context.cpp``, ``llama-adapter.cpp``, ``llama-model.cpp``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shortage:
-    """Memory ran out.
-
-    Attributes:
-        what: which buffer it was for, in words.
-        asked_bytes: of the allocation that failed; 0 when the log does not say.
-    """
-
-    what: str
-    asked_bytes: int
-
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
@@ -55,24 +30,6 @@ class Rescue:
     plan: Plan
     change: str
     verdict: Verdict
-
-
-def shortage_of(lines: Sequence[str]) -> Shortage | None:
-    """What llama.cpp's log says ran out; None when the load failed for another reason."""
-    text = "\n".join(lines)
-    what = next((words for mark, words in _WHAT if mark in text), None)
-    asked_bytes = next((size for line in lines if (size := _asked(line))), 0)
-    if what is None and not asked_bytes:
-        return None
-    return Shortage(what or "a buffer", asked_bytes)
-
-
-def _asked(line: str) -> int:
-    """Bytes of the allocation that a line says failed: ggml-cuda.cu, ggml-alloc.c; 0: none."""
-    if found := _MIB_ASKED.search(line):
-        return round(float(found[1]) * MIB)
-    found = _BYTES_ASKED.search(line)
-    return int(found[1]) if found else 0
 
 
 def rescues(
@@ -124,14 +81,15 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, Plan, frozenset[VerdictKind]]
 
 
 def autopsy(shortage: Shortage, card: Card, need_bytes: int) -> str:
-    """One sentence: which buffer, and how much was missing.
+    """One sentence: which buffer, of which memory, and how much was missing.
 
     Args:
         shortage: what the log says.
         card: with what was free when it failed.
-        need_bytes: what the plan takes on the GPU, by the bill.
+        need_bytes: what the plan takes of the memory that ran out, by the bill.
     """
-    missing = need_bytes - card.free_bytes
+    missing = need_bytes - (card.ram_bytes if shortage.on_host else card.free_bytes)
     asked = f" of {gib_text(shortage.asked_bytes)}" if shortage.asked_bytes else ""
     short = f", about {-(-missing // MIB)} MiB short" if missing > 0 else ""
-    return f"memory ran out for {shortage.what}{asked}{short}"
+    whose = "the host's memory" if shortage.on_host else "memory"
+    return f"{whose} ran out for {shortage.what}{asked}{short}"

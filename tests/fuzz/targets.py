@@ -16,7 +16,6 @@ from modeldeck.engines.adapters.llama_buffers import buffers_of
 from modeldeck.engines.catalog.ollama import read_manifest
 from modeldeck.engines.errors import FormatError, SettingsError
 from modeldeck.engines.fit.cards import card_with_vram
-from modeldeck.engines.fit.shortage import shortage_of
 from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.formats.folder import header_of_folder
 from modeldeck.engines.formats.gguf import read_gguf
@@ -24,6 +23,7 @@ from modeldeck.engines.formats.header import header_of
 from modeldeck.engines.formats.json_text import json_object
 from modeldeck.engines.formats.llamafile import gguf_inside
 from modeldeck.engines.formats.safetensors import SafeTensor, read_safetensors
+from modeldeck.engines.out_of_memory import shortage_of
 from modeldeck.engines.text import UNSAFE, clean, clean_line
 from modeldeck.engines.types import Plan
 from modeldeck.engines.units import parse_size

@@ -102,7 +102,7 @@ def test_the_device_is_where_the_weights_went(lines: list[str], device: str) -> 
                 "cudaMalloc failed: out of memory",
                 "llama_model_load: error loading model: unable to allocate CUDA0 buffer",
             ],
-            "memory ran out: out of memory",
+            "memory ran out for the weights (9999 MiB)",
         ),
         (
             ["0.00.4 E llama_model_load: error loading model: llama_model_loader: failed to load"],

@@ -9,7 +9,7 @@ import pytest
 
 from modeldeck.engines.adapters.llama_server import LlamaServerEngine
 from modeldeck.engines.errors import LoadFailed
-from modeldeck.engines.fit.shortage import shortage_of
+from modeldeck.engines.out_of_memory import shortage_of
 from modeldeck.engines.types import LocalModel, Plan
 
 GIB = 1 << 30
@@ -35,4 +35,6 @@ async def test_the_log_of_a_real_failure_is_understood(slow_model: LocalModel) -
     shortage = shortage_of(caught.value.log_tail)
     assert shortage is not None, caught.value.log_tail
     assert shortage.what == "the KV cache"
+    assert shortage.on_host
+    assert "the host's memory ran out for the KV cache" in caught.value.cause
     assert shortage.asked_bytes > 8 * GIB

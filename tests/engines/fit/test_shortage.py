@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.scan import scan
 from modeldeck.engines.fit.cards import card_named
-from modeldeck.engines.fit.shortage import Shortage, autopsy, rescues, shortage_of
+from modeldeck.engines.fit.shortage import autopsy, rescues
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.out_of_memory import Shortage
 from modeldeck.engines.types import ModelHeader, Plan, Source
 from tests.support.decks import dense
 
 GIB = 1 << 30
-
-# As llama.cpp writes them; the numbers are ours.
-WEIGHTS = (
-    "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 9000.00 MiB on device 0: "
-    "cudaMalloc failed: out of memory",
-    "alloc_tensor_range: failed to allocate CUDA0 buffer of size 9437184000",
-    "llama_model_load: error loading model: unable to allocate CUDA0 buffer",
-)
-CACHE = (
-    "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 2560.00 MiB on device 0: "
-    "cudaMalloc failed: out of memory",
-    "alloc_tensor_range: failed to allocate CUDA0 buffer of size 2684354560",
-    "llama_init_from_model: failed to initialize the context: "
-    "failed to allocate buffer for kv cache",
-)
-COMPUTE = (
-    "ggml_gallocr_reserve_n_impl: failed to allocate CUDA0 buffer of size 318767104",
-    "llama_init_from_model: failed to initialize the context: "
-    "failed to allocate compute pp buffers",
-)
-ON_CPU = (
-    "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 6597069766656",
-    "llama_init_from_model: failed to initialize the context: "
-    "failed to allocate buffer for kv cache",
-)
-
-
-@pytest.mark.parametrize(
-    ("lines", "wanted"),
-    [
-        (WEIGHTS, Shortage("the weights", 9000 << 20)),
-        (CACHE, Shortage("the KV cache", 2560 << 20)),
-        (COMPUTE, Shortage("the compute buffer", 318767104)),
-        (ON_CPU, Shortage("the KV cache", 6597069766656)),
-        (("error loading model: unknown model architecture: 'x'",), None),
-        ((), None),
-    ],
-)
-def test_the_log_says_what_ran_out(lines: tuple[str, ...], wanted: Shortage | None) -> None:
-    assert shortage_of(lines) == wanted
-
-
-@given(st.lists(st.text(max_size=200), max_size=5))
-def test_no_log_breaks_the_reading(lines: list[str]) -> None:
-    shortage_of(lines)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +63,5 @@ def test_a_load_for_the_cpu_stays_on_the_cpu(header: ModelHeader, card: Card) ->
 def test_the_sentence_names_the_buffer_and_what_was_missing(card: Card) -> None:
     words = autopsy(Shortage("the KV cache", 2 * GIB), card, card.free_bytes + (100 << 20))
     assert words == "memory ran out for the KV cache of 2.0 GiB, about 100 MiB short"
+    words = autopsy(Shortage("the weights", 0, on_host=True), card, card.ram_bytes + (7 << 20))
+    assert words == "the host's memory ran out for the weights, about 7 MiB short"
