@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from threading import Thread
@@ -12,7 +13,7 @@ from modeldeck.engines.units import parse_size
 
 if TYPE_CHECKING:
     from modeldeck.engines.fit.types import Card, HostSpeed
-    from modeldeck.engines.hardware.types import HardwareSnapshot, HostSnapshot
+    from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot, HostSnapshot
     from modeldeck.engines.store.database import Database
     from modeldeck.tui.settings import Settings
 
@@ -20,6 +21,20 @@ _STEP_BYTES: Final = 64 << 20
 
 # Not while the deck paints its first list.
 _QUIET_S: Final = 10.0
+
+
+def processes_of(hardware: HardwareSnapshot, *, own: bool) -> tuple[GpuProcess, ...]:
+    """Who holds memory of the card that is judged for, the largest first.
+
+    Args:
+        hardware: the machine.
+        own: this deck's engines, which end when another model is loaded; else all the others.
+    """
+    from modeldeck.engines.fit.cards import gpu_of
+
+    gpu = gpu_of(hardware)
+    processes = (gpu.processes or ()) if gpu is not None else ()
+    return tuple(process for process in processes if (process.deck == os.getpid()) is own)
 
 
 class Cards:
@@ -39,7 +54,7 @@ class Cards:
         Raises:
             SettingsError: the card that is set is not known.
         """
-        from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram
+        from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram, with_freed
 
         self._hardware = hardware
         ram_bytes = hardware.host.memory_available_bytes or 0
@@ -48,7 +63,7 @@ class Cards:
         elif self.settings.vram:
             card = card_with_vram(parse_size(self.settings.vram), ram_bytes)
         else:
-            card = card_of(hardware)
+            card = with_freed(card_of(hardware), processes_of(hardware, own=True))
         return replace(card, host=self._known(hardware.host))
 
     @staticmethod

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, replace
 
-from modeldeck.engines.fit.cards import card_from_gpu, card_of
+from modeldeck.engines.fit.cards import card_from_gpu, card_of, gpu_of, with_freed
 from modeldeck.engines.fit.types import Card, OtherProcess
-from modeldeck.engines.hardware.deck_processes import split_processes
 from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot, HostSnapshot
 from modeldeck.engines.units import gib_number
 from modeldeck.tui.services import Services
@@ -68,22 +67,21 @@ def _card(
         return JudgedCard(Card(name, free, free, True, ram_bytes), remark=f"judged for: {name}")
     if card.what_if:
         return JudgedCard(card, remark=f"judged for: {card.name} (there is no GPU here)")
-    for gpu in snapshot.gpus:
-        if card_from_gpu(gpu, ram_bytes) == card:
-            own, others = split_processes(gpu.processes or ())
-            held = _named(own)
-            freeable = sum(holder.used_bytes for holder in held)
-            free_bytes = min(card.free_bytes + freeable, card.usable_bytes)
-            remark = ", ".join(f"{one.name} ({gib_number(one.used_bytes)} GiB)" for one in held)
-            every = (card_from_gpu(other, ram_bytes) for other in snapshot.gpus)
-            return JudgedCard(
-                replace(card, free_bytes=free_bytes),
-                _named(others),
-                held,
-                f"counted as free: what the deck holds for {remark}" if held else "",
-                cards=tuple(one for one in every if one is not None),
-            )
-    return JudgedCard(card)
+    gpu = gpu_of(snapshot)
+    if gpu is None:
+        return JudgedCard(card)
+    processes = gpu.processes or ()
+    own = tuple(process for process in processes if process.deck is not None)
+    held = _named(own)
+    remark = ", ".join(f"{one.name} ({gib_number(one.used_bytes)} GiB)" for one in held)
+    every = (card_from_gpu(other, ram_bytes) for other in snapshot.gpus)
+    return JudgedCard(
+        with_freed(card, own),
+        _named(tuple(process for process in processes if process.deck is None)),
+        held,
+        f"counted as free: what the deck holds for {remark}" if held else "",
+        cards=tuple(one for one in every if one is not None),
+    )
 
 
 def _named(processes: tuple[GpuProcess, ...]) -> tuple[OtherProcess, ...]:

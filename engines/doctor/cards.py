@@ -97,7 +97,7 @@ def other_processes(facts: Facts) -> Iterator[Found]:
     """Somebody else holds much of the card. What an instance holds, its parent lists as well."""
     for gpu in (one for one in facts.hardware.gpus if one.mig is not Mig.PARENT):
         for process in gpu.processes or ():
-            others = process.pid not in facts.own_pids
+            others = process.deck is None and process.pid not in facts.own_pids
             if others and (process.used_bytes or 0) >= _MUCH_VRAM_BYTES:
                 name = process.name or "a process"
                 yield (

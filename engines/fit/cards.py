@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple, get_args
 
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.types import Card, Vendor
-from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, Mig
+from modeldeck.engines.hardware.types import GpuProcess, GpuSnapshot, HardwareSnapshot, Mig
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import MIB, gib_number
 
@@ -142,9 +143,26 @@ def card_with_vram(vram_bytes: int, ram_bytes: int) -> Card:
 def card_of(hardware: HardwareSnapshot) -> Card:
     """What to judge against on this machine: the GPU with most free memory, else the reference."""
     ram_bytes = hardware.host.memory_available_bytes or 0
-    whole = (gpu for gpu in hardware.gpus if gpu.mig is not Mig.PARENT)
-    here = [card for gpu in whole if (card := card_from_gpu(gpu, ram_bytes))]
-    return max(here, key=lambda card: card.free_bytes, default=None) or reference_card(ram_bytes)
+    gpu = gpu_of(hardware)
+    return (gpu and card_from_gpu(gpu, ram_bytes)) or reference_card(ram_bytes)
+
+
+def gpu_of(hardware: HardwareSnapshot) -> GpuSnapshot | None:
+    """The GPU with most free memory of those whose memory is known; no card that is cut up."""
+    known = [
+        gpu
+        for gpu in hardware.gpus
+        if gpu.mig is not Mig.PARENT
+        and gpu.memory_total_bytes is not None
+        and gpu.memory_free_bytes is not None
+    ]
+    return max(known, key=lambda gpu: gpu.memory_free_bytes or 0, default=None)
+
+
+def with_freed(card: Card, processes: Iterable[GpuProcess]) -> Card:
+    """The card as it will be once ``processes`` have ended."""
+    freed = sum(process.used_bytes or 0 for process in processes)
+    return replace(card, free_bytes=min(card.free_bytes + freed, card.usable_bytes))
 
 
 def card_from_gpu(gpu: GpuSnapshot, ram_bytes: int) -> Card | None:

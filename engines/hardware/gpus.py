@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from modeldeck.engines.hardware.nvml import Nvml, NvmlError, NvmlFault
+from modeldeck.engines.hardware.processes import Identity, identify
 from modeldeck.engines.hardware.throttle import throttle_words
 from modeldeck.engines.hardware.types import GpuProcess, GpuSnapshot, Mig
 from modeldeck.engines.text import clean_line
@@ -71,7 +72,7 @@ class GpuReader:
     def __init__(self, nvml: Nvml, index: int) -> None:
         self.index = index
         self._nvml = nvml
-        self._program_names: dict[int, str] = {}
+        self._known: dict[int, Identity] = {}
         self._name = Field(lambda: clean_line(nvml.name(index), 80), _ONCE)
         self._driver = Field(lambda: clean_line(nvml.driver_version(), 40), _ONCE)
         self._capability = Field(lambda: nvml.compute_capability(index), _ONCE)
@@ -119,17 +120,16 @@ class GpuReader:
         for pid, used_bytes in self._nvml.processes(self.index):
             known = used.get(pid)
             used[pid] = used_bytes if known is None else max(known, used_bytes or 0)
-        self._program_names = {pid: self._program_name(pid) for pid in used}
-        found = (GpuProcess(pid, self._program_names[pid], used[pid]) for pid in used)
+        self._known = {pid: self._identity(pid) for pid in used}
+        found = (GpuProcess(pid, who.name, used[pid], who.deck) for pid, who in self._known.items())
         return tuple(sorted(found, key=lambda process: (-(process.used_bytes or 0), process.pid)))
 
-    def _program_name(self, pid: int) -> str:
-        known = self._program_names.get(pid)
+    def _identity(self, pid: int) -> Identity:
+        known = self._known.get(pid)
         if known is not None:
             return known
         try:
-            text = self._nvml.process_name(pid)
+            said = self._nvml.process_name(pid)
         except NvmlError:
-            return ""
-        # "/opt/google/chrome/chrome --type=gpu-process": the program, without folder and options.
-        return clean_line(text.split(" ", 1)[0].rsplit("/", 1)[-1], 40)
+            return Identity("")
+        return identify(pid, said)

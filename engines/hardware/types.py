@@ -12,13 +12,17 @@ class GpuProcess:
 
     Attributes:
         pid: as the driver counts it: inside a container it may be no process of ours.
-        name: the program's name without its folder, cleaned; empty when the driver does not say.
+        name: what people call the program, cleaned; of a deck's engine the model it holds; empty
+            when nobody can tell.
         used_bytes: None where the driver does not tell (Windows' WDDM).
+        deck: the process of the modeldeck that it is an engine of, 0 when that is not to be seen;
+            None for any other program.
     """
 
     pid: int
     name: str
     used_bytes: int | None = None
+    deck: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -227,16 +225,10 @@ def test_who_holds_memory_is_named_and_would_have_to_go(
 def test_what_the_deck_itself_holds_counts_as_free_and_is_named(
     model: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "import sys; print(flush=True); sys.stdin.read()"
-    words = [sys.executable, "-c", code, "modeldeck.engines.workers.x", "-m", "/m/Qwen3-8B.gguf"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as own:
-        assert own.stdout is not None
-        own.stdout.readline()
-        held = GpuProcess(own.pid, "python", 9000 * MIB)
-        machine(monkeypatch, gpu(0, 300 * MIB, held))
-        assert main(["fit", str(model), "--json"]) == 0
-        out, err = capsys.readouterr()
-        own.communicate()
+    held = GpuProcess(77, "Qwen3-8B", 9000 * MIB, deck=70)
+    machine(monkeypatch, gpu(0, 300 * MIB, held))
+    assert main(["fit", str(model), "--json"]) == 0
+    out, err = capsys.readouterr()
     (record,) = json.loads(out)
     assert record["free"] == 9300 * MIB
     assert record["bill"]["other_processes"] == []

@@ -50,6 +50,7 @@ from modeldeck.tui.widgets.model_rows import (
 from modeldeck.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
+    from modeldeck.engines.hardware.types import GpuProcess
     from modeldeck.tui.widgets.model_picker import ModelPicker
 
 WIDE = 100
@@ -194,7 +195,13 @@ class ModelsScreen(PlaceScreen):
         loaded = state.loaded if state.loaded and state.loaded.model.id == model.id else None
         verdict = state.verdicts.get(model.id)
         choice = state.engine_for(model) if state.engines_found else None
-        self.detail.show(Detail(model, verdict, state.card, state.options, choice, loaded))
+        others: tuple[GpuProcess, ...] = ()
+        if state.hardware is not None:
+            from modeldeck.tui.cards import processes_of
+
+            others = processes_of(state.hardware, own=False)
+        shown = Detail(model, verdict, state.card, state.options, choice, loaded, others=others)
+        self.detail.show(shown)
 
     def _welcome(self) -> tuple[Content, ...]:
         if self.state.scanning:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
 from modeldeck.engines.fit.types import Bill, Card
 from modeldeck.engines.units import GIB, gib_number
 
+if TYPE_CHECKING:
+    from modeldeck.engines.hardware.types import GpuProcess
+
 MUTED: Final = ".detail--muted"
+_IN_USE: Final = "in use"
+_MOST_NAMED: Final = 3
 _FREE: Final = "·"
 _CARD_ENDS: Final = "┃"
 
@@ -70,7 +75,7 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
         ),
         *((projector,) if gpu_bytes or host_bytes else ()),
         Term("cuda context", "░", "$bar-context", bill.context_overhead_bytes, known),
-        Term("in use", "╱", "$bar-other", others, "" if card.what_if else "by others now"),
+        Term(_IN_USE, "╱", "$bar-other", others, "" if card.what_if else "by others now"),
         Term("margin", "╌", "$bar-other", bill.margin_bytes),
     )
 
@@ -99,16 +104,38 @@ def bar(bill: Bill, card: Card, width: int) -> Content:
     return line
 
 
-def bill_lines(bill: Bill, card: Card, cache_note: str = "") -> Iterator[Content]:
-    """A line for each term and one for what is left, in GiB; always the same lines in order."""
+def bill_lines(
+    bill: Bill,
+    card: Card,
+    cache_note: str = "",
+    others: Sequence[GpuProcess] = (),
+    width: int = 80,
+) -> Iterator[Content]:
+    """A line for each term and one for what is left, in GiB; always the same lines in order.
+
+    Under what others use the largest of ``others`` are named.
+    """
     parts = terms(bill, card, cache_note)
-    yield from map(_line, parts)
+    for term in parts:
+        yield _line(term)
+        named = _named(others) if term.label == _IN_USE and not card.what_if else None
+        if named:
+            yield from named.wrap(max(1, width), overflow="fold")
     left = card.usable_bytes - sum(term.size_bytes for term in parts)
     of = f"of {_gib(card.usable_bytes)} GiB"
     if left >= 0:
         yield _line(Term("free", _FREE, "$bar-free", left, of))
     else:
         yield _line(Term("short", _CARD_ENDS, "bold $verdict-no", -left, of))
+
+
+def _named(others: Sequence[GpuProcess]) -> Content:
+    named = [
+        f"{process.name or f'process {process.pid}'} {_gib(process.used_bytes)}"
+        for process in others
+        if process.used_bytes
+    ]
+    return Content.styled(", ".join(named[:_MOST_NAMED]), MUTED)
 
 
 def _line(term: Term) -> Content:

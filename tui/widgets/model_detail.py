@@ -20,6 +20,7 @@ from modeldeck.tui.widgets.model_rows import Entry, short_name, speed_text, verd
 if TYPE_CHECKING:
     from modeldeck.engines.choice import Choice
     from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.engines.hardware.types import GpuProcess
 
 _SOURCES: Final[Mapping[str, str]] = {
     "closed-form": "closed form",
@@ -42,6 +43,7 @@ class Detail:
         loaded: set while an engine holds this model.
         notes: more lines, shown last.
         measured_tps: decode rate measured on this machine.
+        others: who else holds memory of the card, the largest first.
     """
 
     model: LocalModel
@@ -52,6 +54,7 @@ class Detail:
     loaded: LoadedModel | None = None
     notes: tuple[str, ...] = ()
     measured_tps: float | None = None
+    others: tuple[GpuProcess, ...] = ()
 
 
 def parameters_text(parameters: int) -> str:
@@ -86,7 +89,7 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
     verdict, card = detail.verdict, detail.card
     if verdict is not None and verdict.bill is not None and card is not None:
         lines.append(bar(verdict.bill, card, width))
-        lines += bill_lines(verdict.bill, card, _cache_note(detail))
+        lines += bill_lines(verdict.bill, card, _cache_note(detail), detail.others, width)
         lines.append(Content())
     lines += _wrapped(verdict_line(detail), width)
     if verdict is not None and card is not None and verdict.source in _SOURCES:

@@ -1,15 +1,36 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.types import Bill, Card
+from modeldeck.engines.hardware.types import GpuProcess
 from modeldeck.engines.units import GIB, MIB
 from modeldeck.tui.widgets.memory_bar import bar, bill_lines
 from tests.support.model_bench import CARD, bill
 
 SIZE = st.integers(0, 400 * GIB)
 BILL = st.tuples(*([SIZE] * 10)).map(lambda sizes: Bill(*sizes))
+
+
+def test_who_else_holds_memory_is_named_the_three_largest_with_their_bytes() -> None:
+    held = [("vLLM", 2100), ("ComfyUI", 800), ("Xorg", 300), ("Chrome", 200)]
+    others = [GpuProcess(pid, name, mib << 20) for pid, (name, mib) in enumerate(held)]
+    lines = [line.plain for line in bill_lines(bill(1, 1), CARD, others=others, width=46)]
+    at = next(i for i, line in enumerate(lines) if "by others now" in line)
+    assert lines[at + 1] == "vLLM 2.05, ComfyUI 0.78, Xorg 0.29"
+    narrow = [line.plain for line in bill_lines(bill(1, 1), CARD, others=others, width=20)]
+    assert narrow[at + 1 : at + 3] == ["vLLM 2.05, ComfyUI", "0.78, Xorg 0.29"]
+
+
+def test_nobody_is_named_on_a_card_that_is_not_here() -> None:
+    there = replace(CARD, what_if=True)
+    named = bill_lines(bill(1, 1), there, others=(GpuProcess(1, "vLLM", 1 << 30),))
+    assert "vLLM" not in "".join(line.plain for line in named)
+    unknown = bill_lines(bill(1, 1), CARD, others=(GpuProcess(1, "vLLM"),))
+    assert "vLLM" not in "".join(line.plain for line in unknown)
 
 
 def test_a_model_that_fits_as_a_bar_and_as_lines() -> None:
