@@ -167,6 +167,7 @@ class LocalModel(NamedTuple):
         problem: one sentence; None when the model is sound.
         projector: the file that turns images into tokens (``mmproj``); None when it has none.
         also: the other names that the same file has, in other places.
+        stamp: what tells this state of its files from another; empty when they were not read.
     """
 
     name: str
@@ -179,6 +180,7 @@ class LocalModel(NamedTuple):
     problem: str | None = None
     projector: Path | None = None
     also: tuple[AlsoSeen, ...] = ()
+    stamp: str = ""
 
     @property
     def id(self) -> str:

@@ -101,7 +101,12 @@ class DeckApp(EverywhereApp):
         return self.talk.close() if "talk" in self.__dict__ else None
 
     def get_default_screen(self) -> Screen[None]:
-        """The models: a mode from when they are mounted, because a new mode parses all styles."""
+        """The models: a mode from when they are mounted, because a new mode parses all styles.
+
+        Those that are known by now are on the first screen that is painted.
+        """
+        if (found := self.services.found_early) is not None:
+            self.state = self.state._replace(models=found.models, scanning=not found.finished)
         return self._places.screen("models")
 
     def refresh_css(self, animate: bool = True) -> None:

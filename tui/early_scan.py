@@ -16,17 +16,22 @@ class EarlyScan(Generic[Step]):
     """Reads in a thread of its own and keeps what it finds for who asks later.
 
     The thread ends with the program, even where a folder does not answer.
+
+    Attributes:
+        newest: what was found last; None before anything was.
     """
 
     def __init__(self, scan: Scan[Step]) -> None:
         self._scan = scan
         self._stopped = Event()
         self._found: SimpleQueue[Step | Exception | None] = SimpleQueue()
+        self.newest: Step | None = None
         Thread(target=self._read, name="early scan", daemon=True).start()
 
     def _read(self) -> None:
         try:
             for step in self._scan(self._stopped.is_set):
+                self.newest = step
                 self._found.put(step)
             self._found.put(None)
         except Exception as error:

@@ -184,6 +184,11 @@ class Services:
         """Begin to read the places; the next ``scan`` goes on with what this finds."""
         self._early_scan = EarlyScan(self._read_places)
 
+    @property
+    def found_early(self) -> ScanStep | None:
+        """What ``scan_early`` has found by now, which the next ``scan`` yields as well."""
+        return self._early_scan.newest if self._early_scan is not None else None
+
     def scan(self, should_stop: Callable[[], bool]) -> Iterator[ScanStep]:
         """Read the places, yielding what was found so far every now and then."""
         early, self._early_scan = self._early_scan, None
@@ -244,9 +249,11 @@ class Services:
         from modeldeck.engines.fit.no_engine import no_engine
         from modeldeck.engines.fit.shapes import Shapes
         from modeldeck.engines.fit.verdict import judge_found, judged_plan
+        from modeldeck.engines.store.shapes import ShapeStore
 
         if self._shapes is None:
-            self._shapes = Shapes()
+            self._shapes = Shapes(ShapeStore(self._database))
+        self._shapes.recall(models)
         run_here = self._formats_run(models)
         speed = None if brief else self.learned_speed.lesson()
         verdicts: dict[str, Verdict] = {}
@@ -256,7 +263,7 @@ class Services:
             elif model.header is not None:
                 context = min(context_tokens, model.header.context_length or context_tokens)
                 plan = Plan(context_tokens=context, kv_type=kv_type)
-                shape = self._shapes.of(model.id, model.header)
+                shape = self._shapes.of(model, model.header)
                 here = memory.card_for(card, model.header.architecture) if memory else card
                 verdict = judge_found(shape, plan, here, projector_size(model), brief=brief)
                 if memory is not None:
@@ -266,6 +273,7 @@ class Services:
                 verdicts[model.id] = speed.correct(verdict, model, card) if speed else verdict
         if len(self._shapes) > len(verdicts):
             self._shapes.keep_only(verdicts)
+        self._shapes.save()
         return verdicts
 
     def reads(self, model: LocalModel) -> bool:

@@ -32,7 +32,7 @@ def read_model(files: FileSet, cache: HeaderCache | None) -> CachedHeader | None
     """What the files hold, a problem included; None when they have gone away."""
     if files.problem:
         return CachedHeader(None, files.problem)
-    stamp = Stamp.of((file.size_bytes, file.mtime_ns, file.inode) for file in files.states)
+    stamp = stamp_of(files)
     cached = cache.get(files.path, stamp) if cache else None
     if cached is not None:
         return cached
@@ -48,6 +48,11 @@ def read_model(files: FileSet, cache: HeaderCache | None) -> CachedHeader | None
     if cache and all(_unchanged(file) for file in files.states):
         cache.put(files.path, stamp, read)
     return read
+
+
+def stamp_of(files: FileSet) -> Stamp:
+    """The state of every file that what is known of the model was read from."""
+    return Stamp.of((file.size_bytes, file.mtime_ns, file.inode) for file in files.states)
 
 
 def format_of(files: FileSet) -> ModelFormat:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from modeldeck.engines.catalog.found import Found, FoundFolder, found
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.projectors import PROJECTOR, Projectors
-from modeldeck.engines.catalog.reading import NO_MODEL, format_of, read_model
+from modeldeck.engines.catalog.reading import NO_MODEL, format_of, read_model, stamp_of
 from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
 from modeldeck.engines.catalog.walk import MAX_ENTRIES, Walk
 from modeldeck.engines.errors import ModelNotFound
@@ -189,4 +189,5 @@ def _model(
         header=read.header,
         problem=read.problem,
         projector=projector,
+        stamp=stamp_of(files).text if read.header else "",
     )

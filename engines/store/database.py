@@ -42,6 +42,15 @@ class Schema(NamedTuple):
     scripts: tuple[str, ...]
 
 
+def is_text(path: str) -> bool:
+    """Whether SQLite can hold ``path``: file names need not be valid Unicode."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Database:
     """An open database. Threads take turns; other processes may use the same file.
 

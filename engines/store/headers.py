@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from modeldeck.engines.store.database import Database, Schema, StoreError
+from modeldeck.engines.store.database import Database, Schema, StoreError, is_text
 from modeldeck.engines.types import BlockWeights, HParam, ModelFormat, ModelHeader, WeightTable
 
 READER_VERSION: Final = 4
@@ -142,7 +142,7 @@ class HeaderCache:
 
     def _kept(self, path: str) -> _Row | None:
         """The row of ``path``; none where the cache cannot be read, which only makes it slower."""
-        if not _is_text(path):
+        if not is_text(path):
             return self._unnamable.get(path)
         query = "SELECT stamp, header, problem, seen FROM headers WHERE path = ?"
         with contextlib.suppress(StoreError):
@@ -173,14 +173,5 @@ class HeaderCache:
 
     def _keep(self, path: Path, stamp: str, header: str | None, problem: str | None) -> None:
         name = str(path)
-        rows = self._unsaved if _is_text(name) else self._unnamable
+        rows = self._unsaved if is_text(name) else self._unnamable
         rows[name] = _Row(stamp, header, problem, int(time.time()))
-
-
-def _is_text(path: str) -> bool:
-    """Whether SQLite can hold the path: file names need not be valid Unicode."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

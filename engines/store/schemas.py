@@ -10,6 +10,7 @@ from modeldeck.engines.store import (
     host_speeds,
     memory_loads,
     model_settings,
+    shapes,
     speed_residuals,
 )
 from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS, IMAGES
@@ -24,5 +25,6 @@ SCHEMAS: Final = (
     host_speeds.SCHEMA,
     memory_loads.SCHEMA,
     speed_residuals.SCHEMA,
+    shapes.SCHEMA,
 )
 """One entry for each module that keeps something."""

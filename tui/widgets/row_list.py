@@ -16,7 +16,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.css.tokenizer import TokenError
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.style import Style
@@ -298,13 +298,17 @@ class RowList(Widget, can_focus=True):
 
     # Drawing.
 
-    def on_resize(self) -> None:
-        """Place the columns anew and keep the cursor in view."""
-        self._placed = place(self._columns, self.size.width - _MARK_CELLS - _THUMB_CELLS)
-        self._strips.clear()
-        self._reveal()
-        self._drawn = self._lines()
-        self.refresh()
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        # Here and not when the resize event comes: the first frame is painted before that.
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed:
+            self._placed = place(self._columns, self.size.width - _MARK_CELLS - _THUMB_CELLS)
+            self._strips.clear()
+            self._reveal()
+            self._drawn = self._lines()
+        return changed
 
     def notify_style_update(self) -> None:
         """Forget what was drawn in the old colours."""
