@@ -16,17 +16,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from modeldeck.engines.buffers import Buffer
-from modeldeck.engines.types import (
-    ChatEvent,
-    ChatMessage,
-    ChatRequest,
-    EngineInfo,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Plan,
-    Probe,
-)
+from modeldeck.engines.chat import ChatEvent, ChatMessage, ChatRequest
+from modeldeck.engines.types import EngineInfo, LoadedModel, LoadProgress, LocalModel, Plan, Probe
 
 EngineSettings = Mapping[str, object]
 OnProgress = Callable[[LoadProgress], None]

@@ -12,9 +12,9 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from modeldeck.engines.chat import Image
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import Image
 from modeldeck.engines.units import MIB
 
 MOST_BYTES: Final = 16 * MIB

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from modeldeck.engines.decode_steps import DecodeSteps
-from modeldeck.engines.reading_pace import TextCounter, feel_of
-from modeldeck.engines.thinking import Thinking
-from modeldeck.engines.types import (
+from modeldeck.engines.chat import (
     ChatEvent,
     ClockSource,
     Done,
@@ -18,6 +15,9 @@ from modeldeck.engines.types import (
     Timings,
     Usage,
 )
+from modeldeck.engines.decode_steps import DecodeSteps
+from modeldeck.engines.reading_pace import TextCounter, feel_of
+from modeldeck.engines.thinking import Thinking
 
 Phase = Literal["idle", "queue", "load", "prefill", "decode", "done", "stopped", "failed"]
 

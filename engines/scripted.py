@@ -11,28 +11,30 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modeldeck.engines.chat import (
+    ChatEvent,
+    ChatMessage,
+    ChatRequest,
+    Done,
+    PrefillProgress,
+    ReasoningDelta,
+    StopReason,
+    TextDelta,
+    Timings,
+    Usage,
+)
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
 from modeldeck.engines.text import clean, clean_line
 from modeldeck.engines.types import (
-    ChatEvent,
-    ChatMessage,
-    ChatRequest,
     Device,
-    Done,
     EngineInfo,
     LoadedModel,
     LoadProgress,
     LocalModel,
     ModelFormat,
     Plan,
-    PrefillProgress,
     Probe,
-    ReasoningDelta,
-    StopReason,
-    TextDelta,
-    Timings,
-    Usage,
 )
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -21,6 +21,19 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
+from modeldeck.engines.chat import (
+    ChatEvent,
+    ChatMessage,
+    ChatRequest,
+    Done,
+    Image,
+    PrefillProgress,
+    ReasoningDelta,
+    Sampling,
+    TextDelta,
+    Timings,
+    Usage,
+)
 from modeldeck.engines.contract import (
     Engine,
     HasMetrics,
@@ -30,23 +43,7 @@ from modeldeck.engines.contract import (
 )
 from modeldeck.engines.errors import EngineDied, LoadFailed
 from modeldeck.engines.text import UNSAFE, clean_line
-from modeldeck.engines.types import (
-    ChatEvent,
-    ChatMessage,
-    ChatRequest,
-    Done,
-    Image,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Plan,
-    PrefillProgress,
-    ReasoningDelta,
-    Sampling,
-    TextDelta,
-    Timings,
-    Usage,
-)
+from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, Plan
 
 _MOST_LOG_LINES = 100_000
 _CLOCK_SLACK_NS = 50_000_000

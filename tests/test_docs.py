@@ -10,7 +10,7 @@ import pytest
 
 from modeldeck.tui.actions import ACTIONS, COMMANDS, key_name
 from modeldeck.tui.cli import main
-from modeldeck.tui.commands import keys_page
+from modeldeck.tui.keys_command import keys_page
 
 ROOT = Path(__file__).parent.parent
 PAGES = [

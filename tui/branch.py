@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.store.branches import Fork, Tree
 from modeldeck.engines.store.conversations import Message
-from modeldeck.engines.types import ChatMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
@@ -64,7 +63,7 @@ class Cards:
             card = card_with_vram(parse_size(self.settings.vram), ram_bytes)
         else:
             card = with_freed(card_of(hardware), processes_of(hardware, own=True))
-        return replace(card, host=self._known(hardware.host))
+        return card._replace(host=self._known(hardware.host))
 
     @staticmethod
     def card_here(hardware: HardwareSnapshot) -> Card:
@@ -77,7 +76,7 @@ class Cards:
         """The card that is here and its host, as last seen; None before anything was."""
         if self._hardware is None:
             return None
-        return replace(self.card_here(self._hardware), host=self._host)
+        return self.card_here(self._hardware)._replace(host=self._host)
 
     @staticmethod
     def moved(before: Card, after: Card) -> bool:
@@ -94,7 +93,7 @@ class Cards:
         """The same card beside this host, measured now where that was not done before: 0.5 s."""
         if card.host is None and self._read(host) is None:
             self._measure(host)
-        return replace(card, host=card.host or self._host)
+        return card._replace(host=card.host or self._host)
 
     def _known(self, host: HostSnapshot) -> HostSpeed | None:
         """What was measured; a measure begins when there is none and the deck has come to rest."""

@@ -14,6 +14,7 @@ from types import FrameType
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.resolve import resolve
+from modeldeck.engines.chat import ChatMessage, ChatRequest, Image, Sampling
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import (
     EngineMissing,
@@ -23,14 +24,7 @@ from modeldeck.engines.errors import (
 from modeldeck.engines.images import read_image
 from modeldeck.engines.meter import Rate, Reading
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    Image,
-    LoadedModel,
-    LocalModel,
-    Sampling,
-)
+from modeldeck.engines.types import LoadedModel, LocalModel
 from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, emit, report
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply

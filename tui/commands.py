@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from modeldeck.engines.fit.types import Verdict
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Device, LocalModel, Probe, Source
 from modeldeck.engines.units import tokens_text
-from modeldeck.tui.actions import ACTIONS, Place, help_digest, help_text, key_name, remapped
 from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
 from modeldeck.tui.services import Services
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
 def run_command(name: str, options: argparse.Namespace) -> int:
     """Run one printing command. Returns the exit code. Raises ModeldeckError."""
     if name == "keys":
-        return _keys(options)
+        from modeldeck.tui.keys_command import print_keys
+
+        return print_keys(options)
     if name == "ls":
         return list_models(options)
     with open_services(options) as services:
@@ -186,9 +187,9 @@ def _device(device: Device) -> str:
 def _gpu(services: Services, options: argparse.Namespace) -> int:
     snapshot, _ = services.sample(None)
     if options.json:
-        from dataclasses import asdict
+        from modeldeck.engines.hardware.record import hardware_record
 
-        return emit(asdict(snapshot))
+        return emit(hardware_record(snapshot))
     from modeldeck.tui.gpu_text import machine_lines
 
     for line in machine_lines(snapshot):
@@ -211,41 +212,3 @@ def _doctor(services: Services, options: argparse.Namespace) -> int:
             say(next_step)
         say(summary(findings))
     return int(any(finding.severity is Severity.ERROR for finding in findings))
-
-
-def keys_page() -> str:
-    """``docs/keys.md``: every default key, place by place."""
-    lines = [
-        "# Keys",
-        "",
-        "Made by `modeldeck keys --markdown`. Letters and digits act only when no text field has",
-        "the focus; `esc` leaves one. Inside the deck `?` lists the keys that work at that moment.",
-        'To change a key, name the action in the settings: `[keys]`, then `"models.unload" = "x"`.',
-    ]
-    for place in get_args(Place):
-        lines += ["", f"## {place.capitalize()}", "", "| key | does | action |", "|---|---|---|"]
-        for entry in ACTIONS:
-            if entry.place == place:
-                keys = " ".join(f"`{key_name(key)}`" for key in entry.keys)
-                lines.append(f"| {keys} | {entry.description} | `{entry.id}` |")
-    return "\n".join(lines)
-
-
-def _keys(options: argparse.Namespace) -> int:
-    if options.json:
-        return emit({**help_text(), "digest": help_digest()})
-    if options.markdown:
-        say(keys_page())
-        return 0
-    from pathlib import Path
-
-    from modeldeck.tui.settings import load_settings
-
-    settings, _ = load_settings(Path(options.config) if options.config else None)
-    rows = [("PLACE", "KEY", "WHAT IT DOES", "NAME FOR [keys]")]
-    rows += [
-        (entry.place, " ".join(key_name(k) for k in entry.keys), entry.description, entry.id)
-        for entry in remapped(ACTIONS, settings.keymap)
-    ]
-    say(table(rows, columns=output_columns()))
-    return 0

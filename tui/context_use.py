@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.reading_pace import is_cjk
-from modeldeck.engines.types import ChatMessage
 from modeldeck.tui.branch import Branch
 
 _CHARACTERS_PER_TOKEN: Final = 4

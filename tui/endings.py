@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from modeldeck.engines.chat import StopReason, Usage
 from modeldeck.engines.store.conversations import Message, Outcome, State
-from modeldeck.engines.types import StopReason, Usage
 
 if TYPE_CHECKING:
     from modeldeck.tui.reply import ReplyEnd

@@ -44,11 +44,11 @@ def judged_card(
     judged = _card(services, snapshot, options)
     card = judged.card
     if options.free is not None:
-        card = replace(
-            card, free_bytes=options.free, usable_bytes=max(options.free, card.usable_bytes)
+        card = card._replace(
+            free_bytes=options.free, usable_bytes=max(options.free, card.usable_bytes)
         )
     if options.ram is not None:
-        card = replace(card, ram_bytes=options.ram)
+        card = card._replace(ram_bytes=options.ram)
     return replace(judged, card=card, host=snapshot.host)
 
 

@@ -31,7 +31,7 @@ def machine_lines(snapshot: HardwareSnapshot) -> Iterator[str]:
 def card_lines(gpu: GpuSnapshot) -> Iterator[str]:
     """One card."""
     mig = f" ({_MIG[gpu.mig]})" if gpu.mig in _MIG else ""
-    yield f"GPU {gpu.index}: {gpu.name}{mig}"
+    yield f"GPU {gpu.number}: {gpu.name}{mig}"
     yield _line("memory", _memory(gpu))
     yield _line("load", _load(gpu))
     clocks = gpu.clocks

@@ -13,18 +13,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
+from modeldeck.engines.chat import ChatMessage, ChatRequest
 from modeldeck.engines.contract import Engine, Tokenizes
 from modeldeck.engines.errors import EngineDied, EngineError, ModeldeckError
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    ModelHeader,
-    Plan,
-)
+from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, ModelHeader, Plan
 from modeldeck.tui import messages
 from modeldeck.tui.pace import Pace
 from modeldeck.tui.services import Services

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines.store.database import Database, StoreError
@@ -47,7 +46,8 @@ class LearnedMemory:
         """
         from modeldeck.engines.fit.correction import where_of
         from modeldeck.engines.fit.memory_lesson import measured_sizes
-        from modeldeck.engines.fit.shape import Shape, shape_of
+        from modeldeck.engines.fit.shape import Shape
+        from modeldeck.engines.fit.shaping import shape_of
 
         header = loaded.model.header
         shape = shape_of(header) if header is not None else None
@@ -110,7 +110,7 @@ class MemoryLesson:
         if key not in self._corrections:
             self._corrections[key] = _corrections(alike, key[0])
         learnt = self._corrections[key]
-        return replace(card, learnt=learnt) if any(learnt) else card
+        return card._replace(learnt=learnt) if any(learnt) else card
 
     def measured(
         self, verdict: Verdict, plan: Plan, model: LocalModel, card: Card, engine: str | None = None
@@ -159,9 +159,9 @@ def _where(held: Held) -> tuple[str, int | None] | None:
         return "", sum(held.by_gpu.values()) if held.by_gpu else None
     if len(devices) != 1 or devices[0].startswith("RPC"):
         return None
-    holding = [gpu for gpu in held.gpus if gpu.index in held.by_gpu] or list(held.gpus)
+    holding = [gpu for gpu in held.gpus if gpu.number in held.by_gpu] or list(held.gpus)
     card = card_from_gpu(holding[0], 0) if len(holding) == 1 else None
-    return (card.name, held.by_gpu.get(holding[0].index)) if card is not None else None
+    return (card.name, held.by_gpu.get(holding[0].number)) if card is not None else None
 
 
 def _predicted(shape: Shape, loaded: LoadedModel) -> dict[str, int]:

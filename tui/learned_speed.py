@@ -33,7 +33,8 @@ class LearnedSpeed:
         predicted rate, or a card that is only assumed.
         """
         from modeldeck.engines.fit.correction import type_family, where_of
-        from modeldeck.engines.fit.shape import Shape, shape_of
+        from modeldeck.engines.fit.shape import Shape
+        from modeldeck.engines.fit.shaping import shape_of
         from modeldeck.engines.store.speed_residuals import Run, SpeedKey, SpeedResiduals
 
         rate, tokens, header = reading.decode_mean, reading.completion_tokens, loaded.model.header

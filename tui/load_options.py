@@ -126,8 +126,7 @@ def given_by(plan: Plan) -> FitOptions:
 def for_the_cpu(planned: Plan, options: FitOptions) -> Plan:
     """``planned``, which is for the CPU, with what was set, as far as it is not about the GPU."""
     micro_batch_tokens = options.micro_batch_tokens or planned.micro_batch_tokens
-    return replace(
-        planned,
+    return planned._replace(
         context_tokens=options.context_tokens or planned.context_tokens,
         kv_type=options.kv_type or planned.kv_type,
         micro_batch_tokens=micro_batch_tokens,

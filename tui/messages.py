@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.types import (
-    EngineInfo,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Plan,
-    Probe,
-)
+from modeldeck.engines.types import EngineInfo, LoadedModel, LoadProgress, LocalModel, Plan, Probe
 from modeldeck.tui.actions import Place
 from modeldeck.tui.state import Options
 

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldeck.engines.types import Sampling
+from modeldeck.engines.chat import Sampling
 
 
 @dataclass(frozen=True, slots=True)

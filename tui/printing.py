@@ -67,9 +67,11 @@ def _ascii_json(character: str) -> str:
 
 def output_columns() -> int | None:
     """How wide the terminal on standard output is; None when that is no terminal."""
+    if not sys.stdout.isatty():
+        return None
     import shutil  # 4 ms
 
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns
 
 
 def table(

@@ -13,18 +13,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from modeldeck.engines.chat import ChatRequest, Done, ReasoningDelta, StopReason, TextDelta, Usage
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import EngineError, ModeldeckError
 from modeldeck.engines.meter import Meter, Reading
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import (
-    ChatRequest,
-    Done,
-    ReasoningDelta,
-    StopReason,
-    TextDelta,
-    Usage,
-)
 from modeldeck.tui.silence import PATIENCE_S, Silence
 
 

@@ -14,7 +14,6 @@ from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
-from modeldeck.engines.contract import Engine, KeepsLog, LaunchCommand, ReportsBuffers
 from modeldeck.engines.errors import EngineMissing, ModeldeckError
 from modeldeck.engines.paths import data_dir, home_relative
 from modeldeck.engines.store.database import Database
@@ -29,11 +28,11 @@ from modeldeck.engines.types import (
     Plan,
     Source,
 )
-from modeldeck.tui.early_scan import EarlyScan
 from modeldeck.tui.settings import Settings, save_setting
 from modeldeck.tui.terminal import batch_ms
 
 if TYPE_CHECKING:
+    from modeldeck.engines.contract import Engine
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.shapes import Shapes
     from modeldeck.engines.fit.types import Card, Verdict
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.store.conversations import Conversations
     from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.cards import Cards
+    from modeldeck.tui.early_scan import EarlyScan
     from modeldeck.tui.learned_memory import LearnedMemory, MemoryLesson
     from modeldeck.tui.learned_speed import LearnedSpeed
     from modeldeck.tui.library import Library
@@ -127,6 +127,7 @@ class Services:
 
     def learn_memory(self, loaded: LoadedModel) -> bool:
         """Keep what a load took that has just ended; whether it said anything."""
+        from modeldeck.engines.contract import ReportsBuffers
         from modeldeck.tui.learned_memory import Held
 
         engine = self.engine(loaded.engine)
@@ -182,6 +183,8 @@ class Services:
 
     def scan_early(self) -> None:
         """Begin to read the places; the next ``scan`` goes on with what this finds."""
+        from modeldeck.tui.early_scan import EarlyScan
+
         self._early_scan = EarlyScan(self._read_places)
 
     @property
@@ -389,11 +392,15 @@ class Services:
         Raises:
             EngineMissing: there is no such engine.
         """
+        from modeldeck.engines.contract import LaunchCommand
+
         found = self.engine(engine)
         return found.launch_command(model, plan) if isinstance(found, LaunchCommand) else None
 
     def log_lines(self) -> tuple[str, ...]:
         """What the engines' processes wrote."""
+        from modeldeck.engines.contract import KeepsLog
+
         return tuple(
             line for engine in self.engines if isinstance(engine, KeepsLog) for line in engine.log()
         )

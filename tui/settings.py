@@ -13,7 +13,6 @@ from modeldeck.engines.paths import config_dir
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import KvType
 from modeldeck.engines.units import parse_size
-from modeldeck.tui.keymap import Keymap, keymap_of
 from modeldeck.tui.settings_file import save_setting as save_setting
 from modeldeck.tui.terminal import ColorChoice
 
@@ -61,7 +60,7 @@ class Settings(NamedTuple):
     color: ColorChoice = "auto"
     mouse: bool = True
     batch_ms: int | None = None
-    keymap: Keymap = _EMPTY
+    keymap: Mapping[str, tuple[str, ...]] = _EMPTY
     engines: Mapping[str, Mapping[str, object]] = _EMPTY
 
 
@@ -115,6 +114,8 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
             case "mouse", bool():
                 settings = settings._replace(mouse=value)
             case "keys", dict():
+                from modeldeck.tui.keymap import keymap_of
+
                 keymap, found = keymap_of(cast("dict[str, Any]", value))
                 settings = settings._replace(keymap=keymap)
                 problems += found

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from modeldeck.engines.chat import ChatRequest, Image
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.store.conversations import (
     Conversation,
@@ -20,7 +21,7 @@ from modeldeck.engines.store.conversations import (
 )
 from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
 from modeldeck.engines.store.stream_writer import StreamWriter
-from modeldeck.engines.types import ChatRequest, Image, LoadedModel
+from modeldeck.engines.types import LoadedModel
 from modeldeck.tui.branch import Branch
 from modeldeck.tui.chat_memory import ChatMemory
 from modeldeck.tui.context_use import ContextUse, use_by_memory

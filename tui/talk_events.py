@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modeldeck.engines.chat import Image
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.types import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from modeldeck.engines.types import ChatMessage, ChatRequest, LoadedModel
+from modeldeck.engines.chat import ChatMessage, ChatRequest
+from modeldeck.engines.types import LoadedModel
 
 if TYPE_CHECKING:
     from modeldeck.tui.reply import Keeper

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from modeldeck.engines.buffers import Buffer
+from modeldeck.engines.chat import ChatEvent, ChatRequest
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied
-from modeldeck.engines.types import ChatEvent, ChatRequest, LoadedModel
+from modeldeck.engines.types import LoadedModel
 
 
 class Instance(Protocol):

@@ -17,11 +17,11 @@ from modeldeck.engines.adapters.instances import HoldsInstances
 from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.adapters.llama_cpp_python_instance import ENGINE, WORKER, WorkerInstance
 from modeldeck.engines.adapters.missing import missing_probe
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineMissing, SettingsError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
-    ChatMessage,
     Device,
     EngineInfo,
     LoadedModel,

@@ -10,7 +10,6 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 from modeldeck.engines.adapters.json_values import count, items, table, text
@@ -21,24 +20,21 @@ from modeldeck.engines.adapters.llama_server_log import device_of, reason_of
 from modeldeck.engines.adapters.planned import require_planned
 from modeldeck.engines.adapters.thoughts import ThoughtSplitter
 from modeldeck.engines.buffers import Buffer
-from modeldeck.engines.contract import OnProgress
-from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
-from modeldeck.engines.text import clean, clean_line
-from modeldeck.engines.types import (
+from modeldeck.engines.chat import (
     ChatEvent,
     ChatMessage,
     ChatRequest,
     Done,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Plan,
     PrefillProgress,
     ReasoningDelta,
     TextDelta,
     Timings,
     Usage,
 )
+from modeldeck.engines.contract import OnProgress
+from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
+from modeldeck.engines.text import clean, clean_line
+from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, Plan
 from modeldeck.engines.workers.foreign import foreign_command
 from modeldeck.engines.workers.lines import MOST_LINE_BYTES, packed
 from modeldeck.engines.workers.process import ChildProcess
@@ -136,7 +132,7 @@ class WorkerInstance:
 
     async def _load(self, on_progress: OnProgress) -> Answer:
         plan = {
-            **asdict(self._plan),
+            **self._plan._asdict(),
             "threads": threads_for(self._plan),
             "path": str(self._model.path),
         }

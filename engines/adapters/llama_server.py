@@ -25,11 +25,11 @@ from modeldeck.engines.adapters.llama_server_instance import (
 )
 from modeldeck.engines.adapters.llama_server_launch import server_words
 from modeldeck.engines.adapters.missing import missing_probe
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineMissing, SettingsError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
-    ChatMessage,
     Device,
     EngineInfo,
     LoadedModel,

@@ -26,17 +26,11 @@ from modeldeck.engines.adapters.llama_server_wire import (
 )
 from modeldeck.engines.adapters.planned import require_planned
 from modeldeck.engines.buffers import Buffer
+from modeldeck.engines.chat import ChatEvent, ChatRequest
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import (
-    ChatEvent,
-    ChatRequest,
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Plan,
-)
+from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, Plan
 from modeldeck.engines.workers.process import (
     ChildProcess,
     bytes_read,

@@ -10,9 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from modeldeck.engines.adapters.json_values import count, items, table, text
-from modeldeck.engines.images import data_uri
-from modeldeck.engines.text import clean
-from modeldeck.engines.types import (
+from modeldeck.engines.chat import (
     ChatEvent,
     ChatMessage,
     ChatRequest,
@@ -24,6 +22,8 @@ from modeldeck.engines.types import (
     Timings,
     Usage,
 )
+from modeldeck.engines.images import data_uri
+from modeldeck.engines.text import clean
 
 
 class SseReader:

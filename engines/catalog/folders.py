@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 CONFIG: Final = "config.json"
 INDEX: Final = "model.safetensors.index.json"
@@ -45,15 +44,14 @@ _PART: Final = re.compile(
 _NO_MODEL: Final = ("adapter_", "diffusion_", "optimizer", "scheduler", "._")
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """What matters of a folder that is a model.
 
     Attributes:
         weights: names of the files with weights, sorted; never empty.
         papers: names of what describes them, sorted.
         missing: numbers of the parts that are not there.
-        count: how many parts there should be.
+        parts: how many parts there should be.
         pickles: the weights are pickles.
         companion: it goes with a model and is none.
     """
@@ -61,7 +59,7 @@ class Contents:
     weights: tuple[str, ...]
     papers: tuple[str, ...]
     missing: tuple[int, ...] = ()
-    count: int = 1
+    parts: int = 1
     pickles: bool = False
     companion: bool = False
 

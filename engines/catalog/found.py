@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +29,7 @@ class Found(NamedTuple):
         return self.device, self.inode
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFolder:
+class FoundFolder(NamedTuple):
     """A folder whose files are one model, as Hugging Face publishes them.
 
     Attributes:
@@ -39,7 +37,7 @@ class FoundFolder:
         weights: the files with weights, in the order of their names; never empty.
         papers: ``config.json`` and whatever else describes the weights.
         missing: numbers of the parts that are not there.
-        count: how many parts there should be.
+        parts: how many parts there should be.
         pickles: the weights are pickles, which are not opened.
         companion: it goes with a model and is none: an adapter, a part of a pipeline.
     """
@@ -48,7 +46,7 @@ class FoundFolder:
     weights: tuple[Found, ...]
     papers: tuple[Found, ...]
     missing: tuple[int, ...] = ()
-    count: int = 1
+    parts: int = 1
     pickles: bool = False
     companion: bool = False
 

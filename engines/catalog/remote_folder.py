@@ -27,7 +27,7 @@ def described_folder(memory: RemoteMemory, repository: Repository, contents: Con
 
     if contents.missing:
         raise FormatError(
-            f"The repository has {len(contents.weights)} of {contents.count} parts.",
+            f"The repository has {len(contents.weights)} of {contents.parts} parts.",
             "Wait until all are there, or look for another one.",
         )
     config = _paper(memory, repository, CONFIG)
@@ -75,7 +75,7 @@ def state_of_folder(repository: Repository, contents: Contents) -> str:
 def _weights(memory: RemoteMemory, repository: Repository, contents: Contents) -> Sequence[str]:
     """The files that are loaded: those in the index, where their names do not say it."""
     known = repository.files[INDEX].size_bytes if INDEX in contents.papers else None
-    if contents.count > 1 or len(contents.weights) < 2 or (known or 0) > MOST_PAPER_BYTES:
+    if contents.parts > 1 or len(contents.weights) < 2 or (known or 0) > MOST_PAPER_BYTES:
         return contents.weights
     if INDEX not in contents.papers:
         return contents.weights

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from modeldeck.engines.catalog.found import Found, FoundFolder
 from modeldeck.engines.catalog.hub import name_in_hub
@@ -20,15 +19,14 @@ _MAX_PARTS: Final = 999
 _NAMED: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class FileSet:
+class FileSet(NamedTuple):
     """The files of one model.
 
     Attributes:
         stem: the name without the numbers and the suffix.
         files: in the order of their numbers, never empty.
         missing: numbers of the parts that are not there.
-        count: how many parts there should be.
+        parts: how many parts there should be.
         projector: the file that goes with it, where the store says so.
         folder: set where a folder is the model; ``files`` are those with weights.
     """
@@ -36,7 +34,7 @@ class FileSet:
     stem: str
     files: tuple[Found, ...]
     missing: tuple[int, ...] = ()
-    count: int = 1
+    parts: int = 1
     projector: Path | None = None
     folder: FoundFolder | None = None
 
@@ -69,8 +67,8 @@ class FileSet:
         if len(self.missing) > _NAMED:
             numbers.append(f"{len(self.missing) - _NAMED} more")
         if len(numbers) == 1:
-            return f"Part {numbers[0]} of {self.count} is missing."
-        return f"Parts {', '.join(numbers[:-1])} and {numbers[-1]} of {self.count} are missing."
+            return f"Part {numbers[0]} of {self.parts} is missing."
+        return f"Parts {', '.join(numbers[:-1])} and {numbers[-1]} of {self.parts} are missing."
 
 
 def file_sets(files: Iterable[Found | FoundFolder]) -> Iterator[FileSet]:
@@ -95,7 +93,7 @@ def file_sets(files: Iterable[Found | FoundFolder]) -> Iterator[FileSet]:
 def folder_set(folder: FoundFolder) -> FileSet:
     """A folder as a model, under its own name or that of its repository."""
     name = name_in_hub(folder.path) or folder.path.name
-    return FileSet(name, folder.weights, folder.missing, folder.count, folder=folder)
+    return FileSet(name, folder.weights, folder.missing, folder.parts, folder=folder)
 
 
 def _joined(split: Mapping[tuple[Path, str, int], Mapping[int, Found]]) -> Iterator[FileSet]:

@@ -139,7 +139,7 @@ def _model_in(folder: Path, entries: Sequence[os.DirEntry[str]]) -> FoundFolder 
         tuple(states[name] for name in contents.weights),
         tuple(states[name] for name in contents.papers),
         contents.missing,
-        contents.count,
+        contents.parts,
         contents.pickles,
         contents.companion or _is_pipeline(folder.parent),
     )

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.demo.helptext import HelpText
 from modeldeck.engines.demo.patterns import draw
 from modeldeck.engines.demo.style import styled
 from modeldeck.engines.demo.topics import Topic, fill_topics, read_phrases
-from modeldeck.engines.types import ChatMessage
 
 SINGLE_TURN = 0.4
 LONGEST_CONVERSATION_TURNS = 5

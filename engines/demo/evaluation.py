@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.demo.helptext import HelpText
-from modeldeck.engines.types import ChatMessage
 
 _SERVER = """
 import sys, xllamacpp

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.demo import model_path
 from modeldeck.engines.demo.card import Card, markdown
 from modeldeck.engines.demo.corpus import (
@@ -26,7 +27,6 @@ from modeldeck.engines.demo.corpus import (
 )
 from modeldeck.engines.demo.helptext import HelpText, parse_help_text
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.types import ChatMessage
 
 TOKENIZER_CONVERSATIONS = 20_000
 CHECKS_PER_TOPIC = 4

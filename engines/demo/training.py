@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.demo.corpus import Corpus, conversations
 from modeldeck.engines.demo.muon import Muon
 from modeldeck.engines.demo.network import Llama, Shape
 from modeldeck.engines.demo.vocabulary import Encoded, Vocabulary
-from modeldeck.engines.types import ChatMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modeldeck.engines.types import ChatMessage
+from modeldeck.engines.chat import ChatMessage
 
 END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"

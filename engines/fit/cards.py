@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
@@ -162,7 +161,7 @@ def gpu_of(hardware: HardwareSnapshot) -> GpuSnapshot | None:
 def with_freed(card: Card, processes: Iterable[GpuProcess]) -> Card:
     """The card as it will be once ``processes`` have ended."""
     freed = sum(process.used_bytes or 0 for process in processes)
-    return replace(card, free_bytes=min(card.free_bytes + freed, card.usable_bytes))
+    return card._replace(free_bytes=min(card.free_bytes + freed, card.usable_bytes))
 
 
 def card_from_gpu(gpu: GpuSnapshot, ram_bytes: int) -> Card | None:
@@ -180,7 +179,7 @@ def card_from_gpu(gpu: GpuSnapshot, ram_bytes: int) -> Card | None:
         usable = row.usable_bytes if row else total - _reserve(total)
     usable = max(usable, free)
     if row is not None:
-        return replace(_card(row, ram_bytes), usable_bytes=usable, free_bytes=free, what_if=False)
+        return _card(row, ram_bytes)._replace(usable_bytes=usable, free_bytes=free, what_if=False)
     capability = gpu.compute_capability
     return Card(
         name=gpu.name,

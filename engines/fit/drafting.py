@@ -8,8 +8,6 @@ prediction context is only a part of this.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from modeldeck.engines.fit.cache import cells_of, micro_batch
 from modeldeck.engines.fit.compute import graph_bytes, logits_bytes
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
@@ -22,7 +20,7 @@ def draft_model_bytes(
     draft: Shape, plan: Plan, context_tokens: int, profile: EngineProfile = LLAMA_SERVER
 ) -> int:
     """A draft model with all of it on the GPU, for the model's own plan."""
-    own = replace(plan, kv_type="f16", cpu_moe_blocks=0)
+    own = plan._replace(kv_type="f16", cpu_moe_blocks=0)
     terms = bill(draft, own, context_tokens, draft.layers, profile=profile)
     return terms.total_gpu_bytes - terms.context_overhead_bytes
 
@@ -33,7 +31,7 @@ def prediction_bytes(
     """The model's own blocks for multi-token prediction; 0 when it has none."""
     if not shape.ahead_bytes:
         return 0
-    own = replace(plan, kv_type="f16", cpu_moe_blocks=0)
+    own = plan._replace(kv_type="f16", cpu_moe_blocks=0)
     room = cells_of(shape, own, context_tokens, profile)
     tokens = micro_batch(own, context_tokens)
     compute = max(

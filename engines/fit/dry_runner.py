@@ -8,7 +8,6 @@ import re
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
 
@@ -53,7 +52,7 @@ class DryRunner:
             EngineMissing: there is no llama.cpp to ask.
             EngineError: llama.cpp refuses the model or the plan; says why.
         """
-        question = {**asdict(plan), "path": str(model), "outputs": plan.slots}
+        question = {**plan._asdict(), "path": str(model), "outputs": plan.slots}
         with self._lock:
             answer = self._ask(json.dumps(question))
         said, problem = str(answer.get("said", "")), str(answer.get("problem", ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from modeldeck.engines.types import HParam
@@ -18,7 +17,6 @@ class Gap(Exception):
     """The header lacks something; carries the reason, which completes "not judged yet: …"."""
 
 
-@dataclass(frozen=True, slots=True)
 class HParams:
     """The keys of one architecture, checked when they are read.
 
@@ -28,9 +26,12 @@ class HParams:
         layers: ``block_count``; layered keys must have as many numbers.
     """
 
-    architecture: str
-    values: Mapping[str, HParam]
-    layers: int = 0
+    __slots__ = ("architecture", "layers", "values")
+
+    def __init__(self, architecture: str, values: Mapping[str, HParam], layers: int = 0) -> None:
+        self.architecture = architecture
+        self.values = values
+        self.layers = layers
 
     def get(self, key: str) -> HParam | None:
         """The value as the file has it."""

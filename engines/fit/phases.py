@@ -9,39 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
 
 from modeldeck.engines.fit.architectures import Architecture
 from modeldeck.engines.fit.hparams import HParams
 from modeldeck.engines.fit.layers import Layers
-
-
-class Phase(NamedTuple):
-    """One part of the graph; equal blocks are one phase.
-
-    Attributes:
-        per_token: 32-bit numbers alive for each token of a micro-batch.
-        heads: rows of attention scores per token and cell, where they are kept: without flash
-            attention.
-        cached_elements: of K and V for a token; a quantised cache is unpacked to 16 bits here.
-        sliding: its cells are those of the window.
-        copied_per_token: as ``per_token`` where the weights are copied from host memory one at a
-            time; 0 for all but a mixture of experts.
-        scores: 32-bit numbers per token and cell that an indexer keeps.
-        flash_scores: the same with flash attention and one slot alone.
-        states: 32-bit numbers for each slot.
-        turned: elements of V for a cell that are copied, turned, where there is no flash attention.
-    """
-
-    per_token: int
-    heads: int = 0
-    cached_elements: int = 0
-    sliding: bool = False
-    copied_per_token: int = 0
-    scores: float = 0.0
-    flash_scores: int = 0
-    states: int = 0
-    turned: int = 0
+from modeldeck.engines.fit.shape import Phase
 
 
 def phases_of(

@@ -8,7 +8,6 @@ rests on ``bill`` alone and on one fact: what leaves the GPU, or the context, ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from modeldeck.engines.fit.memory_lesson import corrected_bill
@@ -61,7 +60,7 @@ class Case(NamedTuple):
 
     def with_experts(self, blocks: int) -> Case:
         """The same with the experts of the first ``blocks`` on the CPU."""
-        return self._replace(plan=replace(self.plan, cpu_moe_blocks=blocks))
+        return self._replace(plan=self.plan._replace(cpu_moe_blocks=blocks))
 
 
 def gpu_need(terms: Bill) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
-from modeldeck.engines.fit.shape import Unjudged, shape_of
+from modeldeck.engines.fit.shape import Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.fit.verdict import judge_shape, with_projector
@@ -42,20 +42,19 @@ def plan_for(
     plan = Plan(context_tokens=max(context_tokens, 1), kv_type=kv_type)
     shape = shape_of(header)
     if isinstance(shape, Unjudged):
-        room = replace(card, free_bytes=card.free_bytes - projector_bytes(projector_file_bytes))
+        room = card._replace(free_bytes=card.free_bytes - projector_bytes(projector_file_bytes))
         fits = has_gpu and _surely_fits(header, plan, room)
-        return plan if fits else replace(plan, gpu_layers=0)
+        return plan if fits else plan._replace(gpu_layers=0)
     if has_gpu and not flash_attention_on_cuda(shape):
-        plan = replace(plan, flash_attention=False)
+        plan = plan._replace(flash_attention=False)
     if refusal(shape, plan):
-        plan = replace(plan, kv_type="f16")
+        plan = plan._replace(kv_type="f16")
     if not has_gpu:
-        return replace(plan, gpu_layers=0)
+        return plan._replace(gpu_layers=0)
     shape = with_projector(shape, projector_file_bytes)
     verdict = judge_shape(shape, plan, card)
     # On the CPU flash attention takes any head size.
-    return replace(
-        plan,
+    return plan._replace(
         gpu_layers=verdict.gpu_layers,
         cpu_moe_blocks=verdict.cpu_moe_blocks,
         flash_attention=plan.flash_attention or not verdict.gpu_layers,

@@ -23,7 +23,8 @@ from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
 from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, gpu_need, longest_context
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES, EngineProfile
 from modeldeck.engines.fit.runnable import CannotRun, Runs, runnable
-from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.shape import Shape, Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
 from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge_shape, not_judged, with_projector
@@ -96,10 +97,10 @@ def answer(
         return Answer(options, engine, plan, not_judged(found.why), False, False, None, None)
     shape = with_projector(found, projector_file_bytes)
     if options.flash_attention is None and not _flash_works(shape, plan, options):
-        plan = replace(plan, flash_attention=False)
+        plan = plan._replace(flash_attention=False)
     if options.gpu_layers is not None:
         layers = min(options.gpu_layers, shape.layers + 1)
-        plan = replace(plan, gpu_layers=layers)
+        plan = plan._replace(gpu_layers=layers)
     verdict = _judge(shape, plan, options, card, profile)
     if verdict.kind is not VerdictKind.FITS and options.context_tokens is None:
         less = _with_less_context(shape, plan, options, card, profile)
@@ -108,9 +109,9 @@ def answer(
     if options.gpu_layers is None:
         # A plan that does not fit was priced with everything on the GPU.
         runs = verdict.kind is not VerdictKind.DOES_NOT_FIT
-        plan = replace(plan, gpu_layers=verdict.gpu_layers if runs else shape.layers + 1)
+        plan = plan._replace(gpu_layers=verdict.gpu_layers if runs else shape.layers + 1)
     if options.cpu_moe_blocks is None:
-        plan = replace(plan, cpu_moe_blocks=verdict.cpu_moe_blocks)
+        plan = plan._replace(cpu_moe_blocks=verdict.cpu_moe_blocks)
     return _answered(options, engine, shape, plan, verdict, card, profile)
 
 
@@ -137,7 +138,7 @@ def _folder_answer(
     if isinstance(kept, Unjudged):
         return Answer(options, engine, plan, not_judged(kept.why), False, False, None, None)
     layers = HParams(header.architecture, header.hparams).number("block_count")
-    plan = replace(plan, gpu_layers=layers + 1)
+    plan = plan._replace(gpu_layers=layers + 1)
 
     def judged(plan: Plan) -> Verdict:
         return judge_folder(kept, layers, plan, card, engine, options.margin_bytes)
@@ -149,7 +150,7 @@ def _folder_answer(
         and options.context_tokens is None
         and LEAST_PLANNED_TOKENS <= longest < plan.context_tokens
     ):
-        plan = replace(plan, context_tokens=longest)
+        plan = plan._replace(context_tokens=longest)
         verdict = judged(plan)
     need = gpu_need(verdict.bill) if verdict.bill else 0
     fits_now = bool(verdict.bill) and need <= card.free_bytes
@@ -176,7 +177,7 @@ def _first_plan(options: FitOptions, usual_context_tokens: int, profile: EngineP
 
 def _flash_works(shape: Shape, plan: Plan, options: FitOptions) -> bool:
     """Whether to leave it on: a kernel is there, or it runs on the CPU, or the cache needs it."""
-    needed = options.gpu_layers == 0 or refusal(shape, replace(plan, flash_attention=False))
+    needed = options.gpu_layers == 0 or refusal(shape, plan._replace(flash_attention=False))
     return flash_attention_on_cuda(shape) or bool(needed)
 
 
@@ -197,7 +198,7 @@ def _judge(
         case = Case(shape, plan, card, margin, profile)
         fewest = fewest_cpu_experts(case, min(plan.gpu_layers - 1, shape.layers))
         if fewest is not None:
-            moved = judged(replace(plan, cpu_moe_blocks=fewest), keep=True)
+            moved = judged(plan._replace(cpu_moe_blocks=fewest), keep=True)
             if moved.kind is not VerdictKind.DOES_NOT_FIT:
                 return moved
     return verdict
@@ -214,7 +215,7 @@ def _with_less_context(
     longest = longest_context(case, k)
     if not LEAST_PLANNED_TOKENS <= longest < plan.context_tokens:
         return None
-    shorter = replace(plan, context_tokens=longest)
+    shorter = plan._replace(context_tokens=longest)
     return shorter, _judge(shape, shorter, options, card, profile)
 
 

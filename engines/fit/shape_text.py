@@ -10,8 +10,7 @@ import struct
 from itertools import accumulate, chain, pairwise
 from typing import Any, Final, NamedTuple
 
-from modeldeck.engines.fit.phases import Phase
-from modeldeck.engines.fit.shape import Shape, Unjudged
+from modeldeck.engines.fit.shape import Phase, Shape, Unjudged
 
 TABLES: Final = (
     "blocks_gpu_bytes",
@@ -63,9 +62,10 @@ def decode(written: Written) -> Shape | Unjudged:
     if "why" in record:
         return Unjudged(record["why"])
     numbers = struct.unpack(f"<{record['ends'][-1]}q", written.tables)
-    kinds = [numbers[start:end] for start, end in pairwise(record["ends"])]
+    kinds: list[tuple[int, ...]] = [numbers[start:end] for start, end in pairwise(record["ends"])]
     fields = dict(zip(_PLAIN, record["plain"], strict=True))
-    fields |= zip(TABLES, [kinds[at] for at in record["tables"]], strict=True)
+    at: list[int] = record["tables"]
+    fields |= zip(TABLES, map(kinds.__getitem__, at), strict=True)
     return Shape(
         **fields,
         phases=tuple([Phase(*phase) for phase in record["phases"]]),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shape_text import Written, decode, encode
 from modeldeck.engines.store.database import StoreError, is_text
 from modeldeck.engines.store.shapes import KeptShape, ShapeStore
@@ -16,7 +16,7 @@ from modeldeck.engines.store.shapes import KeptShape, ShapeStore
 if TYPE_CHECKING:
     from modeldeck.engines.types import LocalModel, ModelHeader
 
-_MAKERS: Final = ("architectures", "hparams", "layers", "phases", "shape", "shape_text")
+_MAKERS: Final = ("architectures", "hparams", "layers", "phases", "shape", "shape_text", "shaping")
 
 
 class Shapes:
@@ -40,6 +40,8 @@ class Shapes:
         kept = self._kept.get(model.id)
         if kept is not None and kept[0] is header:
             return kept[1]
+        from modeldeck.engines.fit.shaping import shape_of  # 3 ms, for what is not kept yet
+
         shape = shape_of(header)
         self._kept[model.id] = (header, shape)
         if _can_be_kept(model):

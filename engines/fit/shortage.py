@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from modeldeck.engines.fit.types import WHOLE_ON_GPU, Card, Verdict, VerdictKind
@@ -52,7 +52,7 @@ def rescues(
         if verdict.kind not in wanted:
             continue
         if candidate.gpu_layers == ALL_LAYERS and verdict.kind is VerdictKind.FITS_PARTIAL:
-            candidate = replace(candidate, gpu_layers=verdict.gpu_layers)
+            candidate = candidate._replace(gpu_layers=verdict.gpu_layers)
             change = f"{verdict.layers_gpu} of {verdict.layers} layers on the GPU"
         if all(rescue.plan != candidate for rescue in found):
             found.append(Rescue(candidate, change, verdict))
@@ -64,20 +64,20 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, Plan, frozenset[VerdictKind]]
     fits = WHOLE_ON_GPU if plan.gpu_layers else _ON_CPU
     cheaper = _CHEAPER_KV.get(plan.kv_type) if plan.flash_attention else None
     if cheaper:
-        yield f"KV cache {cheaper}", replace(plan, kv_type=cheaper), fits
+        yield f"KV cache {cheaper}", plan._replace(kv_type=cheaper), fits
     context = plan.context_tokens // 2
     while context >= _LEAST_CONTEXT:
-        yield f"context {tokens_text(context)}", replace(plan, context_tokens=context), fits
+        yield f"context {tokens_text(context)}", plan._replace(context_tokens=context), fits
         context //= 2
     if plan.micro_batch_tokens > 128:
-        yield "micro-batch 128", replace(plan, micro_batch_tokens=128), fits
+        yield "micro-batch 128", plan._replace(micro_batch_tokens=128), fits
     if cheaper and plan.context_tokens // 2 >= _LEAST_CONTEXT:
         half = plan.context_tokens // 2
-        both = replace(plan, kv_type=cheaper, context_tokens=half)
+        both = plan._replace(kv_type=cheaper, context_tokens=half)
         yield f"context {tokens_text(half)}, KV cache {cheaper}", both, fits
     if plan.gpu_layers:
-        yield "fewer layers on the GPU", replace(plan, gpu_layers=ALL_LAYERS), _ON_GPU
-        yield "CPU only", replace(plan, gpu_layers=0), _ON_CPU
+        yield "fewer layers on the GPU", plan._replace(gpu_layers=ALL_LAYERS), _ON_GPU
+        yield "CPU only", plan._replace(gpu_layers=0), _ON_CPU
 
 
 def autopsy(shortage: Shortage, card: Card, need_bytes: int) -> str:

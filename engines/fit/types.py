@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
@@ -85,8 +84,7 @@ class Corrections(NamedTuple):
     cpu: Correction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(NamedTuple):
     """The memory a verdict is judged against.
 
     Attributes:

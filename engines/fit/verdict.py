@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from modeldeck.engines.fit.placement import (
     Case,
     fewest_cpu_experts,
@@ -14,7 +12,7 @@ from modeldeck.engines.fit.placement import (
     most_blocks,
 )
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
-from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
 from modeldeck.engines.fit.types import Bill, Card, Rates, Verdict, VerdictKind
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
@@ -29,6 +27,8 @@ def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int
     GPU, else none; and without flash attention where CUDA has no kernel for the model's heads. Any
     other number is judged as it stands.
     """
+    from modeldeck.engines.fit.shaping import shape_of  # 3 ms; a list has its shapes kept
+
     return judge_found(shape_of(header), plan, card, projector_file_bytes)
 
 
@@ -58,10 +58,9 @@ def judged_plan(shape: Shape | Unjudged, plan: Plan, verdict: Verdict) -> Plan:
     if isinstance(shape, Unjudged) or plan.gpu_layers != ALL_LAYERS:
         return plan
     if verdict.kind is VerdictKind.CPU_ONLY:
-        return replace(plan, gpu_layers=0)
+        return plan._replace(gpu_layers=0)
     refused = verdict.kind is VerdictKind.DOES_NOT_FIT
-    return replace(
-        _with_kernels(shape, plan),
+    return _with_kernels(shape, plan)._replace(
         gpu_layers=shape.layers + 1 if refused else verdict.gpu_layers,
         cpu_moe_blocks=verdict.cpu_moe_blocks,
     )
@@ -71,7 +70,7 @@ def _with_kernels(shape: Shape, plan: Plan) -> Plan:
     """The same without flash attention where CUDA has none for these heads, if that may be."""
     if plan.gpu_layers != ALL_LAYERS or flash_attention_on_cuda(shape):
         return plan
-    without = replace(plan, flash_attention=False)
+    without = plan._replace(flash_attention=False)
     return plan if refusal(shape, without) else without
 
 

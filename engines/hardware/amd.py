@@ -45,7 +45,7 @@ def _snapshot(device: Path, index: int, total: int) -> GpuSnapshot:
     power = _number(hwmon / "power1_average") or _number(hwmon / "power1_input")
     limit = _number(hwmon / "power1_cap")
     return GpuSnapshot(
-        index=index,
+        number=index,
         name=_name(device),
         memory_total_bytes=total,
         memory_used_bytes=used,

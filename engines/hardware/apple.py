@@ -16,7 +16,7 @@ def apple_gpu(host: HostSnapshot, index: int = 0) -> GpuSnapshot:
     total, available = host.memory_total_bytes, host.memory_available_bytes
     used = None if total is None or available is None else max(0, total - available)
     return GpuSnapshot(
-        index=index,
+        number=index,
         name=clean_line(host.cpu_name, 80) or "Apple GPU",
         memory_total_bytes=total,
         memory_used_bytes=used,

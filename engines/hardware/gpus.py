@@ -93,7 +93,7 @@ class GpuReader:
         """The device now. Raises ``NvmlError`` when it, or the session, is gone."""
         memory = self._memory.read(now_ns)
         return GpuSnapshot(
-            index=self.index,
+            number=self.index,
             name=self._name.read(now_ns) or f"GPU {self.index}",
             memory_total_bytes=memory.total_bytes if memory else None,
             memory_used_bytes=memory.total_bytes - memory.free_bytes if memory else None,

@@ -7,16 +7,17 @@ import sys
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from modeldeck.engines.hardware.amd import amd_gpus
-from modeldeck.engines.hardware.apple import apple_gpu, is_apple_chip
-from modeldeck.engines.hardware.gpus import GpuReader
 from modeldeck.engines.hardware.host import HostReader
-from modeldeck.engines.hardware.nvml import Nvml, NvmlError, NvmlFault
-from modeldeck.engines.hardware.pynvml_driver import PyNvml
+from modeldeck.engines.hardware.nvml import Nvml, NvmlError, NvmlFault, driver_may_be_here
 from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, HostSnapshot
 from modeldeck.engines.text import clean_line
+
+if TYPE_CHECKING:
+    from modeldeck.engines.hardware.gpus import GpuReader
+
+# The readers of cards are imported where such a card may be: 5 ms that `ls` does without.
 
 _SECOND: Final = 1_000_000_000
 _FIRST_WAIT: Final = 2 * _SECOND
@@ -44,7 +45,13 @@ def other_gpus(
 ) -> tuple[GpuSnapshot, ...]:
     """AMD's cards on Linux, an Apple chip on a Mac; neither costs anything where it is not."""
     if platform == "linux":
+        from modeldeck.engines.hardware.amd import amd_gpus
+
         return amd_gpus(first_index=first_index)
+    if platform != "darwin":
+        return ()
+    from modeldeck.engines.hardware.apple import apple_gpu, is_apple_chip
+
     return (apple_gpu(host, first_index),) if is_apple_chip(platform) else ()
 
 
@@ -68,7 +75,7 @@ class HardwareMonitor:
         host: _Host | None = None,
         others: Others = other_gpus,
     ) -> None:
-        self._nvml = nvml if nvml is not None else PyNvml()
+        self._nvml = nvml
         self._clock_ns = clock_ns
         self._host = host if host is not None else HostReader()
         self._others = others
@@ -99,7 +106,7 @@ class HardwareMonitor:
         with self._lock:
             for gpu in () if self._closed else self._gpus:
                 with contextlib.suppress(NvmlError):
-                    listed = self._nvml.processes(gpu.index)
+                    listed = self._driver().processes(gpu.index)
                     # A process that computes and draws is listed twice, with the same total.
                     used = max((size or 0 for one, size in listed if one == pid), default=0)
                     if used:
@@ -130,17 +137,29 @@ class HardwareMonitor:
             self._wait_ns = _FIRST_WAIT
         return tuple(found)
 
+    def _driver(self) -> Nvml:
+        if self._nvml is None:
+            if not driver_may_be_here():
+                raise NvmlError(NvmlFault.NO_LIBRARY)
+            from modeldeck.engines.hardware.pynvml_driver import PyNvml
+
+            self._nvml = PyNvml()
+        return self._nvml
+
     def _start(self, now_ns: int) -> None:
         try:
-            self._nvml.start()
+            nvml = self._driver()
+            nvml.start()
             self._session = True
-            count = self._nvml.device_count()
+            count = nvml.device_count()
         except NvmlError as fault:
             self._end()
             self._note = _note(fault)
             self._schedule(now_ns)
             return
-        self._gpus = tuple(GpuReader(self._nvml, index) for index in range(count))
+        from modeldeck.engines.hardware.gpus import GpuReader
+
+        self._gpus = tuple(GpuReader(nvml, index) for index in range(count))
         self._retry_ns = None
         if count:
             self._note = ""
@@ -168,7 +187,7 @@ class HardwareMonitor:
         if self._session:
             self._session = False
             try:
-                self._nvml.stop()
+                self._driver().stop()
             except NvmlError:
                 return
 

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterable
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from modeldeck.engines.hardware.types import GpuClocks, Mig, PcieLink
+
+# Where Linux, WSL and Jetson keep devices of the driver, and where its library may lie without any.
+_SIGNS: Final = (
+    "/dev/nvidiactl",
+    "/proc/driver/nvidia",
+    "/dev/dxg",
+    "/dev/nvmap",
+    "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
+    "/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1",
+    "/usr/lib64/libnvidia-ml.so.1",
+    "/usr/lib/libnvidia-ml.so.1",
+    "/usr/local/nvidia/lib64/libnvidia-ml.so.1",
+    "/run/opengl-driver/lib/libnvidia-ml.so.1",
+)
+
+
+def driver_may_be_here(platform: str = sys.platform, signs: Iterable[str] = _SIGNS) -> bool:
+    """Whether looking for NVIDIA's library is worth its time; on Linux alone that is known."""
+    return platform != "linux" or any(map(os.path.exists, signs))
 
 
 class NvmlFault(Enum):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class GpuProcess:
+class GpuProcess(NamedTuple):
     """One process that holds memory on a GPU.
 
     Attributes:
@@ -25,8 +24,7 @@ class GpuProcess:
     deck: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GpuClocks:
+class GpuClocks(NamedTuple):
     """Clocks now and at most, in MHz; each is None where the driver does not tell."""
 
     graphics_mhz: int | None = None
@@ -35,8 +33,7 @@ class GpuClocks:
     memory_max_mhz: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PcieLink:
+class PcieLink(NamedTuple):
     """The link to the host now, and the best that card and slot can make together.
 
     An idle card lets its link fall to the first generation: only a busy one says something.
@@ -57,12 +54,11 @@ class Mig(StrEnum):
     INSTANCE = "instance"
 
 
-@dataclass(frozen=True, slots=True)
-class GpuSnapshot:
+class GpuSnapshot(NamedTuple):
     """One GPU at one moment; every reading that the driver does not give is None.
 
     Attributes:
-        index: NVML's index.
+        number: NVML's index.
         name: product name, cleaned.
         memory_total_bytes: as the driver reports it.
         memory_used_bytes: by every process and the driver.
@@ -85,7 +81,7 @@ class GpuSnapshot:
         mig: whether it is cut into instances, or is one.
     """
 
-    index: int
+    number: int
     name: str
     memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
@@ -106,8 +102,7 @@ class GpuSnapshot:
     mig: Mig = Mig.OFF
 
 
-@dataclass(frozen=True, slots=True)
-class HostSnapshot:
+class HostSnapshot(NamedTuple):
     """The host at one moment.
 
     Attributes:
@@ -127,8 +122,7 @@ class HostSnapshot:
     memory_available_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HardwareSnapshot:
+class HardwareSnapshot(NamedTuple):
     """GPUs and host together.
 
     Attributes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from sqlite3 import Connection, IntegrityError, Row
 from typing import Final, Literal
 
+from modeldeck.engines.chat import Image, Role, Sampling, Usage
 from modeldeck.engines.store import sampling_text
 from modeldeck.engines.store.branches import Tree, read_tree
 from modeldeck.engines.store.conversation_tables import CONVERSATIONS
@@ -21,7 +22,6 @@ from modeldeck.engines.store.database import Database, StoreError
 from modeldeck.engines.store.images import images_of, keep_images
 from modeldeck.engines.store.writers import is_writing, writer_mark
 from modeldeck.engines.text import clean, clean_line
-from modeldeck.engines.types import Image, Role, Sampling, Usage
 
 _TITLE: Final = 80
 SCHEMA: Final = CONVERSATIONS

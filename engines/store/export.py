@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from modeldeck.engines.chat import Image, Sampling
 from modeldeck.engines.images import SUFFIXES, data_uri
 from modeldeck.engines.store.records import ConversationRecord, Record
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import Image, Sampling
 
 FORMAT: Final = "modeldeck conversation"
 VERSION: Final = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from sqlite3 import Connection
 
+from modeldeck.engines.chat import Image
 from modeldeck.engines.images import MOST_BYTES, ImageError
 from modeldeck.engines.store.database import Database
-from modeldeck.engines.types import Image
 
 
 def keep_images(connection: Connection, message_id: int, images: Iterable[Image]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from modeldeck.engines.chat import Sampling
 from modeldeck.engines.store import sampling_text
 from modeldeck.engines.store.database import Database, Schema
 from modeldeck.engines.text import clean
-from modeldeck.engines.types import LocalModel, Sampling
+from modeldeck.engines.types import LocalModel
 
 SCHEMA: Final = Schema(
     "model_settings",

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from sqlite3 import Row
 from typing import get_args
 
+from modeldeck.engines.chat import ClockSource, Image, Role, Timings
 from modeldeck.engines.store.conversations import Conversation, Conversations, State
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.images import images_of
-from modeldeck.engines.types import ClockSource, Image, Role, Timings
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeldeck.engines.types import Sampling
+if TYPE_CHECKING:
+    from modeldeck.engines.chat import Sampling
 
 
 def to_text(sampling: Sampling) -> str:
@@ -15,6 +16,8 @@ def to_text(sampling: Sampling) -> str:
 
 def from_text(text: str) -> Sampling:
     """Sampling as it was kept; what this version does not know is left out."""
+    from modeldeck.engines.chat import Sampling
+
     known = frozenset(Sampling._fields)
     try:
         kept: dict[str, Any] = json.loads(text)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, get_args
 
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
-from modeldeck.engines.fit.shape import Shape, shape_of
+from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.fit.types import Bill
 from modeldeck.engines.types import KvType, Plan

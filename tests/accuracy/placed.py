@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -46,7 +46,7 @@ def placed() -> tuple[Placed, ...]:
 def _placed(row: dict[str, str]) -> Placed:
     card = reference_card(64 << 30)
     if row["free"]:
-        card = replace(card, free_bytes=int(row["free"]) * MIB)
+        card = card._replace(free_bytes=int(row["free"]) * MIB)
     model = header(row["model"], row["file"])
     layers = model.hparams[f"{model.architecture}.block_count"]
     assert isinstance(layers, int)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from math import exp, log
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import get_args
 from modeldeck.engines.fit.cards import card_named
 from modeldeck.engines.fit.decode import decode_rate
 from modeldeck.engines.fit.prefill import prefill_rate
-from modeldeck.engines.fit.shape import Shape, shape_of
+from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.token_cost import DeviceCost, TokenCost, token_cost
 from modeldeck.engines.fit.types import Card, HostSpeed, Rates
 from modeldeck.engines.types import KvType, Plan
@@ -134,10 +135,10 @@ def _card(text: str, bus: str) -> tuple[Card, float]:
     name, share = text.split("=")
     card = card_named(name, 64 << 30)
     if card.pcie_bytes_per_second is None:
-        card = replace(card, pcie_bytes_per_second=24e9)
+        card = card._replace(pcie_bytes_per_second=24e9)
     if bus:
         generation, lanes = bus.split("x")
-        card = replace(card, pcie_bytes_per_second=0.76 * _LANE[generation] * int(lanes))
+        card = card._replace(pcie_bytes_per_second=0.76 * _LANE[generation] * int(lanes))
     return card, float(share)
 
 

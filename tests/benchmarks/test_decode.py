@@ -15,18 +15,11 @@ import pytest
 from modeldeck.engines import registry
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.scan import scan
+from modeldeck.engines.chat import ChatMessage, ChatRequest, Sampling, Usage
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    LocalModel,
-    Plan,
-    Sampling,
-    Source,
-    Usage,
-)
+from modeldeck.engines.types import LocalModel, Plan, Source
 from tests.support.machine import Machine
 from tests.support.measures import interleaved
 from tests.support.random_model import LARGE, make_random_model

@@ -5,13 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from modeldeck.engines.fit.cards import reference_card
 from modeldeck.engines.fit.shapes import Shapes
 from modeldeck.engines.fit.verdict import judge_found
-from modeldeck.engines.types import BlockWeights, ModelHeader, Plan, WeightTable
+from modeldeck.engines.types import (
+    BlockWeights,
+    LocalModel,
+    ModelFormat,
+    ModelHeader,
+    Plan,
+    Source,
+    WeightTable,
+)
 from modeldeck.tui.widgets.model_rows import MadeRows, sorted_entries
 from tests.support.model_bench import bench_entries
 
@@ -43,10 +52,16 @@ def dense(layers: int, block_bytes: int) -> ModelHeader:
     )
 
 
+def listed_as(number: int) -> LocalModel:
+    path = Path(str(number))
+    return LocalModel(path.name, path, (path,), Source.FOLDER, ModelFormat.GGUF, 1)
+
+
 def test_ten_thousand_verdicts(measured: Callable[..., None]) -> None:
     card = reference_card(64 << 30)
     listed = [
-        (str(number), dense(24 + number % 57, 60 * MIB + number * 4096)) for number in range(10_000)
+        (listed_as(number), dense(24 + number % 57, 60 * MIB + number * 4096))
+        for number in range(10_000)
     ]
     shapes, contexts = Shapes(), count(8192, 256)
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines import images
+from modeldeck.engines.chat import Image
 from modeldeck.engines.images import (
     ImageError,
     data_uri,
@@ -20,7 +21,6 @@ from modeldeck.engines.images import (
     looks_like_image,
     read_image,
 )
-from modeldeck.engines.types import Image
 from tests.support.image_files import png
 
 JPEG = (

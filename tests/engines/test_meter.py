@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeck.engines.meter import Meter, Rate, Reading
-from modeldeck.engines.types import (
+from modeldeck.engines.chat import (
     ChatEvent,
     ClockSource,
     Done,
@@ -20,6 +19,7 @@ from modeldeck.engines.types import (
     Timings,
     Usage,
 )
+from modeldeck.engines.meter import Meter, Rate, Reading
 
 MS = 1_000_000
 S = 1000 * MS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from modeldeck.engines.chat import ReasoningDelta, TextDelta, Timings
 from modeldeck.engines.meter import Meter
-from modeldeck.engines.types import ReasoningDelta, TextDelta, Timings
 
 SECOND = 1_000_000_000
 

@@ -22,9 +22,9 @@ from textual.content import Content
 from textual.events import Resize
 from textual.message import Message
 
+from modeldeck.engines.chat import Sampling
 from modeldeck.engines.hardware.types import GpuSnapshot, HostSnapshot
 from modeldeck.engines.meter import Rate, Reading
-from modeldeck.engines.types import Sampling
 from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.widgets.answer import Answer
 from modeldeck.tui.widgets.chat_settings import ChatSettings

@@ -9,22 +9,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modeldeck.engines.chat import ChatMessage, ChatRequest, StopReason, Usage
 from modeldeck.engines.meter import IDLE
 from modeldeck.engines.store.conversations import Conversations, Message
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.model_settings import ModelSettings
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    LoadedModel,
-    LocalModel,
-    ModelFormat,
-    Plan,
-    Source,
-    StopReason,
-    Usage,
-)
+from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Plan, Source
 from modeldeck.tui.reply import Keeper, ReplyEnd
 from modeldeck.tui.talk import Talk
 from modeldeck.tui.talk_events import NotKept, TalkEvent

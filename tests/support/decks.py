@@ -23,7 +23,7 @@ GIB = 1 << 30
 QUIET = HardwareSnapshot(
     gpus=(
         GpuSnapshot(
-            index=0,
+            number=0,
             name="NVIDIA GeForce RTX 3060",
             memory_total_bytes=12288 << 20,
             memory_used_bytes=382 << 20,

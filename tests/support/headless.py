@@ -9,19 +9,11 @@ from pathlib import Path
 
 import psutil
 
+from modeldeck.engines.chat import ChatMessage, ChatRequest, Sampling
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.store.conversations import Conversations, Message, Outcome, State
 from modeldeck.engines.store.stream_writer import StreamWriter
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    LoadedModel,
-    LocalModel,
-    ModelFormat,
-    Plan,
-    Sampling,
-    Source,
-)
+from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Plan, Source
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
 from modeldeck.tui.silence import PATIENCE_S
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import get_args
 
 from modeldeck.engines.fit.profiles import EngineProfile
-from modeldeck.engines.fit.shape import Unjudged, shape_of
+from modeldeck.engines.fit.shape import Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.formats.gguf import TensorInfo
 from modeldeck.engines.formats.header import weight_table

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import ChatMessage
 from tests.support.decks import Deck, dense, open_deck
 
 WORDS = "A **paragraph** of some length, with `code` and a few more words to wrap at the edge. " * 3

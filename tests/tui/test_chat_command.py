@@ -11,12 +11,13 @@ from typing import ClassVar
 import pytest
 
 from modeldeck.engines import registry
+from modeldeck.engines.chat import ChatEvent, ChatRequest
 from modeldeck.engines.contract import OnProgress, ignore_progress
 from modeldeck.engines.errors import EngineError
 from modeldeck.engines.meter import Reading
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from modeldeck.engines.text import UNSAFE
-from modeldeck.engines.types import ChatEvent, ChatRequest, LoadedModel, LocalModel, Plan
+from modeldeck.engines.types import LoadedModel, LocalModel, Plan
 from modeldeck.tui.chat_command import waiting
 from modeldeck.tui.cli import main
 from tests.support.gguf_files import write_llama

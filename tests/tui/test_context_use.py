@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from modeldeck.engines.chat import ChatMessage, Image, Role
 from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.meter import IDLE
 from modeldeck.engines.scripted import ScriptedEngine
 from modeldeck.engines.store.conversations import Message
-from modeldeck.engines.types import ChatMessage, Image, Role
 from modeldeck.tui.branch import Branch
 from modeldeck.tui.context_use import ContextUse, use_by_memory
 from modeldeck.tui.reply import ReplyEnd

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from modeldeck.engines.chat import Sampling
 from modeldeck.engines.paths import data_dir
 from modeldeck.engines.scripted import ScriptedEngine
 from modeldeck.engines.store.conversations import Conversation, Conversations, Outcome
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import Sampling
 from modeldeck.tui.settings import Settings
 from tests.support.decks import Deck, dense, open_deck
 from tests.support.screens import ScreenCheck

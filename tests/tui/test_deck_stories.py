@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from modeldeck.engines.chat import ChatEvent, ChatRequest
 from modeldeck.engines.scripted import Script, ScriptedEngine
-from modeldeck.engines.types import ChatEvent, ChatRequest
 from modeldeck.tui.settings import Settings
 from tests.support.bytes_sent import bytes_sent
 from tests.support.decks import Deck, dense, open_deck

@@ -191,7 +191,7 @@ def test_the_guides_claims_are_answered(fresh_home: Path, capsys: Captured) -> N
 def gpu(index: int, free_bytes: int, *processes: GpuProcess) -> GpuSnapshot:
     total = 12288 * MIB
     return GpuSnapshot(
-        index=index,
+        number=index,
         name="NVIDIA GeForce RTX 3060",
         memory_total_bytes=total,
         memory_used_bytes=total - free_bytes,

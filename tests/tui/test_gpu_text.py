@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
 from pathlib import Path
 
+from modeldeck.engines.hardware.record import gpu_record
 from modeldeck.engines.hardware.types import (
     GpuClocks,
     GpuProcess,
@@ -21,7 +21,7 @@ GIB = 1 << 30
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 HOST = HostSnapshot("gpubox", "Ryzen 5 5600", 12, 3.0, 64 * GIB, 60 * GIB)
 FULL = GpuSnapshot(
-    index=0,
+    number=0,
     name="NVIDIA GeForce RTX 3060",
     memory_total_bytes=12 * GIB,
     memory_used_bytes=3 * GIB,
@@ -80,9 +80,9 @@ def test_several_cards_and_none() -> None:
 
 def test_every_key_is_documented() -> None:
     page = DOCS.read_text(encoding="utf-8")
-    record = json.loads(json.dumps(asdict(FULL)))
+    record = json.loads(json.dumps(gpu_record(FULL)))
     for key in record:
         assert f"`{key}`" in page, key
     for kind in (GpuClocks, PcieLink, GpuProcess):
-        for field in fields(kind):
-            assert f"`{field.name}`" in page, field.name
+        for name in kind._fields:
+            assert f"`{name}`" in page, name

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from textual.events import Paste
 
+from modeldeck.engines.chat import ChatEvent, ChatRequest
 from modeldeck.engines.contract import OnProgress, ignore_progress
 from modeldeck.engines.scripted import IMAGE_TOKENS, ScriptedEngine
-from modeldeck.engines.types import ChatEvent, ChatRequest, LoadedModel, LocalModel, Plan
+from modeldeck.engines.types import LoadedModel, LocalModel, Plan
 from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.widgets.row_list import RowList
 from tests.support.decks import Deck, dense, open_deck

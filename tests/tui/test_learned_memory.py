@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,8 +71,8 @@ def judged(plan: Plan = PLAN) -> Verdict:
 
 
 def test_the_same_load_is_measured_whatever_the_number_of_threads(learned: LearnedMemory) -> None:
-    assert learned.take(loaded(replace(PLAN, gpu_layers=999)), held())
-    found = lesson_of(learned).measured(judged(), replace(PLAN, threads=3), model(), CARD)
+    assert learned.take(loaded(PLAN._replace(gpu_layers=999)), held())
+    found = lesson_of(learned).measured(judged(), PLAN._replace(threads=3), model(), CARD)
     assert found.source == "measured"
     assert found.bill is not None
     assert found.bill.total_gpu_bytes == IN_BUFFERS + 300 * MIB
@@ -83,14 +82,14 @@ def test_the_same_load_is_measured_whatever_the_number_of_threads(learned: Learn
 @pytest.mark.parametrize(
     "other",
     [
-        replace(PLAN, context_tokens=8192),
-        replace(PLAN, kv_type="q8_0"),
-        replace(PLAN, micro_batch_tokens=256),
-        replace(PLAN, gpu_layers=20),
-        replace(PLAN, slots=2),
-        replace(PLAN, flash_attention=False),
-        replace(PLAN, swa_full=True),
-        replace(PLAN, mmap=False),
+        PLAN._replace(context_tokens=8192),
+        PLAN._replace(kv_type="q8_0"),
+        PLAN._replace(micro_batch_tokens=256),
+        PLAN._replace(gpu_layers=20),
+        PLAN._replace(slots=2),
+        PLAN._replace(flash_attention=False),
+        PLAN._replace(swa_full=True),
+        PLAN._replace(mmap=False),
     ],
 )
 def test_any_other_option_is_another_load(learned: LearnedMemory, other: Plan) -> None:
@@ -103,7 +102,7 @@ def test_any_other_option_is_another_load(learned: LearnedMemory, other: Plan) -
 def test_it_speaks_of_this_card_this_engine_and_this_file_alone(learned: LearnedMemory) -> None:
     assert learned.take(loaded(), held())
     lesson, verdict = lesson_of(learned), judged()
-    for card in (replace(CARD, name="RTX 3090 24GB"), replace(CARD, what_if=True)):
+    for card in (CARD._replace(name="RTX 3090 24GB"), CARD._replace(what_if=True)):
         assert lesson.measured(verdict, PLAN, model(), card) is verdict
     assert lesson.measured(verdict, PLAN, model(), CARD, "llama_cpp_python") is verdict
     bigger = model()._replace(size_bytes=5 << 30)
@@ -112,7 +111,7 @@ def test_it_speaks_of_this_card_this_engine_and_this_file_alone(learned: Learned
 
 def test_a_measured_load_is_judged_for_what_is_free_now(learned: LearnedMemory) -> None:
     assert learned.take(loaded(), held())
-    little = replace(CARD, free_bytes=4 << 30)
+    little = CARD._replace(free_bytes=4 << 30)
     found = lesson_of(learned).measured(judged(), PLAN, model(), little)
     assert (found.kind, found.source) == (VerdictKind.DOES_NOT_FIT, "measured")
 
@@ -127,7 +126,7 @@ def test_what_the_formula_refused_is_known_to_run(learned: LearnedMemory) -> Non
 def test_two_loads_correct_others_of_the_architecture(learned: LearnedMemory) -> None:
     assert learned.lesson() is None
     for context in (4096, 8192):
-        assert learned.take(loaded(replace(PLAN, context_tokens=context)), held())
+        assert learned.take(loaded(PLAN._replace(context_tokens=context)), held())
     lesson = lesson_of(learned)
     card = lesson.card_for(CARD, "llama")
     assert card.learnt is not None
@@ -136,16 +135,16 @@ def test_two_loads_correct_others_of_the_architecture(learned: LearnedMemory) ->
     assert card.learnt[1:] == (None, None)
     assert lesson.card_for(CARD, "qwen3") is CARD
     assert lesson.card_for(CARD, "llama", "ollama") is CARD
-    assert lesson.card_for(replace(CARD, what_if=True), "llama").learnt is None
+    assert lesson.card_for(CARD._replace(what_if=True), "llama").learnt is None
 
 
 def test_the_cpu_is_learnt_apart_and_holds_for_a_card_that_is_assumed(
     learned: LearnedMemory,
 ) -> None:
     for context in (4096, 8192):
-        plan = replace(PLAN, context_tokens=context, gpu_layers=0)
+        plan = PLAN._replace(context_tokens=context, gpu_layers=0)
         assert learned.take(loaded(plan), held(ON_CPU, by_gpu={}))
-    card = lesson_of(learned).card_for(replace(CARD, what_if=True), "llama")
+    card = lesson_of(learned).card_for(CARD._replace(what_if=True), "llama")
     assert isinstance(card.learnt, Corrections)
     assert (card.learnt.gpu, card.learnt.mixed) == (None, None)
     assert card.learnt.cpu is not None
@@ -153,7 +152,7 @@ def test_the_cpu_is_learnt_apart_and_holds_for_a_card_that_is_assumed(
 
 def test_a_new_build_forgets_what_the_old_one_took(learned: LearnedMemory) -> None:
     assert learned.take(loaded(), held())
-    assert learned.take(loaded(replace(PLAN, context_tokens=8192), build="b2"), held())
+    assert learned.take(loaded(PLAN._replace(context_tokens=8192), build="b2"), held())
     lesson, verdict = lesson_of(learned), judged()
     assert lesson.measured(verdict, PLAN, model(), CARD) is verdict
     assert lesson.card_for(CARD, "llama") is CARD
@@ -166,7 +165,7 @@ def test_a_new_build_forgets_what_the_old_one_took(learned: LearnedMemory) -> No
         held(buffers=ON_CUDA[:3]),
         held(buffers=(*ON_CUDA, Buffer("CUDA1", "compute", MIB))),
         held(buffers=(*ON_CPU, Buffer("RPC[10.0.0.2:50052]", "weights", MIB))),
-        held(gpus=(GPU, replace(GPU, index=1)), by_gpu={}),
+        held(gpus=(GPU, GPU._replace(number=1)), by_gpu={}),
         held(gpus=(), by_gpu={}),
     ],
     ids=["no log", "half a log", "two cards", "another machine", "which card", "no card"],
@@ -181,7 +180,7 @@ def test_nothing_is_learnt_where_it_is_not_sure_what_was_measured(
 def test_on_a_machine_with_two_cards_it_is_the_one_that_the_process_holds(
     learned: LearnedMemory,
 ) -> None:
-    other = replace(GPU, index=1, name="NVIDIA GeForce RTX 3090", memory_total_bytes=24576 * MIB)
+    other = GPU._replace(number=1, name="NVIDIA GeForce RTX 3090", memory_total_bytes=24576 * MIB)
     both = held(gpus=(GPU, other), by_gpu={1: IN_BUFFERS + 300 * MIB})
     assert learned.take(loaded(), both)
     verdict = judged()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Plan, 
 from modeldeck.tui.learned_speed import LearnedSpeed
 from tests.accuracy.models import header
 
-CARD = replace(card_named("RTX 3060 12GB", 32 << 30), what_if=False)
+CARD = card_named("RTX 3060 12GB", 32 << 30)._replace(what_if=False)
 PLAN = Plan(context_tokens=4096, gpu_layers=33)
 
 
@@ -89,16 +88,16 @@ def test_what_the_card_did_says_nothing_of_another_card_or_of_offloading(
     assert learned.take(loaded(), reply(60.0), CARD)
     lesson, one = learned.lesson(), model()
     before = verdict_on(one)
-    assert lesson.correct(before, one, replace(CARD, name="RTX 3090 24GB")) == before
-    assert lesson.correct(before, one, replace(CARD, what_if=True)) == before
+    assert lesson.correct(before, one, CARD._replace(name="RTX 3090 24GB")) == before
+    assert lesson.correct(before, one, CARD._replace(what_if=True)) == before
     partial = before._replace(kind=VerdictKind.FITS_PARTIAL)
     assert lesson.correct(partial, one, CARD) == partial
     assert lesson.correct(before, one, CARD, engine="ollama") == before
 
 
 def test_layers_left_on_the_processor_are_measured_apart(learned: LearnedSpeed) -> None:
-    beside = replace(CARD, host=HostSpeed(40e9, 8))
-    assert learned.take(loaded(replace(PLAN, gpu_layers=20)), reply(12.0), beside)
-    assert learned.take(loaded(replace(PLAN, gpu_layers=0)), reply(8.0), beside)
+    beside = CARD._replace(host=HostSpeed(40e9, 8))
+    assert learned.take(loaded(PLAN._replace(gpu_layers=20)), reply(12.0), beside)
+    assert learned.take(loaded(PLAN._replace(gpu_layers=0)), reply(8.0), beside)
     assert [key.placement for key in learned.lesson().measures] == ["gpu+cpu", "cpu"]
     assert [key.gpu for key in learned.lesson().measures] == [CARD.name, ""]

@@ -8,7 +8,8 @@ import pytest
 
 from modeldeck.engines.buffers import Buffer, total_bytes
 from modeldeck.engines.contract import OnProgress, ignore_progress
-from modeldeck.engines.fit.shape import Shape, shape_of
+from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.fit.token_cost import blocks_of
 from modeldeck.engines.fit.types import Bill, Verdict

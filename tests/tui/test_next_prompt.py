@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.scripted import Script, ScriptedEngine
-from modeldeck.engines.types import ChatMessage
 from modeldeck.tui.context_use import estimate
 from modeldeck.tui.next_prompt import NextPrompt
 from modeldeck.tui.settings import Settings

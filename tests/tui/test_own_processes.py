@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from modeldeck.engines.hardware.types import GpuProcess
@@ -11,8 +10,7 @@ from modeldeck.engines.scripted import ScriptedEngine
 from tests.support.decks import GIB, QUIET, QuietServices, dense, open_deck
 
 USED = 7 * GIB
-CARD = replace(
-    QUIET.gpus[0],
+CARD = QUIET.gpus[0]._replace(
     memory_used_bytes=USED + (382 << 20),
     memory_free_bytes=(11906 << 20) - USED,
     memory_reserved_bytes=382 << 20,
@@ -22,11 +20,9 @@ CARD = replace(
 class Held(QuietServices):
     """A card that the deck's engine, vLLM and another deck share."""
 
-    snapshot = replace(
-        QUIET,
+    snapshot = QUIET._replace(
         gpus=(
-            replace(
-                CARD,
+            CARD._replace(
                 processes=(
                     GpuProcess(70, "Mistral-7B", 5 * GIB, deck=os.getpid()),
                     GpuProcess(71, "vLLM", GIB),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modeldeck.engines.chat import ChatEvent, ChatMessage, ChatRequest, Sampling, TextDelta
 from modeldeck.engines.errors import (
     EngineDied,
     EngineError,
@@ -15,17 +16,7 @@ from modeldeck.engines.errors import (
     RequestRefused,
 )
 from modeldeck.engines.scripted import Script, ScriptedEngine
-from modeldeck.engines.types import (
-    ChatEvent,
-    ChatMessage,
-    ChatRequest,
-    LocalModel,
-    ModelFormat,
-    Plan,
-    Sampling,
-    Source,
-    TextDelta,
-)
+from modeldeck.engines.types import LocalModel, ModelFormat, Plan, Source
 from modeldeck.tui.reply import ReplyEnd, ReplyUpdate, run_reply
 
 MODEL = LocalModel("m", Path("m"), (Path("m"),), Source.FOLDER, ModelFormat.GGUF, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,9 +83,9 @@ def test_the_card_that_is_set_comes_before_the_one_that_is_here(
 
 def test_a_little_memory_more_or_less_is_no_reason_to_judge_again() -> None:
     card = card_of(QUIET)
-    assert not Cards.moved(card, replace(card, free_bytes=card.free_bytes - (1 << 20)))
-    assert Cards.moved(card, replace(card, free_bytes=card.free_bytes - (100 << 20)))
-    assert Cards.moved(card, replace(card, name="another"))
+    assert not Cards.moved(card, card._replace(free_bytes=card.free_bytes - (1 << 20)))
+    assert Cards.moved(card, card._replace(free_bytes=card.free_bytes - (100 << 20)))
+    assert Cards.moved(card, card._replace(name="another"))
 
 
 def test_the_memory_of_a_machine_is_measured_once_and_kept(home: Path, database: Database) -> None:
@@ -97,7 +96,7 @@ def test_the_memory_of_a_machine_is_measured_once_and_kept(home: Path, database:
     assert measured is not None
     assert measured.bandwidth_bytes_per_second > 1e8
     assert services(home, database).cards.card(QUIET).host == measured
-    another = replace(QUIET, host=replace(host, cpu_name="another processor"))
+    another = QUIET._replace(host=host._replace(cpu_name="another processor"))
     assert services(home, database).cards.card(another).host is None
 
 

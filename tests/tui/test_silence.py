@@ -6,21 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from modeldeck.engines.chat import ChatEvent, ChatMessage, ChatRequest, Done, TextDelta
 from modeldeck.engines.contract import OnProgress, ignore_progress
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.scripted import Script, ScriptedEngine
-from modeldeck.engines.types import (
-    ChatEvent,
-    ChatMessage,
-    ChatRequest,
-    Done,
-    LoadedModel,
-    LocalModel,
-    ModelFormat,
-    Plan,
-    Source,
-    TextDelta,
-)
+from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Plan, Source
 from modeldeck.tui.reply import ReplyUpdate, run_reply
 from modeldeck.tui.state import DeckState, Notice
 from tests.support.decks import dense, open_deck

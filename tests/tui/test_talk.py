@@ -7,17 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from modeldeck.engines.chat import ChatMessage, Sampling, Usage
 from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.meter import IDLE, Reading
 from modeldeck.engines.store.conversations import Conversations
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.model_settings import ChatSettings
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import (
-    ChatMessage,
-    Sampling,
-    Usage,
-)
 from modeldeck.tui.context_use import ContextUse
 from modeldeck.tui.endings import CONTEXT_FULL, LIMIT_REACHED
 from modeldeck.tui.reply import ReplyEnd

@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from modeldeck.engines.chat import Image
 from modeldeck.engines.images import image_line
-from modeldeck.engines.types import Image
 from modeldeck.tui.next_prompt import NextPrompt
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.prompt import Prompt

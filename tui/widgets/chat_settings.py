@@ -14,8 +14,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, TextArea
 
+from modeldeck.engines.chat import Sampling
 from modeldeck.engines.text import clean, clean_line
-from modeldeck.engines.types import Sampling
 from modeldeck.tui.presets import Preset, load_presets, preset_like
 from modeldeck.tui.widgets.line import Line
 from modeldeck.tui.widgets.sampling_fields import (

@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from modeldeck.engines.chat import Image
 from modeldeck.engines.images import ImageError, read_image
-from modeldeck.engines.types import Image
 from modeldeck.tui.paths_typed import completed, typed_path
 from modeldeck.tui.widgets.line import Line
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from modeldeck.engines.types import Sampling
+from modeldeck.engines.chat import Sampling
 
 FieldName = Literal[
     "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "max_tokens"

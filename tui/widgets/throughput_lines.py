@@ -15,9 +15,9 @@ from typing import Final
 from rich.cells import cell_len
 from textual.content import Content
 
+from modeldeck.engines.chat import ClockSource
 from modeldeck.engines.hardware.types import GpuSnapshot, HostSnapshot
 from modeldeck.engines.meter import IDLE, Rate, Reading
-from modeldeck.engines.types import ClockSource
 from modeldeck.tui.context_use import ContextUse
 
 VALUE: Final = ".panel--value"

@@ -13,15 +13,10 @@ import psutil
 import pytest
 
 from modeldeck.engines.adapters.llama_server import LlamaServerEngine
+from modeldeck.engines.chat import TextDelta
 from modeldeck.engines.errors import EngineDied, LoadFailed, RequestRefused, SettingsError
 from modeldeck.engines.testing import ask, question, words_of
-from modeldeck.engines.types import (
-    LoadedModel,
-    LoadProgress,
-    LocalModel,
-    Plan,
-    TextDelta,
-)
+from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, Plan
 from tests.support.llama_server import OLD_LACKS, install
 
 pytestmark = pytest.mark.real

@@ -9,18 +9,10 @@ from pathlib import Path
 import pytest
 
 from modeldeck.engines.adapters.llama_server import LlamaServerEngine
+from modeldeck.engines.chat import ChatMessage, ChatRequest, Image, Sampling, TextDelta, Usage
 from modeldeck.engines.errors import LoadFailed, RequestRefused
 from modeldeck.engines.images import image_of
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    Image,
-    LocalModel,
-    Plan,
-    Sampling,
-    TextDelta,
-    Usage,
-)
+from modeldeck.engines.types import LocalModel, Plan
 from tests.support.image_files import png
 from tests.support.random_projector import IMAGE_TOKENS
 

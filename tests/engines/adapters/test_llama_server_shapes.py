@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.adapters.llama_server_wire import ReplyReader, StreamFailed
-from modeldeck.engines.types import Done, ReasoningDelta, TextDelta, Usage
+from modeldeck.engines.chat import Done, ReasoningDelta, TextDelta, Usage
 
 NAMES = ("choices", "delta", "content", "reasoning_content", "usage", "timings", "prompt_progress")
 ANY_JSON = st.recursive(

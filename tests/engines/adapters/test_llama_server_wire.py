@@ -14,7 +14,7 @@ from modeldeck.engines.adapters.llama_server_wire import (
     SseReader,
     request_body,
 )
-from modeldeck.engines.types import (
+from modeldeck.engines.chat import (
     ChatEvent,
     ChatMessage,
     ChatRequest,

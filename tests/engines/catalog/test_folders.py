@@ -305,7 +305,7 @@ def test_whatever_a_folder_holds_only_its_own_names_are_taken(names: list[str]) 
     if found is not None:
         assert found.weights
         assert {*found.weights, *found.papers} <= set(names)
-        assert len(found.weights) + len(found.missing) >= found.count
+        assert len(found.weights) + len(found.missing) >= found.parts
 
 
 def test_a_llamafile_is_a_model_of_its_own_format(models: Path, cache: HeaderCache) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.demo import model_path
 from modeldeck.engines.demo.evaluation import (
     Served,
@@ -18,7 +19,6 @@ from modeldeck.engines.demo.evaluation import (
     served,
 )
 from modeldeck.engines.demo.helptext import HelpText, parse_help_text
-from modeldeck.engines.types import ChatMessage
 from modeldeck.tui.actions import help_digest, help_text
 
 pytestmark = pytest.mark.real

@@ -10,13 +10,13 @@ from typing import cast
 
 import pytest
 
+from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.demo import card_path
 from modeldeck.engines.demo.card import read_card
 from modeldeck.engines.demo.corpus import check_questions, conversations, read_corpus
 from modeldeck.engines.demo.evaluation import is_right, read_questions, right_names
 from modeldeck.engines.demo.helptext import HelpText, parse_help_text
 from modeldeck.engines.errors import FormatError
-from modeldeck.engines.types import ChatMessage
 from modeldeck.tui.actions import help_digest, help_text
 
 PHRASES = card_path().with_name("phrases.toml").read_text(encoding="utf-8")

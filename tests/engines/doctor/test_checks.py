@@ -68,7 +68,7 @@ NO_CARD = HardwareSnapshot((), HOST, "The NVIDIA driver is not here.")
 
 
 def with_card(**more: Any) -> HardwareSnapshot:
-    return HardwareSnapshot((replace(CARD, **more),), HOST)
+    return HardwareSnapshot((CARD._replace(**more),), HOST)
 
 
 def disk(**more: Any) -> tuple[Disk, ...]:
@@ -160,7 +160,7 @@ def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
         (
             "memory",
             "warning",
-            {"hardware": HardwareSnapshot((CARD,), replace(HOST, memory_available_bytes=GIB))},
+            {"hardware": HardwareSnapshot((CARD,), HOST._replace(memory_available_bytes=GIB))},
             "1.0 GiB of memory are left",
             "rss",
         ),
@@ -227,7 +227,7 @@ def test_beside_one_that_works_an_engine_is_missing_to_nobody() -> None:
 
 def test_what_an_instance_holds_is_said_once() -> None:
     held = (GpuProcess(7, "ollama", 4 * GIB),)
-    parent = replace(CARD, mig=Mig.PARENT, processes=held)
-    instance = replace(CARD, index=1, mig=Mig.INSTANCE, processes=held)
+    parent = CARD._replace(mig=Mig.PARENT, processes=held)
+    instance = CARD._replace(number=1, mig=Mig.INSTANCE, processes=held)
     (found,) = examine(replace(WELL, hardware=HardwareSnapshot((parent, instance), HOST)))
     assert found.check == "other-processes"

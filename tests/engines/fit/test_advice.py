@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ BETTER = {VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU}
 def test_an_advice_that_is_taken_works(
     layers: int, block_mib: int, asked: FitOptions, free_bytes: int
 ) -> None:
-    header, card = llama(layers, block_mib), replace(CARD, free_bytes=free_bytes)
+    header, card = llama(layers, block_mib), CARD._replace(free_bytes=free_bytes)
     found = answer(header, asked, card)
     for advice in advise(header, found, card):
         assert advice.options is not None
@@ -55,7 +54,7 @@ def test_an_advice_that_is_taken_works(
 
 
 def test_the_cheapest_change_comes_first() -> None:
-    card = replace(CARD, free_bytes=10 * GIB)
+    card = CARD._replace(free_bytes=10 * GIB)
     found = answer(llama(), FitOptions(context_tokens=16384), card)
     advices = [one.text for one in advise(llama(), found, card)]
     assert advices[0].startswith("--kv q8_0: saves 1.2 GiB; ")
@@ -85,7 +84,7 @@ def test_who_asked_for_the_cpu_is_told_that_the_card_has_room() -> None:
 )
 def test_who_must_go_is_named(holders: tuple[tuple[str, int], ...], said: list[str]) -> None:
     bill = Bill(weights_gpu_bytes=8 * GIB, margin_bytes=256 * MIB)
-    card = replace(CARD, free_bytes=8 * GIB - 300 * MIB)
+    card = CARD._replace(free_bytes=8 * GIB - 300 * MIB)
     processes = [OtherProcess(name, mib * MIB) for name, mib in holders]
     assert [one.text for one in must_go(bill, card, processes)] == said
 

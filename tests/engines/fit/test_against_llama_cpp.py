@@ -13,7 +13,8 @@ import gguf
 import numpy as np
 import pytest
 
-from modeldeck.engines.fit.shape import Unjudged, shape_of
+from modeldeck.engines.fit.shape import Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.types import BlockWeights, KvType, ModelHeader, Plan, WeightTable
 

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.architectures import ARCHITECTURES
-from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.shape import Shape, Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.types import BlockWeights, HParam, KvType, ModelHeader, Plan, WeightTable
 from tests.support.llama_keys import EXPERTS, keys_of
+from tests.support.strategies import built
 
 KEYS = {name: keys_of(name) for name in sorted(ARCHITECTURES)}
 KV_TYPES: list[KvType] = ["f32", "f16", "q8_0", "q4_0"]
@@ -50,7 +52,7 @@ def shape(name: str, tied: bool = False) -> Shape:
 
 
 models = st.sampled_from(sorted(KEYS)).map(shape)
-plans = st.builds(
+plans = built(
     Plan,
     kv_type=st.sampled_from(KV_TYPES),
     slots=st.integers(1, 8),

@@ -137,7 +137,7 @@ def test_a_card_known_by_its_memory_alone_has_no_bandwidth() -> None:
 
 def gpu(name: str, total: int | None, free: int | None, reserved: int | None = None) -> GpuSnapshot:
     return GpuSnapshot(
-        index=0,
+        number=0,
         name=name,
         memory_total_bytes=total,
         memory_free_bytes=free,

@@ -66,7 +66,7 @@ def test_a_large_model_does_not_fit_and_nothing_goes_to_the_cpu(engine: str) -> 
 def test_the_verdict_is_the_arithmetic_and_more_memory_never_worsens_it(
     engine: str, weights_mib: int, context_tokens: int, free_mib: int, margin_mib: int
 ) -> None:
-    card = replace(CARD, free_bytes=free_mib * MIB)
+    card = CARD._replace(free_bytes=free_mib * MIB)
     asked = FitOptions(context_tokens=context_tokens, margin_bytes=margin_mib * MIB)
     found = judged(folder(weights_mib), asked, card, engine)
     bill = found.verdict.bill
@@ -80,7 +80,7 @@ def test_the_verdict_is_the_arithmetic_and_more_memory_never_worsens_it(
 
 
 def test_the_context_gives_when_nobody_asked_for_one() -> None:
-    card = replace(CARD, free_bytes=7400 * MIB)
+    card = CARD._replace(free_bytes=7400 * MIB)
     found = judged(folder(), FitOptions(), card, "exllamav2")
     assert found.verdict.kind is VerdictKind.FITS
     assert 4096 <= found.plan.context_tokens < 8192

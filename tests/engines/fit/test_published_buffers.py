@@ -11,7 +11,8 @@ import pytest
 
 from modeldeck.engines.fit.drafting import draft_model_bytes, prediction_bytes
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
-from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.shape import Shape, Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, Plan, WeightTable
 

@@ -15,6 +15,7 @@ from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Card, VerdictKind
 from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTable
 from tests.support.fit_headers import llama
+from tests.support.strategies import built
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -43,7 +44,7 @@ options = st.builds(
     swa_full=st.sampled_from([None, True, False]),
     margin_bytes=st.integers(0, 2 * GIB),
 )
-cards = st.builds(
+cards = built(
     Card,
     name=st.just("a card"),
     usable_bytes=st.just(24 * GIB),
@@ -95,7 +96,7 @@ def test_more_free_memory_never_worsens_the_verdict(
     header: ModelHeader, given_options: FitOptions, card: Card, more: int
 ) -> None:
     now = answer(header, given_options, card)
-    then = answer(header, given_options, replace(card, free_bytes=card.free_bytes + more))
+    then = answer(header, given_options, card._replace(free_bytes=card.free_bytes + more))
     assert ORDER.index(then.verdict.kind) >= ORDER.index(now.verdict.kind)
     if then.plan == now.plan:
         assert (then.max_context_tokens or 0) >= (now.max_context_tokens or 0)
@@ -122,7 +123,7 @@ def test_the_largest_context_is_for_the_same_placement(
 
 
 def test_four_gib_free_of_twelve_change_the_answer() -> None:
-    busy = replace(CARD, free_bytes=4 * GIB)
+    busy = CARD._replace(free_bytes=4 * GIB)
     whole, part = answer(llama(), FitOptions(), CARD), answer(llama(), FitOptions(), busy)
     assert whole.verdict.kind is VerdictKind.FITS
     assert (part.verdict.kind, part.fits_now, part.fits_empty) == (
@@ -140,14 +141,14 @@ def test_four_gib_free_of_twelve_change_the_answer() -> None:
 
 
 def test_context_is_given_up_before_speed_but_not_below_4096() -> None:
-    tight = replace(CARD, free_bytes=9900 * MIB)
+    tight = CARD._replace(free_bytes=9900 * MIB)
     found = answer(llama(), FitOptions(), tight, usual_context_tokens=16384)
     assert found.verdict.kind is VerdictKind.FITS
     assert 4096 <= found.plan.context_tokens < 16384
     assert found.plan.context_tokens == found.max_context_tokens
     asked = answer(llama(), FitOptions(context_tokens=16384), tight)
     assert asked.verdict.kind is VerdictKind.FITS_PARTIAL
-    tighter = answer(llama(), FitOptions(), replace(CARD, free_bytes=9000 * MIB))
+    tighter = answer(llama(), FitOptions(), CARD._replace(free_bytes=9000 * MIB))
     assert (tighter.verdict.kind, tighter.plan.context_tokens) == (VerdictKind.FITS_PARTIAL, 8192)
 
 
@@ -207,7 +208,7 @@ def test_a_mixture_of_experts_leaves_as_few_on_the_cpu_as_will_do() -> None:
 
 
 def test_only_without_any_expert_do_layers_leave_the_card() -> None:
-    small = replace(CARD, free_bytes=1800 * MIB)
+    small = CARD._replace(free_bytes=1800 * MIB)
     found = answer(qwen3_30b_a3b(), FitOptions(context_tokens=8192), small)
     assert found.verdict.kind is VerdictKind.FITS_PARTIAL
     assert found.plan.cpu_moe_blocks == 48
@@ -223,6 +224,6 @@ def test_layers_that_were_asked_for_may_have_their_experts_on_the_cpu() -> None:
 
 
 def test_memory_of_the_machine_counts_for_experts_too() -> None:
-    poor = replace(CARD, ram_bytes=2 * GIB)
+    poor = CARD._replace(ram_bytes=2 * GIB)
     found = answer(qwen3_30b_a3b(), FitOptions(context_tokens=8192), poor)
     assert found.verdict.kind is VerdictKind.DOES_NOT_FIT

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +13,8 @@ from modeldeck.engines.fit.several_cards import (
     most_blocks_over,
     shares,
 )
-from modeldeck.engines.fit.shape import Shape, shape_of
+from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.types import Plan
 from tests.support.fit_headers import llama
@@ -59,7 +58,7 @@ def test_nothing_is_lost_when_layers_are_split(
     layers: int, block_mib: int, free: list[int], data: st.DataObject
 ) -> None:
     model, k = shape(layers, block_mib), data.draw(st.integers(0, layers))
-    cards = [replace(CARD, free_bytes=size) for size in free]
+    cards = [CARD._replace(free_bytes=size) for size in free]
     parts = shares(model, PLAN, cards, k)
     whole = bill(model, PLAN, PLAN.context_tokens, k, cards=len(cards))
     assert sum(part.blocks for part in parts) == k

@@ -42,9 +42,8 @@ def test_the_least_costly_change_comes_first(header: ModelHeader, card: Card) ->
 
 
 def test_a_card_that_others_fill_leaves_layers_or_the_cpu(header: ModelHeader, card: Card) -> None:
-    from dataclasses import replace
 
-    busy = replace(card, free_bytes=4 * GIB)
+    busy = card._replace(free_bytes=4 * GIB)
     found = rescues(header, Plan(context_tokens=4096), busy)
     assert "of 40 layers on the GPU" in found[0].change
     assert found[0].plan.gpu_layers == judge(header, Plan(context_tokens=4096), busy).gpu_layers
@@ -52,9 +51,8 @@ def test_a_card_that_others_fill_leaves_layers_or_the_cpu(header: ModelHeader, c
 
 
 def test_a_load_for_the_cpu_stays_on_the_cpu(header: ModelHeader, card: Card) -> None:
-    from dataclasses import replace
 
-    small = replace(card, ram_bytes=12 * GIB)
+    small = card._replace(ram_bytes=12 * GIB)
     found = rescues(header, Plan(context_tokens=65536, gpu_layers=0), small)
     assert found
     assert all(rescue.plan.gpu_layers == 0 for rescue in found)

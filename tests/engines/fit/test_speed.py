@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.cards import card_named, card_with_vram
-from modeldeck.engines.fit.shape import Shape, shape_of
+from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.speed import decode_rates, speeds
 from modeldeck.engines.fit.token_cost import token_cost
 from modeldeck.engines.fit.types import Card, HostSpeed, Rates
@@ -17,7 +16,7 @@ from modeldeck.engines.types import Plan
 from tests.accuracy.models import header, known_models
 
 HOST = HostSpeed(40e9, 8)
-CARD = replace(card_named("RTX 3060 12GB", 64 << 30), host=HOST)
+CARD = card_named("RTX 3060 12GB", 64 << 30)._replace(host=HOST)
 FILES = {"Llama-2-7B": "Q4_0", "gpt-oss-20b": "MXFP4", "Qwen3_6-35B-A3B": "Q4_K_M"}
 
 
@@ -44,10 +43,10 @@ def decode(
 @given(models, st.floats(1.0, 3.0), st.integers(0, 24))
 def test_more_bandwidth_is_never_slower(model: str, faster: float, moe: int) -> None:
     assert CARD.bandwidth_bytes_per_second is not None
-    better = replace(CARD, bandwidth_bytes_per_second=CARD.bandwidth_bytes_per_second * faster)
+    better = CARD._replace(bandwidth_bytes_per_second=CARD.bandwidth_bytes_per_second * faster)
     plan, blocks = Plan(cpu_moe_blocks=moe), SHAPES[model].layers
     assert decode(model, plan, blocks, better) >= decode(model, plan, blocks)
-    better = replace(CARD, host=HostSpeed(HOST.bandwidth_bytes_per_second * faster, HOST.threads))
+    better = CARD._replace(host=HostSpeed(HOST.bandwidth_bytes_per_second * faster, HOST.threads))
     assert decode(model, plan, blocks, better) >= decode(model, plan, blocks)
 
 
@@ -68,8 +67,8 @@ def test_more_on_a_slower_processor_is_never_faster(
     more, less = decode(model, plan, blocks), decode(model, plan, blocks + 1)
     assert more.middle <= less.middle * 1.0001
     layers = SHAPES[model].layers
-    with_experts = decode(model, replace(plan, cpu_moe_blocks=moe), layers)
-    without = decode(model, replace(plan, cpu_moe_blocks=moe + 1), layers)
+    with_experts = decode(model, plan._replace(cpu_moe_blocks=moe), layers)
+    without = decode(model, plan._replace(cpu_moe_blocks=moe + 1), layers)
     assert without.middle <= with_experts.middle * 1.0001
 
 
@@ -125,7 +124,7 @@ def test_what_is_not_known_is_not_guessed() -> None:
     unknown = card_with_vram(12 << 30, 32 << 30)
     assert decode_rates(SHAPES["Llama-2-7B"], unknown) is None
     assert speeds(SHAPES["Llama-2-7B"], Plan(), unknown, 32) == (None, None, None)
-    unmeasured = replace(CARD, host=None)
+    unmeasured = CARD._replace(host=None)
     assert speeds(SHAPES["Llama-2-7B"], Plan(), unmeasured, 20).decode is None
     assert speeds(SHAPES["Llama-2-7B"], Plan(), unmeasured, 32).decode is not None
 

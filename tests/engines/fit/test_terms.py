@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from modeldeck.engines.fit.profiles import EngineProfile
-from modeldeck.engines.fit.shape import Shape, Unjudged, shape_of
+from modeldeck.engines.fit.shape import Shape, Unjudged
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import (
     bill,
     cells,

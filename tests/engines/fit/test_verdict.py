@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from modeldeck.engines.fit.cards import card_with_vram, reference_card
 from modeldeck.engines.fit.placement import last_not_negative
 from modeldeck.engines.fit.plan import plan_for
-from modeldeck.engines.fit.shape import shape_of
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.types import Card, VerdictKind
 from modeldeck.engines.fit.verdict import judge, judge_found
 from modeldeck.engines.types import (
@@ -24,6 +23,7 @@ from modeldeck.engines.types import (
     Plan,
     WeightTable,
 )
+from tests.support.strategies import built
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -118,7 +118,7 @@ def test_a_model_larger_than_card_and_memory_does_not_fit() -> None:
 
 
 def test_a_full_card_leaves_the_cpu() -> None:
-    busy = replace(CARD, free_bytes=400 * MIB)
+    busy = CARD._replace(free_bytes=400 * MIB)
     verdict = judge(QWEN3_14B, Plan(), busy)
     assert verdict.kind is VerdictKind.CPU_ONLY
     assert verdict.reason == "CPU only: none of 40 layers fits in 0.39 GiB on the GPU"
@@ -134,13 +134,13 @@ def test_a_plan_for_the_cpu_is_judged_by_memory_alone() -> None:
     assert verdict.kind is VerdictKind.CPU_ONLY
     assert verdict.reason == "CPU only: 8.9 of 32.0 GiB memory with 4k context"
     assert verdict.max_context_tokens == 40960
-    small = judge(QWEN3_14B, plan, replace(CARD, ram_bytes=4 * GIB))
+    small = judge(QWEN3_14B, plan, CARD._replace(ram_bytes=4 * GIB))
     assert small.kind is VerdictKind.DOES_NOT_FIT
     assert small.reason == "does not fit: needs 8.9 GiB of memory, there are 4.0 free"
 
 
 def test_too_little_memory_beside_a_card_that_would_hold_it() -> None:
-    verdict = judge(QWEN3_14B, Plan(), replace(CARD, ram_bytes=100 * MIB))
+    verdict = judge(QWEN3_14B, Plan(), CARD._replace(ram_bytes=100 * MIB))
     assert verdict.kind is VerdictKind.DOES_NOT_FIT
     assert verdict.reason == "does not fit: needs 0.43 GiB of memory, there are 0.10 free"
 
@@ -240,7 +240,7 @@ def test_low_bit_types_and_other_cards_have_a_wider_band() -> None:
 
     usual = width(QWEN3_14B, CARD)
     assert width(QWEN3_14B._replace(quantisation="IQ2_XS"), CARD) > usual
-    assert width(QWEN3_14B, replace(CARD, decode_efficiency=(0.58, 0.70, 0.82))) > usual
+    assert width(QWEN3_14B, CARD._replace(decode_efficiency=(0.58, 0.70, 0.82))) > usual
 
 
 def test_no_rate_is_invented_for_a_card_without_a_bandwidth() -> None:
@@ -295,7 +295,7 @@ headers = st.builds(
     output_mib=st.floats(0, 2000),
     tied=st.booleans(),
 )
-plans = st.builds(
+plans = built(
     Plan,
     context_tokens=st.integers(1, 200_000),
     kv_type=st.sampled_from(["f16", "q8_0", "q4_0"]),
@@ -303,7 +303,7 @@ plans = st.builds(
     micro_batch_tokens=st.sampled_from([1, 64, 512, 2048]),
     gpu_layers=st.sampled_from([ALL_LAYERS, ALL_LAYERS, 0, 1, 7, 81]),
 )
-cards = st.builds(
+cards = built(
     Card,
     name=st.just("a card"),
     usable_bytes=st.just(48 * GIB),
@@ -324,28 +324,28 @@ def test_what_is_promised_is_there(header: ModelHeader, plan: Plan, card: Card) 
     assert verdict.bill.total_host_bytes <= card.ram_bytes
     assert (verdict.kind is VerdictKind.FITS) == (verdict.layers_gpu == verdict.layers)
     assert (verdict.kind is VerdictKind.CPU_ONLY) == (verdict.gpu_layers == 0)
-    again = judge(header, replace(plan, gpu_layers=verdict.gpu_layers), card)
+    again = judge(header, plan._replace(gpu_layers=verdict.gpu_layers), card)
     assert again.kind is verdict.kind
     assert again.bill == verdict.bill
 
 
 @given(headers, plans, cards)
 def test_no_more_layers_would_have_fitted(header: ModelHeader, plan: Plan, card: Card) -> None:
-    plan = replace(plan, gpu_layers=ALL_LAYERS)
+    plan = plan._replace(gpu_layers=ALL_LAYERS)
     verdict = judge(header, plan, card)
     if verdict.kind is VerdictKind.FITS_PARTIAL:
-        more = judge(header, replace(plan, gpu_layers=verdict.gpu_layers + 1), card)
+        more = judge(header, plan._replace(gpu_layers=verdict.gpu_layers + 1), card)
         assert more.kind is VerdictKind.DOES_NOT_FIT
 
 
 @given(headers, plans, cards)
 def test_the_largest_context_is_the_largest(header: ModelHeader, plan: Plan, card: Card) -> None:
-    plan = replace(plan, gpu_layers=ALL_LAYERS)
+    plan = plan._replace(gpu_layers=ALL_LAYERS)
     longest = judge(header, plan, card).max_context_tokens
     assert longest is not None
 
     def fits(context_tokens: int) -> bool:
-        at = judge(header, replace(plan, context_tokens=context_tokens), card)
+        at = judge(header, plan._replace(context_tokens=context_tokens), card)
         return at.kind is VerdictKind.FITS
 
     cap = header.context_length or 1 << 20
@@ -358,9 +358,9 @@ def test_the_largest_context_is_the_largest(header: ModelHeader, plan: Plan, car
 def test_more_context_never_needs_less(
     header: ModelHeader, plan: Plan, card: Card, more: int
 ) -> None:
-    plan = replace(plan, gpu_layers=header.weights.blocks[-1].number + 2)
+    plan = plan._replace(gpu_layers=header.weights.blocks[-1].number + 2)
     now = judge(header, plan, card).bill
-    then = judge(header, replace(plan, context_tokens=plan.context_tokens + more), card).bill
+    then = judge(header, plan._replace(context_tokens=plan.context_tokens + more), card).bill
     assert now is not None
     assert then is not None
     assert then.total_gpu_bytes >= now.total_gpu_bytes
@@ -384,9 +384,9 @@ def test_the_cache_grows_with_the_context_and_shrinks_with_its_type(
 
 @given(headers, plans, cards, st.integers(0, 48 * GIB))
 def test_free_memory_in_answer_out(header: ModelHeader, plan: Plan, card: Card, more: int) -> None:
-    plan = replace(plan, gpu_layers=ALL_LAYERS)
+    plan = plan._replace(gpu_layers=ALL_LAYERS)
     now = judge(header, plan, card)
-    then = judge(header, plan, replace(card, free_bytes=card.free_bytes + more))
+    then = judge(header, plan, card._replace(free_bytes=card.free_bytes + more))
     assert then.layers_gpu >= now.layers_gpu
     assert (then.max_context_tokens or 0) >= (now.max_context_tokens or 0)
 
@@ -395,8 +395,8 @@ def test_the_answer_turns_at_exactly_the_byte_that_is_missing() -> None:
     bill = judge(QWEN3_14B, Plan(), CARD).bill
     assert bill is not None
     enough = bill.total_gpu_bytes + bill.margin_bytes
-    assert judge(QWEN3_14B, Plan(), replace(CARD, free_bytes=enough)).kind is VerdictKind.FITS
-    short = judge(QWEN3_14B, Plan(), replace(CARD, free_bytes=enough - 1))
+    assert judge(QWEN3_14B, Plan(), CARD._replace(free_bytes=enough)).kind is VerdictKind.FITS
+    short = judge(QWEN3_14B, Plan(), CARD._replace(free_bytes=enough - 1))
     assert short.kind is VerdictKind.FITS_PARTIAL
 
 
@@ -484,7 +484,7 @@ def test_a_projector_takes_its_share_where_the_layers_are() -> None:
     assert seeing.max_context_tokens is not None
     assert seeing.max_context_tokens < plain.max_context_tokens
 
-    room = replace(CARD, free_bytes=plain.bill.total_gpu_bytes + plain.bill.margin_bytes)
+    room = CARD._replace(free_bytes=plain.bill.total_gpu_bytes + plain.bill.margin_bytes)
     assert judge(header, Plan(), room).kind is VerdictKind.FITS
     assert judge(header, Plan(), room, 800 * MIB).kind is VerdictKind.FITS_PARTIAL
     assert plan_for(header, room, 4096, "f16", True, 800 * MIB).gpu_layers < ALL_LAYERS

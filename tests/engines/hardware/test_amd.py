@@ -40,7 +40,7 @@ FULL = {
 def test_a_card_is_read_in_full(tmp_path: Path) -> None:
     card(tmp_path, 0, FULL)
     (gpu,) = amd_gpus(tmp_path, first_index=1)
-    assert (gpu.index, gpu.name, gpu.driver) == (1, "Radeon RX 6900 XT", "amdgpu")
+    assert (gpu.number, gpu.name, gpu.driver) == (1, "Radeon RX 6900 XT", "amdgpu")
     assert (gpu.memory_total_bytes, gpu.memory_free_bytes) == (16 * GIB, 13 * GIB)
     assert (gpu.utilisation_percent, gpu.temperature_celsius) == (42, 61)
     assert (gpu.power_watts, gpu.power_limit_watts) == (187.0, 300.0)

@@ -265,16 +265,16 @@ def test_a_driver_that_goes_away_takes_its_readings_along_and_may_come_back() ->
 def test_one_lost_gpu_does_not_hide_the_other() -> None:
     nvml, clock = ScriptedNvml(gpus=2), Clock()
     monitor = monitor_of(nvml, clock)
-    assert [gpu.index for gpu in monitor.sample().gpus] == [0, 1]
+    assert [gpu.number for gpu in monitor.sample().gpus] == [0, 1]
     nvml.lost.add(0)
     for _ in range(20):
         clock.forward(1)
         snapshot = monitor.sample()
-        assert [gpu.index for gpu in snapshot.gpus] == [1]
+        assert [gpu.number for gpu in snapshot.gpus] == [1]
         assert snapshot.gpu_note == "GPU 0 stopped answering."
     nvml.lost.clear()
     clock.forward(60)
-    assert [gpu.index for gpu in monitor.sample().gpus] == [0, 1]
+    assert [gpu.number for gpu in monitor.sample().gpus] == [0, 1]
     assert nvml.sessions == 1
 
 

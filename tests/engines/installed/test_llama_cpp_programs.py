@@ -17,17 +17,11 @@ import pytest
 
 from modeldeck.engines.adapters.llama_cpp_python import LlamaCppPythonEngine
 from modeldeck.engines.adapters.llama_server import LlamaServerEngine
+from modeldeck.engines.chat import ChatMessage, ChatRequest, Sampling
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.demo import model_path
 from modeldeck.engines.testing import EngineContract, EngineHarness, ask, words_of
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    LoadedModel,
-    LocalModel,
-    Plan,
-    Sampling,
-)
+from modeldeck.engines.types import LoadedModel, LocalModel, Plan
 from tests.engines.conftest import local_model
 
 pytestmark = pytest.mark.engines

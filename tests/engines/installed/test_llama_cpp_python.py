@@ -12,21 +12,12 @@ import psutil
 import pytest
 
 from modeldeck.engines.adapters.llama_cpp_python import LlamaCppPythonEngine
+from modeldeck.engines.chat import ChatMessage, ChatRequest, PrefillProgress, Sampling, Usage
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.demo import model_path
 from modeldeck.engines.errors import EngineDied, RequestRefused
 from modeldeck.engines.testing import EngineContract, EngineHarness, ask, question, words_of
-from modeldeck.engines.types import (
-    ChatMessage,
-    ChatRequest,
-    KvType,
-    LoadedModel,
-    LocalModel,
-    Plan,
-    PrefillProgress,
-    Sampling,
-    Usage,
-)
+from modeldeck.engines.types import KvType, LoadedModel, LocalModel, Plan
 from tests.engines.conftest import local_model
 from tests.support.random_model import make_aborting_model
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from modeldeck.engines.chat import Sampling, Timings, Usage
 from modeldeck.engines.store.conversations import (
     Conversation,
     Conversations,
@@ -21,7 +22,6 @@ from modeldeck.engines.store.conversations import (
 from modeldeck.engines.store.database import Database, StoreError
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.store.stream_writer import StreamWriter
-from modeldeck.engines.types import Sampling, Timings, Usage
 
 OPEN = """
 import sys, time

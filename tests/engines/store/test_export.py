@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.chat import Sampling, Timings, Usage
 from modeldeck.engines.images import image_of
 from modeldeck.engines.store.conversations import Conversations, Outcome
 from modeldeck.engines.store.database import Database, StoreError
@@ -19,7 +20,6 @@ from modeldeck.engines.store.export import json_text, markdown
 from modeldeck.engines.store.export_files import export, name_of
 from modeldeck.engines.store.records import ConversationRecord, read_record
 from modeldeck.engines.store.schemas import SCHEMAS
-from modeldeck.engines.types import Sampling, Timings, Usage
 from tests.support.image_files import png
 
 CAT = image_of("cat[1].png", png(4, 3))

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.chat import Sampling
 from modeldeck.engines.store import sampling_text
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.model_settings import SCHEMA, ChatSettings, ModelSettings
-from modeldeck.engines.types import LocalModel, ModelFormat, Sampling, Source
+from modeldeck.engines.types import LocalModel, ModelFormat, Source
+from tests.support.strategies import built
 
 SMALL = LocalModel("Small", Path("/a/Small.gguf"), (), Source.FOLDER, ModelFormat.GGUF, 1000)
 PRECISE = ChatSettings("Be exact.", Sampling(temperature=0.1, seed=7))
@@ -45,7 +47,7 @@ def test_control_characters_are_not_kept(settings: ModelSettings) -> None:
 
 
 @given(
-    st.builds(
+    built(
         Sampling,
         temperature=st.none() | st.floats(0, 5),
         top_k=st.none() | st.integers(0, 1000),

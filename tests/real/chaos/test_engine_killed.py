@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +63,7 @@ async def killed_in_load(
     engine: LlamaServerEngine, model: LocalModel, chance: random.Random
 ) -> None:
     """Kill the engine at a moment of a load; one that was too late is tried again, sooner."""
-    plan = replace(CPU_PLAN, mmap=chance.random() < 0.5)
+    plan = CPU_PLAN._replace(mmap=chance.random() < 0.5)
     wait_s = chance.uniform(0, 0.4)
     while True:
         load = asyncio.create_task(engine.load(model, plan))

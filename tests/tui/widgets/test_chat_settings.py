@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.widgets import Input
 
-from modeldeck.engines.types import Sampling
+from modeldeck.engines.chat import Sampling
 from modeldeck.tui.presets import load_presets, preset_like
 from modeldeck.tui.widgets.chat_settings import ChatSettings, SamplingRow
 from modeldeck.tui.widgets.sampling_fields import (

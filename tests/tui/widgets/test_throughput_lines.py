@@ -191,6 +191,6 @@ def test_tokens_per_joule_needs_a_measured_power() -> None:
     gpu = WRITING.gpu
     assert gpu is not None
     assert tokens_per_joule(WRITING.reading, gpu) == pytest.approx(34 / 168)
-    assert tokens_per_joule(WRITING.reading, replace(gpu, power_watts=None)) is None
+    assert tokens_per_joule(WRITING.reading, gpu._replace(power_watts=None)) is None
     assert tokens_per_joule(WRITING.reading, None) is None
     assert tokens_per_joule(replace(WRITING.reading, phase="done"), gpu) is None
