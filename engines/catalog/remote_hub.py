@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 from modeldeck.engines.catalog.remote_memory import RemoteMemory, joined
+from modeldeck.engines.catalog.targets import REVISION
 from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound, SettingsError
 from modeldeck.engines.formats.web import Login
 from modeldeck.engines.formats.web_errors import Refused, origin
@@ -23,6 +24,7 @@ MAIN: Final = "main"
 
 _HUB: Final = "https://huggingface.co"
 _LARGEST: Final = 1 << 50
+_MOST_BRANCHES: Final = 64
 _SHOWN: Final = 12
 
 
@@ -130,7 +132,8 @@ def branches(memory: RemoteMemory, endpoint: str, name: str) -> list[str]:
         names = [str(branch["name"]) for branch in whole["branches"]]
     except (FormatError, ValueError, RecursionError, KeyError, TypeError):
         return []
-    return [branch for branch in names if branch != MAIN][:64]
+    sound = (one for one in names if REVISION.fullmatch(one) and ".." not in one)
+    return [one for one in sound if one != MAIN][:_MOST_BRANCHES]
 
 
 def other_branches(name: str, found: list[str]) -> str:
@@ -161,8 +164,8 @@ def _told(
         return ModelNotFound(f"{name} has no revision “{clean_line(revision, 60)}”.", step)
     if refused.status in (401, 404):
         return ModelNotFound(
-            f"The Hub knows no model {name}, or shows it to few.",
-            f"Look at {page}; for a private or gated one set HF_TOKEN.",
+            f"The Hub knows no model {name}, or does not show it to you.",
+            f"Look at {page}; for a private one set HF_TOKEN to a token that is still good.",
         )
     return refused
 

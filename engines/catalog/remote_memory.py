@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from modeldeck.engines.formats.http_source import HttpSource, validator
 from modeldeck.engines.formats.web import Tries, Web
-from modeldeck.engines.formats.web_document import Document, document
+from modeldeck.engines.formats.web_document import MOST_DOCUMENT_BYTES, Document, document
 from modeldeck.engines.formats.web_errors import Unreachable
 from modeldeck.engines.store.database import StoreError
 from modeldeck.engines.store.headers import READER_VERSION, decode, encode
@@ -55,7 +55,7 @@ class RemoteMemory:
         self._answers = answers
 
     def document(
-        self, url: str, accept: str = "application/json", most_bytes: int = 8 << 20
+        self, url: str, accept: str = "application/json", most_bytes: int = MOST_DOCUMENT_BYTES
     ) -> bytes:
         """A small document; the last one where the server cannot be reached. Raises FormatError."""
         kept = self._kept(url)

@@ -16,7 +16,9 @@ from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, Source
 
 _REPOSITORY: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
-_REVISION: Final = re.compile(r"[\w.+-]{1,96}(?:/[\w.+-]{1,96}){0,4}", re.ASCII)
+REVISION: Final = re.compile(r"[\w.+-]{1,96}(?:/[\w.+-]{1,96}){0,4}", re.ASCII)
+"""What names a branch, a tag or a commit."""
+
 _OLLAMA_NAME: Final = re.compile(
     r"(?:(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?)/)?(?:(?P<namespace>[\w.-]+)/)?"
     r"(?P<model>[\w.-]+)(?::(?P<tag>[\w.-]+))?",
@@ -66,8 +68,8 @@ def parse_target(text: str) -> Target:
     if text.startswith("hf:"):
         place, _, file = text.removeprefix("hf:").partition(":")
         name, at, revision = place.partition("@")
-        sound = _REPOSITORY.fullmatch(name) and (_REVISION.fullmatch(revision) or not at)
-        if not sound or ".." in file + revision or file.startswith("/"):
+        sound = _REPOSITORY.fullmatch(name) and (REVISION.fullmatch(revision) or not at)
+        if not sound or ".." in f"{place}:{file}" or file.startswith("/"):
             raise ModelNotFound(
                 f"“{shown}” names no repository.",
                 "Write it like hf:owner/name:Q4_K_M or hf:owner/name@branch.",

@@ -181,6 +181,7 @@ class HttpSource:
         """Take at least ``count`` more bytes from the whole file."""
         assert self._whole is not None
         begun = len(self._buffer)
+        self._web.expect(count)
         with self._web.told(self._url):
             for piece in self._whole:
                 self.received_bytes += len(piece)

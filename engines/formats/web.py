@@ -7,16 +7,14 @@ trickle in.
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
-from modeldeck.engines.errors import FormatError
+from modeldeck.engines.errors import FormatError, SettingsError
 from modeldeck.engines.formats.web_errors import (
     Unreachable,
     broken,
@@ -25,6 +23,7 @@ from modeldeck.engines.formats.web_errors import (
     refuse_failure,
     unreachable,
 )
+from modeldeck.engines.formats.web_watch import Watch
 from modeldeck.engines.text import clean_line
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
-_CONNECTED: Final = ("connect_tcp.complete", "start_tls.complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class Patience:
     """How long a server is waited for.
 
     Attributes:
+        connect_seconds: for a connection to one address.
         step_seconds: for the next byte.
         request_seconds: for a request, on top of what its bytes take.
         bytes_per_second: the slowest a body may come.
@@ -49,6 +48,7 @@ class Patience:
         longest_pause_seconds: the most that a server may ask for.
     """
 
+    connect_seconds: float = 6.0
     step_seconds: float = 15.0
     request_seconds: float = 30.0
     bytes_per_second: int = 16 << 10
@@ -119,7 +119,7 @@ class Web:
         self.until = time.monotonic() + patience.whole_seconds
         self._client = client
         self._login = login
-        self._watch = _Watch()
+        self._watch = Watch()
 
     @contextmanager
     def request(
@@ -162,6 +162,11 @@ class Web:
             f"{host(url)} redirects in circles.", "Give the address of the file itself."
         )
 
+    def expect(self, body_bytes: int) -> None:
+        """So many bytes more may be waited for in the request that is open."""
+        left = self.until - time.monotonic()
+        self._watch.longer(min(body_bytes / self.patience.bytes_per_second, max(left, 0)))
+
     @contextmanager
     def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
         sent = {"User-Agent": "modeldeck", "Accept-Encoding": "identity", **headers}
@@ -183,50 +188,14 @@ class Web:
             if self._watch.late:
                 raise unreachable(url, "it takes too long", at_once=False) from error
             if isinstance(error, httpx.TimeoutException):
-                raise unreachable(url, "it does not answer in time") from error
+                gone = isinstance(error, httpx.ConnectTimeout)
+                raise unreachable(url, "it does not answer in time", at_once=not gone) from error
             said = clean_line(str(error), 120).rstrip(".") or type(error).__name__
             if isinstance(error, httpx.ConnectError):
                 raise unreachable(url, said, at_once=False) from error
             if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
                 raise unreachable(url, said) from error
             raise broken(url, said) from error
-
-
-class _Watch:
-    """Hangs up on what takes longer than it may: a wait for the next byte can go on for ever."""
-
-    def __init__(self) -> None:
-        self.late = False
-        self._sockets: list[socket.socket] = []
-
-    def trace(self, event: str, info: Mapping[str, object]) -> None:
-        """Note each connection when it is made (httpcore's trace extension)."""
-        if event.endswith(_CONNECTED):
-            made = getattr(info.get("return_value"), "get_extra_info", None)
-            known = made("socket") if made is not None else None
-            if isinstance(known, socket.socket):
-                self._sockets = [one for one in self._sockets if one.fileno() >= 0]
-                self._sockets.append(known)
-
-    @contextmanager
-    def at_most(self, seconds: float) -> Generator[None]:
-        """The block may last that long."""
-        self.late = False
-        timer = threading.Timer(seconds, self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-
-    def _hang_up(self) -> None:
-        self.late = True
-        for one in self._sockets:
-            with suppress(OSError):
-                # Past the TLS layer, which another thread is reading through.
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
 class Tries:
@@ -259,11 +228,25 @@ def web_of(
     patience: Patience | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Web]:
-    """A place to send requests from, until the block ends."""
+    """A place to send requests from, until the block ends.
+
+    Raises:
+        SettingsError: what the environment says of proxies or certificates makes no sense.
+    """
     import httpx  # 60 ms
 
     patience = patience or Patience()
-    with httpx.Client(timeout=patience.step_seconds) as client:
+    connect_seconds = min(patience.step_seconds, patience.connect_seconds)
+    limits = httpx.Timeout(patience.step_seconds, connect=connect_seconds)
+    try:
+        client = httpx.Client(timeout=limits)
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        raise SettingsError(
+            "The proxy or the certificates that the environment names cannot be used:"
+            f" {clean_line(str(error), 120).rstrip('.')}.",
+            "Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE.",
+        ) from error
+    with client:
         yield Web(client, patience, login, sleep)
 
 

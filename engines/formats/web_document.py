@@ -9,7 +9,7 @@ from modeldeck.engines.errors import FormatError
 from modeldeck.engines.formats.web import Reply, Tries, Web
 from modeldeck.engines.formats.web_errors import Unreachable, host, unreachable
 
-MOST_DOCUMENT_BYTES: Final = 8 << 20
+MOST_DOCUMENT_BYTES: Final = 4 << 20
 _NOT_MODIFIED: Final = 304
 
 
@@ -47,9 +47,15 @@ def document(
             with web.request(url, headers, body_bytes=most_bytes) as reply:
                 if etag and reply.status == _NOT_MODIFIED:
                     return None
-                return Document(_body(reply, url, most_bytes), reply.headers.get("ETag", "")[:200])
+                return Document(_body(reply, url, most_bytes), _etag(reply))
         except Unreachable as error:
             tries.again(error, gained=False)
+
+
+def _etag(reply: Reply) -> str:
+    """The etag, if it is one that can be given back."""
+    etag = reply.headers.get("ETag", "")
+    return etag if len(etag) <= 200 and etag.isascii() and etag.isprintable() else ""
 
 
 def _body(reply: Reply, url: str, most_bytes: int) -> bytes:

@@ -106,6 +106,33 @@ async def trickles_its_head(request: Request) -> None:
         await asyncio.sleep(0.02)
 
 
+async def says_continue_for_ever(request: Request) -> None:
+    """Sends interim answers, and never the one that counts."""
+    while True:
+        request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+        await request.writer.drain()
+        await asyncio.sleep(0.001)
+
+
+async def floods_with_headers(request: Request) -> None:
+    """Sends headers without an end."""
+    request.writer.write(b"HTTP/1.1 206 X\r\n")
+    while True:
+        request.writer.write(b"X-Flood: %b\r\n" % (b"x" * 1000) * 100)
+        await request.writer.drain()
+
+
+def says(answer: bytes) -> Behaviour:
+    """Sends exactly these bytes, and hangs up."""
+
+    async def behave(request: Request) -> None:
+        request.writer.write(answer)
+        await request.writer.drain()
+        request.writer.close()
+
+    return behave
+
+
 async def silent(request: Request) -> None:
     """Takes the request and says nothing."""
     await asyncio.sleep(3600)

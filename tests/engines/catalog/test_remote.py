@@ -45,6 +45,7 @@ def test_a_revision_is_named_behind_an_at(text: str, revision: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "hf:../..",
         "hf:a/b@x y",
         "hf:a/b@../x",
         "hf:",

@@ -151,6 +151,8 @@ def test_of_a_server_that_knows_no_ranges_only_the_header_is_taken() -> None:
         (bad.circles, "redirects in circles"),
         (bad.trickles, "takes too long"),
         (bad.trickles_its_head, "takes too long"),
+        (bad.says_continue_for_ever, "takes too long"),
+        (bad.floods_with_headers, "cannot be read from"),
         (bad.silent, "does not answer in time"),
         (bad.no_http, "cannot be read from"),
     ],

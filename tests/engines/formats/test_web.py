@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Generator
+from contextlib import suppress
 
-from modeldeck.engines.errors import FormatError
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeldeck.engines.errors import FormatError, SettingsError
+from modeldeck.engines.formats.gguf import read_gguf
 from modeldeck.engines.formats.http_source import HttpSource
-from modeldeck.engines.formats.web import Login, Patience, redirect, web_of
+from modeldeck.engines.formats.web import Login, Patience, Web, redirect, web_of
 from modeldeck.engines.formats.web_document import Document, document
 from modeldeck.engines.formats.web_errors import Unreachable, origin
 from tests.support import misbehaviour as bad
-from tests.support.file_server import Behaviour, Request, etag, serving, well
+from tests.support.file_server import Behaviour, FileServer, Request, etag, serving, well
 
 TOKEN = "hf_a_secret_of_mine"
 
@@ -144,3 +150,56 @@ def test_a_document_has_an_end() -> None:
 
 def _no_wait(_: float) -> None:
     """Waits for nothing."""
+
+
+HEADS = [
+    b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-4095/9000\r\nContent-Length: 4096\r\n\r\n",
+    b'HTTP/1.1 200 OK\r\nETag: "\xff\xfe"\r\nContent-Length: 30\r\n\r\n{}',
+    b"HTTP/1.1 302 Found\r\nLocation: http://\xe4\xf6/\xff?\x01\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 206 X\r\nTransfer-Encoding: chunked\r\nContent-Range: bytes 0-9/10\r\n\r\nA\r\nGGUF",
+    b"HTTP/1.1 503 X\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 401 X\r\nX-Error-Code: \x1b[31m\r\nSet-Cookie: a=b; expires=never\r\n\r\n",
+]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """What a server might say: something like an answer, damaged; or anything."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.binary(max_size=200))
+    answer = bytearray(draw(st.sampled_from(HEADS)))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(answer)))
+        cut = draw(st.integers(0, 8))
+        answer[at : at + cut] = draw(st.binary(max_size=8))
+    return bytes(answer)
+
+
+@pytest.fixture(scope="module")
+def line() -> Generator[tuple[FileServer, Web]]:
+    """A server, and who asks it."""
+    patience = Patience(step_seconds=0.2, request_seconds=0.4, tries=2)
+    with serving({}) as server, web_of(patience=patience, sleep=_no_wait) as web:
+        yield server, web
+
+
+@given(answer=answers())
+def test_no_answer_is_more_than_an_error(line: tuple[FileServer, Web], answer: bytes) -> None:
+    server, web = line
+    server.behave = bad.says(answer)
+    with suppress(FormatError), HttpSource(web, f"{server.url}/m") as source:
+        read_gguf(source)
+    with suppress(FormatError):
+        document(web, f"{server.url}/d", etag='"1"')
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "ftp://x"), ("ALL_PROXY", "nonsense://"), ("SSL_CERT_FILE", "/not/there")],
+)
+def test_a_proxy_that_is_none_is_said(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="HTTPS_PROXY"), web_of():
+        pass
