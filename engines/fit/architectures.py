@@ -51,6 +51,8 @@ class Graph(NamedTuple):
         networks: feed-forward networks that run side by side; half when they are half as wide as
             the file says.
         layer_inputs: inputs of a block of its own, when the file does not say.
+        input_copies: of those inputs, alive at once.
+        crossing: more streams as wide as the model that go on from card to card.
         network_queries: attention's output is alive beside a feed-forward network (1 or 0).
         queries: what is as wide as the queries beside attention.
         state_widths: of a recurrent block, in widths of the model.
@@ -66,6 +68,8 @@ class Graph(NamedTuple):
     streams: int = 0
     networks: float = 1.0
     layer_inputs: int = 0
+    input_copies: int = 1
+    crossing: int = 0
     network_queries: int = 1
     queries: int = 2
     state_widths: int = 3
@@ -149,7 +153,7 @@ _SPECIAL: Final = {
     "bloom gpt2 mpt": Architecture(gated=False, graph=_FUSED),
     "llama-embed": Architecture(reads_cache=False),
     "cogvlm": Architecture(graph=Graph(networks=2)),
-    "talkie": Architecture(graph=Graph(widths=1)),
+    "talkie": Architecture(graph=Graph(widths=1, crossing=1)),
     "gemma2": Architecture(window=Window(2, tokens=4096, needs_key=False)),
     "gemma3": Architecture(window=Window(6)),
     "gemma3n": Architecture(
@@ -157,7 +161,11 @@ _SPECIAL: Final = {
         shared_kv=20,
         graph=Graph(widths=3, networks=4 / 3, streams=18, layer_inputs=256),
     ),
-    "gemma4": Architecture(window=_MARKED, shared_kv=-1),
+    "gemma4": Architecture(
+        window=_MARKED,
+        shared_kv=-1,
+        graph=Graph(widths=1, network_queries=0, input_copies=2),
+    ),
     "gpt-oss": Architecture(window=Window(2)),
     "cohere2 olmo2 afmoe mellum muse-glimmer": Architecture(window=Window(4)),
     "cohere2moe laguna": Architecture(window=Window(4, dense_first=True)),

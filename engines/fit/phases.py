@@ -42,23 +42,26 @@ def phases_of(
     )
     around += facts.graph.widths * embedding
     # The inputs of every block, made beforehand.
-    inputs = keys.count("embedding_length_per_layer_input", facts.graph.layer_inputs) * (
-        keys.layers + 2
-    )
+    inputs = facts.graph.input_copies * layer_inputs(facts, keys)
     around += inputs + facts.graph.network_widths * embedding
     found = set(_feed_forward(facts, keys, embedding, around, dense_blocks))
     if facts.graph.streams:
         found.add(Phase(facts.graph.streams * embedding + inputs))
     if facts.recurrent != "all":
-        found.update(_attention(facts, keys, layers, embedding))
+        found.update(_attention(facts, keys, layers, embedding, inputs))
     if any(layers.states):
         # What a block reads of its state, and what it leaves.
         found.add(Phase(_recurrent(facts, keys, embedding), states=2 * max(layers.states)))
     return tuple(sorted(found))
 
 
+def layer_inputs(facts: Architecture, keys: HParams) -> int:
+    """What a token brings to the blocks beside its embedding, over all blocks."""
+    return keys.layers * keys.count("embedding_length_per_layer_input", facts.graph.layer_inputs)
+
+
 def _attention(
-    facts: Architecture, keys: HParams, layers: Layers, embedding: int
+    facts: Architecture, keys: HParams, layers: Layers, embedding: int, inputs: int
 ) -> Iterator[Phase]:
     latent_key = keys.count("attention.key_length_mla")
     indexer = keys.count("attention.indexer.head_count") * keys.count(
@@ -86,7 +89,7 @@ def _attention(
             queries = 2 * embedding + facts.graph.indexer_widths * indexer
             yield Phase(queries, heads, scores=facts.graph.scores)
         yield Phase(
-            (2 + facts.graph.widths) * embedding + width,
+            (2 + facts.graph.widths) * embedding + width + inputs,
             heads,
             kv_heads * length + values,
             sliding,

@@ -80,6 +80,8 @@ class Shape(NamedTuple):
         experts_host_bytes: the same as stored.
         largest_expert_bytes: largest tensor of routed experts.
         phases: parts of the graph that may set the compute buffer's size.
+        layer_inputs: what a token brings to the blocks beside its embedding.
+        crossing: streams as wide as the model that go from card to card beside it.
         experts_used: of the routed ones, for each token; 0 in a dense model.
         experts: routed ones in a block; 0 in a dense model.
         parameters: elements over all tensors; 0 when unknown.
@@ -121,6 +123,8 @@ class Shape(NamedTuple):
     experts_host_bytes: tuple[int, ...] = ()
     largest_expert_bytes: int = 0
     phases: tuple[Phase, ...] = ()
+    layer_inputs: int = 0
+    crossing: int = 0
     experts_used: int = 0
     experts: int = 0
     parameters: int = 0

@@ -10,7 +10,7 @@ from typing import Final
 from modeldeck.engines.fit.architectures import Architecture, architecture
 from modeldeck.engines.fit.hparams import LARGEST, MOST_BLOCKS, Gap, HParams
 from modeldeck.engines.fit.layers import Layers, layers_of
-from modeldeck.engines.fit.phases import phases_of
+from modeldeck.engines.fit.phases import layer_inputs, phases_of
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.types import BlockWeights, ModelHeader, WeightTable
 
@@ -89,6 +89,8 @@ def _shape(header: ModelHeader) -> Shape:
         experts_host_bytes=_sums(experts),
         largest_expert_bytes=weights.largest_expert_bytes or -(-max(experts) // 3),
         phases=phases_of(facts, keys, kept, embedding, min(experts[: kept.trunk]) == 0),
+        layer_inputs=layer_inputs(facts, keys),
+        crossing=facts.graph.crossing,
         experts_used=max(keys.per_layer("expert_used_count", (0,) * layers)),
         experts=max(keys.per_layer("expert_count", (0,) * layers)),
         parameters=max(header.parameters, 0),

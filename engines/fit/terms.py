@@ -135,6 +135,8 @@ def bill(
         cache_bytes(shape, plan, room, k),
         state_bytes(shape, plan, k, rollback_tokens),
     )
+    # Tables of per-block inputs are on the host, and what they give is made there.
+    outside += 4 * tokens * shape.layer_inputs
     compute_gpu, compute_host = graph, masks + outside
     if k < shape.layers:
         # Large batches run on the GPU all the same: it holds a copy of one host matrix and of one
@@ -143,7 +145,10 @@ def bill(
             compute_gpu += shape.largest_matrix_bytes + _widest_cache(shape, plan, context_tokens)
         compute_host = graph + outside
     elif cards > 1 and not experts_host:
-        compute_gpu += (_PIPELINED - 1) * masks + 4 * _PIPELINED * tokens * shape.embedding
+        width = 4 * tokens * shape.embedding
+        compute_gpu += (_PIPELINED - 1) * masks + _PIPELINED * width
+        # The first card makes such a stream; each of the others has its copies.
+        compute_gpu += (2 * _PIPELINED - 1) * width * shape.crossing * (cards - 1) // cards
         compute_host += (_PIPELINED - 1) * masks
     return Bill(
         weights_gpu_bytes=shape.blocks_gpu_bytes[k] + shape.output_gpu_bytes - experts_gpu,

@@ -42,10 +42,12 @@ def header(model: str, file: str) -> ModelHeader:
     table = vocabulary * embedding
     embedded = round(table * size["embd"] / 8)
     output = 0 if tied else round(table * size["out"] / 8)
+    per_layer = _number(facts, "layer_input") * layers
+    beside = round(vocabulary * per_layer * size.get("layer_inputs", 0) / 8)
     if "block" in size:
         blocks_bytes = _blocks_bytes(facts, size)
     else:
-        blocks_bytes = round(size["gib"] * _GIB) - embedded - output
+        blocks_bytes = round(size["gib"] * _GIB) - embedded - output - beside
     # One vector of norms, as f32.
     output += 4 * embedding
     routed = 3 * embedding * _number(facts, "expert_feed_forward") * _number(facts, "experts")
@@ -64,10 +66,11 @@ def header(model: str, file: str) -> ModelHeader:
         weights=WeightTable(
             tuple(BlockWeights(at, dense_bytes, expert_bytes, 0) for at in range(layers)),
             embedded,
-            0,
+            beside,
             output,
             tied,
             0,
+            largest_expert_bytes=round(routed / 3 * size.get("down", 0) / 8),
         ),
         tensor_count=1,
     )
@@ -87,7 +90,23 @@ _KEYS = {
     "ssm_inner": "ssm.inner_size",
     "ssm_state": "ssm.state_size",
     "ssm_groups": "ssm.group_count",
+    "shared": "attention.shared_kv_layers",
+    "layer_input": "embedding_length_per_layer_input",
+    "convolution": "shortconv.l_cache",
 }
+
+
+_EACH = {
+    "kv_heads_each": "attention.head_count_kv",
+    "slides": "attention.sliding_window_pattern",
+}
+
+
+def _each(facts: dict[str, object], name: str) -> tuple[int, ...]:
+    """One number for each block; what is given is said again and again."""
+    given = cast("list[int]", facts[name])
+    layers = _number(facts, "layers")
+    return tuple(given[at % len(given)] for at in range(layers))
 
 
 def _hparams(facts: dict[str, object]) -> dict[str, HParam]:
@@ -95,6 +114,12 @@ def _hparams(facts: dict[str, object]) -> dict[str, HParam]:
         key: _number(facts, name) for name, key in _KEYS.items() if name in facts
     }
     found["attention.key_length"] = found["attention.value_length"] = _number(facts, "head")
+    if "head_swa" in facts:
+        size = _number(facts, "head_swa")
+        found["attention.key_length_swa"] = found["attention.value_length_swa"] = size
+    for name, key in _EACH.items():
+        if name in facts:
+            found[key] = _each(facts, name)
     if "ssm_inner" in facts:
         found["ssm.conv_kernel"] = 4
     return found

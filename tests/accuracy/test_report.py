@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.accuracy.buffers import Buffer, buffers
+from tests.accuracy.buffers import Buffer, buffers, unpriced
 from tests.accuracy.placed import Placed, placed
 from tests.accuracy.report import report
 
@@ -23,7 +23,14 @@ def _name(buffer: Buffer) -> str:
 
 @pytest.mark.parametrize("buffer", buffers(), ids=_name)
 def test_a_published_buffer_is_predicted_within_its_bound(buffer: Buffer) -> None:
-    assert buffer.holds, (buffer.published_mib, buffer.predicted_mib)
+    assert buffer.holds or not buffer.held, (buffer.published_mib, buffer.predicted_mib)
+
+
+def test_what_is_not_held_to_a_bound_is_little_and_says_why() -> None:
+    loose = [buffer for buffer in buffers() if not buffer.held]
+    assert len(loose) <= len(buffers()) // 8
+    assert all(buffer.facts["why"] for buffer in loose)
+    assert all(row["why"] for row in unpriced())
 
 
 def _id(row: Placed) -> str:

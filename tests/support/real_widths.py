@@ -16,6 +16,11 @@ REAL: Final[dict[str, tuple[str, dict[str, int]]]] = {
         "gemma2",
         {"width": 3584, "wide": 14336, "heads": 16, "kv": 8, "head": 256, "window": 4096},
     ),
+    "gemma-4-12b": (
+        "gemma4",
+        {"width": 3840, "wide": 15360, "heads": 16, "kv": 8, "head": 512, "slid": 256}
+        | {"window": 1024},
+    ),
     "gemma-3n-E4B": (
         "gemma3n",
         {"width": 2048, "wide": 16384, "heads": 8, "kv": 2, "head": 256},
@@ -62,6 +67,7 @@ _KEYS: Final = {
     "heads": ("attention.head_count",),
     "kv": ("attention.head_count_kv",),
     "head": ("attention.key_length", "attention.value_length"),
+    "slid": ("attention.key_length_swa", "attention.value_length_swa"),
     "window": ("attention.sliding_window",),
     "experts": ("expert_count",),
     "used": ("expert_used_count",),
