@@ -93,7 +93,7 @@ class MemoryLesson:
         for load in loads:
             self._alike.setdefault((load.place.engine, load.family), []).append(load)
             self._same.setdefault(load.model, []).append(load)
-        self._corrections: dict[tuple[str | None, str, str], Corrections] = {}
+        self._made: tuple[Card | None, dict[tuple[str, str], Card]] = (None, {})
 
     def card_for(self, card: Card, architecture: str, engine: str | None = None) -> Card:
         """``card`` with what loads of ``architecture`` in ``engine`` took there beyond the formula.
@@ -103,14 +103,21 @@ class MemoryLesson:
             architecture: of the model.
             engine: that would run it; None: the one that loaded last.
         """
-        alike = self._alike.get((engine or self._engine, architecture))
-        if alike is None:
+        key = (engine or self._engine, architecture)
+        if key not in self._alike:
             return card
-        key = (None if card.what_if else card.name, engine or self._engine, architecture)
-        if key not in self._corrections:
-            self._corrections[key] = _corrections(alike, key[0])
-        learnt = self._corrections[key]
-        return card._replace(learnt=learnt) if any(learnt) else card
+        of, made = self._made  # several threads judge: each goes on with what it took here
+        if of is not card:
+            made = {}
+            self._made = card, made
+        if key not in made:
+            learnt = _corrections(self._alike[key], None if card.what_if else card.name)
+            made[key] = card._replace(learnt=learnt) if any(learnt) else card
+        return made[key]
+
+    def knows(self, model: LocalModel) -> bool:
+        """Whether ``model`` was ever loaded here, whatever the options."""
+        return identity_of(model) in self._same
 
     def measured(
         self, verdict: Verdict, plan: Plan, model: LocalModel, card: Card, engine: str | None = None
@@ -153,13 +160,15 @@ def _where(held: Held) -> tuple[str, int | None] | None:
     """The card that a load went to, empty for none, and what its process holds of it."""
     from modeldeck.engines.buffers import gpu_devices
     from modeldeck.engines.fit.cards import card_from_gpu
+    from modeldeck.engines.hardware.types import Mig
 
     devices = gpu_devices(held.buffers)
     if not devices:
         return "", sum(held.by_gpu.values()) if held.by_gpu else None
     if len(devices) != 1 or devices[0].startswith("RPC"):
         return None
-    holding = [gpu for gpu in held.gpus if gpu.number in held.by_gpu] or list(held.gpus)
+    gpus = [gpu for gpu in held.gpus if gpu.mig is not Mig.PARENT]
+    holding = [gpu for gpu in gpus if gpu.number in held.by_gpu] or gpus
     card = card_from_gpu(holding[0], 0) if len(holding) == 1 else None
     return (card.name, held.by_gpu.get(holding[0].number)) if card is not None else None
 

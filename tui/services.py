@@ -269,7 +269,7 @@ class Services:
                 shape = self._shapes.of(model, model.header)
                 here = memory.card_for(card, model.header.architecture) if memory else card
                 verdict = judge_found(shape, plan, here, projector_size(model), brief=brief)
-                if memory is not None:
+                if memory is not None and memory.knows(model):
                     verdict = memory.measured(
                         verdict, judged_plan(shape, plan, verdict), model, card
                     )

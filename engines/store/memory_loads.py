@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -108,20 +109,26 @@ class MemoryLoads:
         """
         rows = self._database.rows("SELECT * FROM memory_loads ORDER BY id")
         newest = {(row["gpu"], row["engine"]): row["build"] for row in rows}
-        return [
-            Load(
-                Place(row["gpu"], row["engine"], row["build"]),
-                row["family"],
-                row["placement"],
-                row["model"],
-                row["plan"],
-                _sizes(row["measured"]),
-                _sizes(row["predicted"]),
-            )
-            for row in rows
-            if newest[row["gpu"], row["engine"]] == row["build"]
-        ]
+        loads = (_load(row) for row in rows if newest[row["gpu"], row["engine"]] == row["build"])
+        return [load for load in loads if load.measured]
+
+
+def _load(row: sqlite3.Row) -> Load:
+    return Load(
+        Place(row["gpu"], row["engine"], row["build"]),
+        row["family"],
+        row["placement"],
+        row["model"],
+        row["plan"],
+        _sizes(row["measured"]),
+        _sizes(row["predicted"]),
+    )
 
 
 def _sizes(text: str) -> Sizes:
-    return {name: size for name, size in json.loads(text).items() if isinstance(size, int)}
+    """The sizes as they were kept; none when somebody else wrote there."""
+    try:
+        sizes: dict[str, object] = dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {}
+    return {name: size for name, size in sizes.items() if type(size) is int}

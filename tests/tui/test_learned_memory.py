@@ -11,7 +11,7 @@ from modeldeck.engines.buffers import Buffer
 from modeldeck.engines.fit.cards import card_of
 from modeldeck.engines.fit.types import Corrections, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge
-from modeldeck.engines.hardware.types import GpuSnapshot
+from modeldeck.engines.hardware.types import GpuSnapshot, Mig
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.schemas import SCHEMAS
 from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat, Plan, Source
@@ -185,6 +185,11 @@ def test_on_a_machine_with_two_cards_it_is_the_one_that_the_process_holds(
     assert learned.take(loaded(), both)
     verdict = judged()
     assert lesson_of(learned).measured(verdict, PLAN, model(), CARD) is verdict
+
+
+def test_a_card_that_is_cut_up_is_not_the_one_that_runs(learned: LearnedMemory) -> None:
+    whole = GPU._replace(number=1, mig=Mig.PARENT)
+    assert learned.take(loaded(), held(gpus=(GPU, whole), by_gpu={}))
 
 
 def test_a_container_that_hides_its_processes_still_measures_the_buffers(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.buffers import Buffer
+from modeldeck.engines.fit.cards import card_named
 from modeldeck.engines.fit.memory_lesson import (
     LoadSizes,
     corrected_bill,
@@ -15,9 +16,14 @@ from modeldeck.engines.fit.memory_lesson import (
     measured_sizes,
     settled,
 )
-from modeldeck.engines.fit.types import Bill
+from modeldeck.engines.fit.types import WHOLE_ON_GPU, Bill, Correction, Corrections, VerdictKind
+from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.types import Plan
 from modeldeck.engines.units import GIB, MIB
+from tests.accuracy.models import header
 
+CARD = card_named("RTX 3090 24GB", 64 * GIB)
+HEADER = header("Llama-3-8B", "Q4_K_M")
 residuals = st.lists(st.integers(-GIB, GIB), min_size=1, max_size=12)
 
 
@@ -138,6 +144,33 @@ def test_what_the_driver_does_not_tell_stays_unmeasured() -> None:
     # Less than its own buffers: of another moment, or another process.
     assert "context_overhead_bytes" not in measured_sizes(ON_CUDA, 100 * MIB)
     assert "projector_gpu_bytes" not in measured_sizes(ON_CUDA, None)
+
+
+corrections = st.builds(
+    Correction,
+    st.integers(-500 * MIB, GIB),
+    st.integers(-200 * MIB, GIB),
+    st.integers(-50 * MIB, GIB),
+    st.integers(0, GIB),
+    st.integers(2, 20),
+)
+
+
+@given(corrections, corrections, corrections, st.integers(1, 24))
+def test_verdicts_hold_on_a_card_that_taught_something(
+    gpu: Correction, mixed: Correction, cpu: Correction, free_gib: int
+) -> None:
+    card = CARD._replace(free_bytes=free_gib * GIB, learnt=Corrections(gpu, mixed, cpu))
+    found = judge(HEADER, Plan(context_tokens=8192), card)
+    assert found.bill is not None
+    fits = found.bill.total_gpu_bytes + found.bill.margin_bytes <= card.free_bytes
+    on_gpu = found.kind in WHOLE_ON_GPU or found.kind is VerdictKind.FITS_PARTIAL
+    assert on_gpu == (fits and found.kind is not VerdictKind.CPU_ONLY)
+    if found.kind is VerdictKind.FITS and found.max_context_tokens != HEADER.context_length:
+        assert found.max_context_tokens is not None
+        longer = Plan(context_tokens=found.max_context_tokens + 256, gpu_layers=found.gpu_layers)
+        assert judge(HEADER, longer, card).kind is VerdictKind.DOES_NOT_FIT
+    assert found.bill.loads in (gpu.loads, mixed.loads, cpu.loads)
 
 
 def test_half_a_log_teaches_nothing() -> None:

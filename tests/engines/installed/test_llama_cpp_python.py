@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from modeldeck.engines.adapters.llama_cpp_python import LlamaCppPythonEngine
+from modeldeck.engines.buffers import gpu_devices, total_bytes
 from modeldeck.engines.chat import ChatMessage, ChatRequest, PrefillProgress, Sampling, Usage
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.demo import model_path
@@ -163,3 +164,16 @@ async def test_an_abort_of_llama_cpp_ends_the_worker_only(
     assert not await engine.models()
     again = await engine.load(tiny_model, PLAN)
     assert words_of(await ask(engine, question(again, max_tokens=2)))
+
+
+async def test_it_hands_out_the_buffers_that_llama_cpp_names(
+    engine: LlamaCppPythonEngine, tiny_model: LocalModel
+) -> None:
+    loaded = await engine.load(tiny_model, PLAN)
+    buffers = engine.buffers(loaded.instance)
+
+    assert {one.kind for one in buffers} >= {"weights", "kv", "compute", "output"}
+    assert not gpu_devices(buffers)
+    sized = re.compile(r" buffer size = +(\S+) MiB$")
+    printed = [float(match[1]) for line in engine.log() if (match := sized.search(line))]
+    assert total_bytes(buffers, on_host=True) == pytest.approx(sum(printed) * (1 << 20), abs=99)

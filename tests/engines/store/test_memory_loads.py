@@ -72,6 +72,16 @@ def test_only_so_many_loads_are_kept(database: Database) -> None:
     assert models == [f"m:{number}" for number in range(10, 510)]
 
 
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"a": 1.5, "b": true, "c": "d"}', "[1]"])
+def test_what_cannot_be_read_was_never_loaded(database: Database, text: str) -> None:
+    kept = MemoryLoads(database)
+    kept.keep(LOAD)
+    kept.keep(LOAD._replace(plan="other"))
+    with database.transaction() as connection:
+        connection.execute("UPDATE memory_loads SET measured = ? WHERE plan = 'other'", (text,))
+    assert kept.of_newest_builds() == [LOAD]
+
+
 def test_two_decks_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "deck.db"
     Database.open(path, SCHEMAS).close()
