@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from modeldeck.engines.choice import EngineStatus
 from modeldeck.engines.doctor.types import Facts, Found, Severity
 from modeldeck.engines.hardware.types import Mig
 from modeldeck.engines.units import gib_text
@@ -16,13 +14,15 @@ _MUCH_VRAM_BYTES: Final = _GIB
 _HOT_CELSIUS: Final = 87
 _NEAR_LIMIT: Final = 0.97
 _BUSY_PERCENT: Final = 20
-_CUDA: Final = re.compile(r"(?i)cu(?:da)?[-_ ]?(1[0-9])\.?([0-9])\b")
 _HELD_DOWN: Final[Mapping[str, str]] = {
     "heat": "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
     "heat, in hardware": "Clean its fans and filters, or lower its power: nvidia-smi -pl WATTS",
     "a hardware slowdown": "Look for the reason: nvidia-smi -q -d PERFORMANCE",
     "the power supply": "Check the card's power cables and what the power supply can give.",
+    "the board's limit": "Look at what its power cables give: nvidia-smi -q -d POWER,PERFORMANCE",
+    "the reliability voltage": "That is normal at the highest clocks; undo what overclocks it.",
 }
+_NORMAL: Final = ("the reliability voltage",)
 
 
 def driver(facts: Facts) -> Iterator[Found]:
@@ -61,38 +61,6 @@ def driver(facts: Facts) -> Iterator[Found]:
         )
 
 
-def engine_build(facts: Facts) -> Iterator[Found]:
-    """A card that no engine here can use, or a build that the driver is too old for."""
-    usable = [engine for engine in facts.engines if engine.available]
-    if facts.hardware.gpus and usable and not any(engine.has_gpu for engine in usable):
-        names = ", ".join(engine.info.name for engine in usable)
-        yield (
-            Severity.WARNING,
-            f"{facts.hardware.gpus[0].name} is here, and no engine can use it: {names} is a build"
-            " for the CPU.",
-            "Build llama.cpp with CUDA and put its llama-server on PATH, or:"
-            " CMAKE_ARGS=-DGGML_CUDA=on pip install 'modeldeck[llama-cpp]'",
-        )
-    for engine in usable:
-        yield from _too_old(facts, engine)
-
-
-def _too_old(facts: Facts, engine: EngineStatus) -> Iterator[Found]:
-    """A build that names the CUDA it was made with, beside a driver that runs only an older one."""
-    said = " ".join((engine.probe.build, engine.probe.where)) if engine.probe else ""
-    made = _CUDA.search(said)
-    newest = next((gpu.cuda for gpu in facts.hardware.gpus if gpu.cuda), None)
-    if made is None or newest is None:
-        return
-    if int(made[1]) > int(newest.split(".")[0]):
-        yield (
-            Severity.ERROR,
-            f"{engine.info.name} was built with CUDA {made[1]}.{made[2]}, and the driver runs"
-            f" {newest} at most.",
-            "Update the NVIDIA driver, or install a build for the older CUDA.",
-        )
-
-
 def other_processes(facts: Facts) -> Iterator[Found]:
     """Somebody else holds much of the card. What an instance holds, its parent lists as well."""
     for gpu in (one for one in facts.hardware.gpus if one.mig is not Mig.PARENT):
@@ -119,7 +87,8 @@ def heat(facts: Facts) -> Iterator[Found]:
             )
         for reason in gpu.throttled_by or ():
             if reason in _HELD_DOWN:
-                yield Severity.WARNING, f"{gpu.name} is held down by {reason}.", _HELD_DOWN[reason]
+                severity = Severity.ADVICE if reason in _NORMAL else Severity.WARNING
+                yield severity, f"{gpu.name} is held down by {reason}.", _HELD_DOWN[reason]
         limit, power = gpu.power_limit_watts, gpu.power_watts
         if limit and power and power >= limit * _NEAR_LIMIT:
             yield (
@@ -161,4 +130,26 @@ def instances(facts: Facts) -> Iterator[Found]:
             Severity.ERROR,
             f"{name} is in MIG mode and has no instance: nothing can run on it.",
             "Make one: nvidia-smi mig -cgi 0 -C, or leave the mode: nvidia-smi -mig 0",
+        )
+
+
+def sleep(facts: Facts) -> Iterator[Found]:
+    """A card that the driver lets go whenever nobody uses it."""
+    idle = [gpu for gpu in facts.hardware.gpus if gpu.persistent is False and not gpu.processes]
+    if idle:
+        yield (
+            Severity.ADVICE,
+            f"Persistence mode of {idle[0].name} is off: the driver lets it go when no program"
+            " holds it, and the next load waits seconds for it.",
+            "As root: nvidia-smi -pm 1, or systemctl enable --now nvidia-persistenced",
+        )
+
+
+def windows(facts: Facts) -> Iterator[Found]:
+    """Linux inside Windows, where the driver says less."""
+    if facts.wsl and facts.hardware.gpus:
+        yield (
+            Severity.ADVICE,
+            "This is WSL: its driver does not say which process holds how much of the card.",
+            "See them in Windows: Task Manager, Details, column Dedicated GPU memory.",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from modeldeck.engines.doctor import cards
+from modeldeck.engines.doctor import builds, cards
 from modeldeck.engines.doctor.types import Facts, Finding, Found, Severity
 from modeldeck.engines.paths import home_relative
 from modeldeck.engines.units import gib_text
@@ -176,12 +176,14 @@ def watches(facts: Facts) -> Iterator[Found]:
 
 CHECKS: Final[Mapping[str, Check]] = {
     "driver": cards.driver,
-    "engine-build": cards.engine_build,
+    "engine-build": builds.engine_build,
     "engines": engines,
     "other-processes": cards.other_processes,
     "heat": cards.heat,
     "link": cards.link,
     "instances": cards.instances,
+    "sleep": cards.sleep,
+    "windows": cards.windows,
     "memory": memory,
     "processor": processor,
     "disks": disks,

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 
 from modeldeck.engines.choice import EngineStatus
+from modeldeck.engines.doctor.cuda_builds import cuda_build
+from modeldeck.engines.doctor.cuda_drivers import Cuda
 from modeldeck.engines.doctor.types import Disk, Facts
 from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.text import clean_line
@@ -62,7 +64,18 @@ def facts_now(
         inotify_watches=_number(root / "proc/sys/fs/inotify/max_user_watches"),
         settings_problems=tuple(settings_problems),
         own_pids=_own_pids(),
+        cuda_builds=_cuda_builds(engines),
+        wsl=_is_wsl(root),
     )
+
+
+def _cuda_builds(engines: Iterable[EngineStatus]) -> dict[str, Cuda]:
+    found = {engine.info.name: cuda_build(engine) for engine in engines}
+    return {name: cuda for name, cuda in found.items() if cuda is not None}
+
+
+def _is_wsl(root: Path) -> bool:
+    return "microsoft" in (_text(root / "proc/sys/kernel/osrelease") or "").lower()
 
 
 def _own_pids() -> frozenset[int]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from modeldeck.engines.choice import EngineStatus
+from modeldeck.engines.doctor.cuda_drivers import Cuda
 from modeldeck.engines.hardware.types import HardwareSnapshot
 
 
@@ -82,6 +83,8 @@ class Facts:
         inotify_watches: how many folders a user may watch.
         settings_problems: what is wrong with the settings.
         own_pids: the deck and its engines.
+        cuda_builds: of each engine that tells, the CUDA it was built with.
+        wsl: this is Linux inside Windows, with a driver of Windows.
     """
 
     hardware: HardwareSnapshot
@@ -102,3 +105,5 @@ class Facts:
     inotify_watches: int | None = None
     settings_problems: tuple[str, ...] = ()
     own_pids: frozenset[int] = frozenset()
+    cuda_builds: Mapping[str, Cuda] = field(default_factory=dict[str, Cuda])
+    wsl: bool = False

@@ -87,6 +87,7 @@ class GpuReader:
         self._clocks = Field(lambda: nvml.clocks(index), _SECOND)
         self._pcie = Field(lambda: nvml.pcie(index), 2 * _SECOND)
         self._throttle = Field(lambda: throttle_words(nvml.throttle_bits(index)), _SECOND)
+        self._persistent = Field(lambda: nvml.is_persistent(index), 30 * _SECOND)
         self._mig = Field(lambda: nvml.mig(index), _ONCE)
 
     def read(self, now_ns: int) -> GpuSnapshot:
@@ -112,6 +113,7 @@ class GpuReader:
             pcie=self._pcie.read(now_ns),
             throttled_by=self._throttle.read(now_ns),
             mig=self._mig.read(now_ns) or Mig.OFF,
+            persistent=self._persistent.read(now_ns),
         )
 
     def _ask_processes(self) -> tuple[GpuProcess, ...]:

@@ -115,6 +115,10 @@ class Nvml(Protocol):
         """Why clocks are held down: bits of ``nvmlClocksEventReasons``."""
         ...
 
+    def is_persistent(self, index: int) -> bool:
+        """Whether the driver keeps the device ready while no program holds it (Linux only)."""
+        ...
+
     def name(self, index: int) -> str:
         """Product name, as the driver gives it."""
         ...

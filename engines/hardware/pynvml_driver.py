@@ -191,6 +191,10 @@ class PyNvml:
             index, lambda nv, device: nv.nvmlDeviceGetCurrentClocksThrottleReasons(device)
         )
 
+    def is_persistent(self, index: int) -> bool:
+        """See ``Nvml``."""
+        return bool(self._ask(index, lambda nv, device: nv.nvmlDeviceGetPersistenceMode(device)))
+
     def name(self, index: int) -> str:
         """See ``Nvml``."""
         return self._ask(index, lambda nv, device: _text(nv.nvmlDeviceGetName(device)))

@@ -79,6 +79,7 @@ class GpuSnapshot(NamedTuple):
         pcie: the link to the host.
         throttled_by: why the clocks are held down now, in words; empty when nothing does.
         mig: whether it is cut into instances, or is one.
+        persistent: the driver keeps it ready while no program holds it; None where it does not say.
     """
 
     number: int
@@ -100,6 +101,7 @@ class GpuSnapshot(NamedTuple):
     pcie: PcieLink | None = None
     throttled_by: tuple[str, ...] | None = None
     mig: Mig = Mig.OFF
+    persistent: bool | None = None
 
 
 class HostSnapshot(NamedTuple):

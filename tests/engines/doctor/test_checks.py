@@ -11,6 +11,7 @@ import pytest
 
 from modeldeck.engines.choice import EngineStatus
 from modeldeck.engines.doctor.checks import CHECKS, examine
+from modeldeck.engines.doctor.cuda_drivers import Cuda
 from modeldeck.engines.doctor.types import Disk, Facts, Severity
 from modeldeck.engines.hardware.types import (
     GpuProcess,
@@ -40,10 +41,6 @@ INFO = EngineInfo("llama_server", "llama.cpp server", frozenset({ModelFormat.GGU
 def engine(*devices: str) -> EngineStatus:
     found = tuple(Device(name, "", None, None) for name in devices)
     return EngineStatus(INFO, Probe(True, devices=found))
-
-
-def built_with(build: str) -> EngineStatus:
-    return EngineStatus(INFO, Probe(True, build, devices=(Device("CUDA0", "", None, None),)))
 
 
 MISSING = EngineStatus(
@@ -82,6 +79,15 @@ def test_a_well_machine_is_left_alone() -> None:
 def test_a_machine_of_which_nobody_can_tell_anything_is_not_slandered() -> None:
     facts = Facts(HardwareSnapshot((), HostSnapshot("box", "", 1)), environ={"TERM": "xterm"})
     assert examine(facts) == ()
+
+
+def built_for(made: Cuda, device: str, **card: Any) -> dict[str, Any]:
+    """An engine with a build for that CUDA, which lists this device, beside such a card."""
+    return {
+        "engines": (engine(device),),
+        "cuda_builds": {"llama_server": made},
+        "hardware": with_card(compute_capability=(8, 6), processes=None, **card),
+    }
 
 
 @pytest.mark.parametrize(
@@ -152,9 +158,47 @@ def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
         (
             "engine-build",
             "error",
-            {"engines": (built_with("b9000 CUDA 13.0"),), "hardware": with_card(cuda="12.8")},
-            "built with CUDA 13.0, and the driver runs 12.8",
+            built_for(Cuda(12, 4), "CPU", driver="470.82.01", cuda="11.4"),
+            "llama_server was built with CUDA 12.4 and needs driver 525.60.13 or newer; here is"
+            " 470.82.01.",
+            "a build for CUDA 11.4 or older",
+        ),
+        (
+            "engine-build",
+            "error",
+            built_for(Cuda(13), "CPU", driver="575.51", cuda="12.9"),
+            "needs driver 580.65.06 or newer",
+            "Update the NVIDIA driver",
+        ),
+        (
+            "engine-build",
+            "error",
+            built_for(Cuda(14, 0), "CPU", driver="595.45.04", cuda="13.2"),
+            "built with CUDA 14.0, and the driver runs 13.2 at most",
             "Update",
+        ),
+        (
+            "engine-build",
+            "advice",
+            built_for(Cuda(12, 8), "CUDA0", driver="535.54.03", cuda="12.2"),
+            "built with CUDA 12.8, whose own driver is 570.26; here is 535.54.03",
+            "Update",
+        ),
+        ("sleep", "advice", {"hardware": with_card(persistent=False)}, "the next load", "-pm 1"),
+        ("windows", "advice", {"wsl": True}, "does not say which process", "Task Manager"),
+        (
+            "heat",
+            "warning",
+            {"hardware": with_card(throttled_by=("the board's limit",))},
+            "held down by the board's limit",
+            "PERFORMANCE",
+        ),
+        (
+            "heat",
+            "advice",
+            {"hardware": with_card(throttled_by=("the reliability voltage",))},
+            "reliability voltage",
+            "normal",
         ),
         ("memory", "warning", {"swap_used_bytes": 3 * GIB}, "swapped out", "free -h"),
         (
@@ -209,8 +253,36 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_an_idle_link_and_an_older_build_are_no_trouble() -> None:
-    idle = with_card(pcie=PcieLink(1, 8, 4, 16), utilisation_percent=3, cuda="13.1")
-    assert examine(replace(WELL, hardware=idle, engines=(built_with("cu128"),))) == ()
+    idle = with_card(pcie=PcieLink(1, 8, 4, 16), utilisation_percent=3, driver="590.48.01")
+    assert examine(replace(WELL, hardware=idle, cuda_builds={"llama_server": Cuda(12, 8)})) == ()
+
+
+def test_a_build_that_does_run_is_not_said_to_need_another_driver() -> None:
+    facts = replace(WELL, **built_for(Cuda(13), "CUDA0", driver="550.54.15", cuda="13.0"))
+    assert examine(facts) == ()
+
+
+def test_in_wsl_the_driver_is_one_of_windows() -> None:
+    facts = replace(WELL, **built_for(Cuda(12, 4), "CPU", driver="527.41"), wsl=True)
+    found = examine(facts)
+    assert [one.check for one in found] == ["engine-build", "windows"]
+    assert "needs driver 528.33 or newer; here is 527.41" in found[0].cause
+    (linux,) = examine(replace(facts, wsl=False))
+    assert linux.severity is Severity.WARNING  # new enough, and yet it lists the CPU alone
+    assert "was built with CUDA 12.4 and does not see it" in linux.cause
+    assert "CUDA_VISIBLE_DEVICES" in linux.next_step
+
+
+def test_what_to_build_is_said_for_the_maker_of_the_card() -> None:
+    nvidia = replace(WELL, engines=(engine("CPU"),))
+    amd = replace(nvidia, hardware=with_card(driver="amdgpu", name="Radeon RX 7900 XTX"))
+    assert "GGML_CUDA" in examine(nvidia)[0].next_step
+    assert "GGML_VULKAN" in examine(amd)[0].next_step
+
+
+def test_a_card_in_use_does_not_sleep() -> None:
+    used = with_card(persistent=False, processes=(GpuProcess(7, "Xorg", 1 << 20),))
+    assert examine(replace(WELL, hardware=used)) == ()
 
 
 def test_every_engine_that_cannot_be_used_says_why() -> None:

@@ -72,6 +72,10 @@ class ScriptedNvml:
     def mig(self, index: int) -> Mig:
         return self.cut.get(index, Mig.OFF)
 
+    def is_persistent(self, index: int) -> bool:
+        self._called("is_persistent", index)
+        return True
+
     def clocks(self, index: int) -> GpuClocks:
         self._called("clocks", index)
         return GpuClocks(1777, 2100, 7501, 7501)
@@ -345,16 +349,30 @@ def test_clocks_link_and_what_holds_them_down_are_told() -> None:
     assert gpu.mig is Mig.PARENT
 
 
+def test_every_reason_that_slows_a_card_has_a_name() -> None:
+    nvml = ScriptedNvml(throttle=0x7FF)
+    assert monitor_of(nvml, Clock()).sample().gpus[0].throttled_by == (
+        "the power limit",
+        "a hardware slowdown",
+        "heat",
+        "heat, in hardware",
+        "the power supply",
+        "the board's limit",
+        "the reliability voltage",
+    )
+
+
 def test_an_idle_card_is_not_throttled() -> None:
     assert monitor_of(ScriptedNvml(throttle=0x1), Clock()).sample().gpus[0].throttled_by == ()
 
 
 def test_what_the_driver_does_not_tell_is_none() -> None:
     missing: dict[str, NvmlFault] = dict.fromkeys(
-        ("cuda_version", "clocks", "pcie", "throttle_bits"), NvmlFault.UNSUPPORTED
+        ("cuda_version", "clocks", "pcie", "throttle_bits", "is_persistent"), NvmlFault.UNSUPPORTED
     )
     gpu = monitor_of(ScriptedNvml(faults=missing), Clock()).sample().gpus[0]
     assert (gpu.cuda, gpu.clocks, gpu.pcie, gpu.throttled_by) == (None, None, None, None)
+    assert gpu.persistent is None
 
 
 def test_what_a_process_holds_is_asked_anew() -> None:

@@ -95,6 +95,10 @@ class Module:
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: Handle) -> int:
         return 0x24
 
+    def nvmlDeviceGetPersistenceMode(self, handle: Handle) -> int:
+        self._maybe_fail("persistence")
+        return 1
+
     def nvmlDeviceGetMigMode(self, handle: Handle) -> tuple[int, int]:
         if handle not in self.cut_up:
             raise self.NVMLError(3)
@@ -245,6 +249,7 @@ def test_clocks_and_link_tell_what_is_known_of_them() -> None:
     assert nvml.clocks(0) == GpuClocks(1777, 2100, None, 7501)
     assert nvml.pcie(0) == PcieLink(1, 8, 4, None)
     assert nvml.throttle_bits(0) == 0x24
+    assert nvml.is_persistent(0)
 
 
 def test_the_instances_of_a_card_that_is_cut_up_are_cards_of_their_own() -> None:
