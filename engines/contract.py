@@ -88,9 +88,9 @@ class Tokenizes(Protocol):
         ...
 
     async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
-        """Prompt length in tokens of a conversation, chat template included.
+        """Prompt length in tokens of a conversation, chat template and images included.
 
-        What images take may be left out: only the usage of a reply says it for sure.
+        Raises RequestRefused where it cannot say what the images take: it does not guess.
         """
         ...
 

@@ -15,7 +15,7 @@ import base64
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -41,7 +41,7 @@ from modeldeck.engines.contract import (
     LaunchCommand,
     Tokenizes,
 )
-from modeldeck.engines.errors import EngineDied, LoadFailed
+from modeldeck.engines.errors import EngineDied, LoadFailed, RequestRefused
 from modeldeck.engines.text import UNSAFE, clean_line
 from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, Plan
 
@@ -395,10 +395,15 @@ class EngineContract:
 
             async def tokens_of(*images: Image) -> int:
                 asked = (ChatMessage("user", "What is this?", images),)
+                counted: int | None = None
+                if isinstance(engine, Tokenizes):
+                    with suppress(RequestRefused):
+                        counted = await engine.count_tokens(loaded.instance, asked)
                 sampling = Sampling(seed=1, max_tokens=2)
                 events = await ask(engine, ChatRequest(loaded.instance, asked, sampling))
                 assert words_of(events)
                 assert isinstance(events[-2], Usage)
+                assert counted in (None, events[-2].prompt_tokens)
                 return events[-2].prompt_tokens
 
             without, one = await tokens_of(), await tokens_of(PIXEL)

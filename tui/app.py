@@ -402,7 +402,7 @@ class DeckApp(EverywhereApp):
 
     @on(messages.ContextWeighed)
     def _context_weighed(self, message: messages.ContextWeighed) -> None:
-        self.talk.weighed(message.leaf, message.tokens)
+        self.talk.weighed(message.leaf, message.use)
 
     @on(messages.ReplyMoved)
     def _reply_moved(self, message: messages.ReplyMoved) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from modeldeck.engines.chat import ChatMessage
+from modeldeck.engines.chat import ChatMessage, Image, Role
 from modeldeck.engines.store.branches import Fork, Tree
 from modeldeck.engines.store.conversations import Message
 
@@ -62,16 +62,21 @@ class Branch:
         return replace(self, messages=self.messages[: self.messages.index(message) + 1])
 
     def as_told(
-        self, system_prompt: str, then: str = "", *, sees_images: bool = False
+        self,
+        system_prompt: str,
+        then: str = "",
+        images: tuple[Image, ...] = (),
+        *,
+        sees_images: bool = False,
     ) -> tuple[ChatMessage, ...]:
-        """The branch as an engine is told it, and what the user says ``then``.
+        """The branch as an engine is told it, and what the user says, and shows, ``then``.
 
         Answers that never came are left out. A model that sees no images is told their names.
         """
         system = (ChatMessage("system", system_prompt),) if system_prompt.strip() else ()
-        said = [_told(message, sees_images=sees_images) for message in self.messages]
-        if then:
-            said.append(ChatMessage("user", then))
+        said = [_told(m.role, m.text, m.images, sees_images=sees_images) for m in self.messages]
+        if then or images:
+            said.append(_told("user", then, images, sees_images=sees_images))
         turns: list[ChatMessage] = []
         for turn in said:
             if turn.role == "assistant" and not turn.content:
@@ -85,8 +90,8 @@ class Branch:
         return (*system, *turns)
 
 
-def _told(message: Message, *, sees_images: bool) -> ChatMessage:
-    if sees_images or not message.images:
-        return ChatMessage(message.role, message.text, message.images)
-    names = "\n".join(f"[image: {image.name}]" for image in message.images)
-    return ChatMessage(message.role, f"{names}\n{message.text}")
+def _told(role: Role, text: str, images: tuple[Image, ...], *, sees_images: bool) -> ChatMessage:
+    if sees_images or not images:
+        return ChatMessage(role, text, images)
+    names = "\n".join(f"[image: {image.name}]" for image in images)
+    return ChatMessage(role, f"{names}\n{text}")

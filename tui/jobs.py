@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from modeldeck.engines.chat import ChatMessage, ChatRequest
-from modeldeck.engines.contract import Engine, Tokenizes
+from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import EngineDied, EngineError, ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, ModelHeader, Plan
@@ -28,14 +28,13 @@ if TYPE_CHECKING:
 
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.tui.context_use import ContextUse
     from modeldeck.tui.learned_memory import MemoryLesson
     from modeldeck.tui.reply import Keeper, ReplyUpdate
     from modeldeck.tui.terminal_app import TerminalApp
 
 IDLE_SAMPLE_S = 2.0
 BUSY_SAMPLE_S = 0.5
-COUNT_S = 2.0
-"""An engine that takes longer to count a prompt is not waited for."""
 
 
 def _unforeseen(job: str, error: Exception) -> tuple[str, str]:
@@ -312,30 +311,25 @@ class Jobs:
         self._start("count", lambda: self._count(loaded, prompt, text))
 
     async def _count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
-        from modeldeck.tui.context_use import estimate
         from modeldeck.tui.next_prompt import NextPrompt
 
-        tokens = await self._counted(loaded, prompt)
-        counted = tokens if tokens is not None else estimate(prompt)
-        found = NextPrompt(text, counted, loaded.context_tokens, tokens is not None)
+        use = await self._counted(loaded, prompt)
+        found = NextPrompt(text, use, loaded.context_tokens)
         self._app.post_message(messages.PromptCounted(found))
 
-    async def _counted(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...]) -> int | None:
-        engine = self._services.engine(loaded.engine)
-        if isinstance(engine, Tokenizes):
-            with contextlib.suppress(ModeldeckError, TimeoutError):
-                async with asyncio.timeout(COUNT_S):
-                    return await engine.count_tokens(loaded.instance, prompt)
-        return None
+    async def _counted(self, loaded: LoadedModel, told: tuple[ChatMessage, ...]) -> ContextUse:
+        from modeldeck.tui.counting import counted
+
+        return await counted(self._services.engine(loaded.engine), loaded.instance, told)
 
     def weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
         """Count the tokens of the conversation ``told``, whose last message is ``leaf``."""
         self._start("weigh", lambda: self._weigh(loaded, told, leaf))
 
     async def _weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
-        tokens = await self._counted(loaded, told)
-        if tokens is not None:
-            self._app.post_message(messages.ContextWeighed(leaf, tokens))
+        use = await self._counted(loaded, told)
+        if use.exact:
+            self._app.post_message(messages.ContextWeighed(leaf, use))
 
     async def _end_reply(self) -> None:
         worker, self._reply = self._reply, None

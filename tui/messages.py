@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.tui.context_use import ContextUse
     from modeldeck.tui.learned_memory import MemoryLesson
     from modeldeck.tui.next_prompt import NextPrompt
     from modeldeck.tui.reply import ReplyEnd, ReplyUpdate
@@ -135,12 +136,12 @@ class PromptCounted(Message, bubble=False):
 
 
 class ContextWeighed(Message, bubble=False):
-    """How many tokens the conversation up to its message ``leaf`` has."""
+    """What the conversation up to its message ``leaf`` takes, as the engine counted it."""
 
-    def __init__(self, leaf: int, tokens: int) -> None:
+    def __init__(self, leaf: int, use: ContextUse) -> None:
         super().__init__()
         self.leaf = leaf
-        self.tokens = tokens
+        self.use = use
 
 
 class LinkPaced(Message):

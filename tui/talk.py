@@ -126,16 +126,18 @@ class Talk:
             self._tell(Changed())
             self._say(text, question.images, before)
 
-    def count(self, text: str, *, editing: bool) -> None:
-        """Have the prompt counted that sending ``text`` would make now, if that can be said."""
+    def count(self, text: str, images: tuple[Image, ...] = (), *, editing: bool) -> None:
+        """Have the prompt counted that sending ``text`` with ``images`` would make now.
+
+        An edited question shows its own images again, too.
+        """
         branch, question = self.branch, self.branch.last_question
         if editing and question is not None:
-            branch = branch.before(question)
-        if self._loaded is not None and text and not self.busy:
+            branch, images = branch.before(question), question.images
+        if self._loaded is not None and (text or images) and not self.busy:
             prompt, sees = self.settings.system_prompt, self._loaded.sees_images
-            told = branch.as_told(prompt, text, sees_images=sees)
-            if not any(turn.images for turn in told):
-                self._jobs.count(self._loaded, told, text)
+            told = branch.as_told(prompt, text, images, sees_images=sees)
+            self._jobs.count(self._loaded, told, text)
 
     def _say(self, text: str, images: tuple[Image, ...], before: Branch) -> None:
         """Say ``text`` after what is shown now; show ``before`` again when it cannot be kept."""
@@ -355,13 +357,12 @@ class Talk:
         self.context_use = use_by_memory(self.branch, prompt)
         if loaded is not None and leaf is not None:
             told = self.branch.as_told(prompt, sees_images=loaded.sees_images)
-            if not any(turn.images for turn in told):
-                self._jobs.weigh(loaded, told, leaf)
+            self._jobs.weigh(loaded, told, leaf)
 
-    def weighed(self, leaf: int, tokens: int) -> None:
+    def weighed(self, leaf: int, use: ContextUse) -> None:
         """Take the count of the conversation up to ``leaf``, unless it has gone on since."""
         if leaf == self.branch.leaf and not self.busy:
-            self.context_use = ContextUse(tokens, True)
+            self.context_use = use
             self._tell(Weighed())
 
     def _leave(self) -> int:

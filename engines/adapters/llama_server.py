@@ -142,9 +142,15 @@ class LlamaServerEngine(HoldsInstances[ServerInstance]):
         return tuple(int(token) for token in answer["tokens"])
 
     async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
-        """Prompt length of a conversation, chat template included, images not."""
-        body = {"messages": [{"role": m.role, "content": m.content} for m in messages]}
+        """Prompt length of a conversation, chat template and images included.
+
+        Raises RequestRefused for images that the server does not count: one from before
+        ``/v1/chat/completions/input_tokens``, or one that cannot read them.
+        """
         held = self._instance(instance)
+        if any(message.images for message in messages):
+            return await held.count_with_images(messages)
+        body = {"messages": [{"role": m.role, "content": m.content} for m in messages]}
         prompt = await held.post("/apply-template", body)
         answer = await held.post(
             "/tokenize", {"content": prompt["prompt"], "add_special": True, "parse_special": True}

@@ -9,10 +9,10 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modeldeck.engines.adapters.json_values import table, text
+from modeldeck.engines.adapters.json_values import count, table, text
 from modeldeck.engines.adapters.llama_buffers import buffers_of
 from modeldeck.engines.adapters.llama_server_address import new_address
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect
@@ -22,11 +22,12 @@ from modeldeck.engines.adapters.llama_server_wire import (
     ReplyReader,
     SseReader,
     StreamFailed,
+    count_body,
     request_body,
 )
 from modeldeck.engines.adapters.planned import require_planned
 from modeldeck.engines.buffers import Buffer
-from modeldeck.engines.chat import ChatEvent, ChatRequest
+from modeldeck.engines.chat import ChatEvent, ChatMessage, ChatRequest
 from modeldeck.engines.contract import OnProgress
 from modeldeck.engines.errors import EngineDied, EngineMissing, LoadFailed, RequestRefused
 from modeldeck.engines.text import clean_line
@@ -275,6 +276,20 @@ class ServerInstance:
             raise self._refused(response.text)
         answer: dict[str, Any] = response.json()
         return answer
+
+    async def count_with_images(self, messages: Sequence[ChatMessage]) -> int:
+        """Prompt length of a conversation with images. Raises EngineDied, RequestRefused.
+
+        llama.cpp sizes every image as its projector will and computes none of them.
+        """
+        body = await asyncio.to_thread(count_body, messages)  # megabytes, when images are large
+        headers = {"Content-Type": "application/json"}
+        answer = await self._call(
+            lambda client: client.post(
+                "/v1/chat/completions/input_tokens", content=body, headers=headers, timeout=60.0
+            )
+        )
+        return count(answer.get("input_tokens"))
 
     async def answers(self) -> bool:
         """Whether the server answers within two seconds, whatever it says."""

@@ -7,7 +7,7 @@ Field names: llama.cpp ``tools/server`` (``/v1/chat/completions`` with ``timings
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.chat import (
@@ -56,6 +56,11 @@ def request_body(request: ChatRequest) -> dict[str, object]:
         "cache_prompt": True,
         **sampling_body(request.sampling),
     }
+
+
+def count_body(messages: Iterable[ChatMessage]) -> bytes:
+    """The JSON body of a question how many tokens ``messages`` have."""
+    return json.dumps({"messages": [_message(message) for message in messages]}).encode()
 
 
 def _message(message: ChatMessage) -> dict[str, object]:

@@ -54,8 +54,6 @@ ANSWERED = said("assistant", "y" * 40, (100, 30))
         ((ASKED, ANSWERED, ASKED), 130 + 14),
         ((ASKED, ANSWERED, ASKED, said("assistant", "y" * 8)), 130 + 14 + 6),
         ((said("user", "what?", images=SEEN), ANSWERED), 130),
-        ((said("user", "what?", images=SEEN),), None),
-        ((ASKED, ANSWERED, said("user", "what?", images=SEEN)), None),
     ],
 )
 def test_without_an_engine_memory_and_a_rule_of_thumb_say_about_how_much(
@@ -63,6 +61,13 @@ def test_without_an_engine_memory_and_a_rule_of_thumb_say_about_how_much(
 ) -> None:
     expected = None if tokens is None else ContextUse(tokens, exact=False)
     assert use_by_memory(Branch(messages), "") == expected
+
+
+def test_images_that_nobody_counted_are_named_and_not_guessed() -> None:
+    asked = said("user", "what?", images=SEEN)
+    assert use_by_memory(Branch((asked,)), "") == ContextUse(6, exact=False, images=1)
+    later = use_by_memory(Branch((ASKED, ANSWERED, asked)), "")
+    assert later == ContextUse(130 + 6, exact=False, images=1)
 
 
 def test_the_system_prompt_is_part_of_it_until_an_engine_has_counted_it() -> None:
@@ -80,6 +85,8 @@ def test_the_system_prompt_is_part_of_it_until_an_engine_has_counted_it() -> Non
         (ContextUse(12_345, exact=True), "12.3k"),
         (ContextUse(12_345, exact=False), "~12k"),
         (ContextUse(131_072, exact=False), "~131k"),
+        (ContextUse(812, exact=True, images=1), "812+image"),
+        (ContextUse(131_072, exact=False, images=12), "~131k+12images"),
     ],
 )
 def test_an_estimate_is_marked_and_no_more_exact_than_it_is(
@@ -89,7 +96,8 @@ def test_an_estimate_is_marked_and_no_more_exact_than_it_is(
     panel = PanelData(context_use=use, context_total_tokens=131_072)
     (line,) = (row.plain for row in panel_lines(panel, 32) if "context" in row.plain)
     assert line.endswith(f" {text}/128k")
-    marked = use is not None and not use.exact
+    assert len(line) <= 32
+    marked = use is not None and not use.exact and not use.images
     assert ("~" in one_line(panel, 80).plain) == marked
 
 
@@ -118,7 +126,7 @@ async def test_the_other_branch_is_counted_by_the_engine(conversing: Conversing)
     assert talk.context_use == ContextUse(13, exact=False)
     ((told, leaf),) = conversing.jobs.weighed
     assert told == (ChatMessage("user", "one"), ChatMessage("assistant", "two"))
-    talk.weighed(leaf, 21)
+    talk.weighed(leaf, ContextUse(21, exact=True))
     assert talk.context_use == ContextUse(21, exact=True)
     assert conversing.told[-1] == Weighed()
 
@@ -130,10 +138,10 @@ async def test_a_count_of_a_branch_that_was_left_comes_too_late(conversing: Conv
     await conversing.until(lambda: len(conversing.jobs.weighed) == 1)
     talk.next_branch()
     await conversing.until(lambda: len(conversing.jobs.weighed) == 2)
-    talk.weighed(conversing.jobs.weighed[0][1], 999)
+    talk.weighed(conversing.jobs.weighed[0][1], ContextUse(999, exact=True))
     assert talk.context_use == ContextUse(13, exact=False)
     await conversing.ask("and now?")
-    talk.weighed(conversing.jobs.weighed[1][1], 999)
+    talk.weighed(conversing.jobs.weighed[1][1], ContextUse(999, exact=True))
     assert talk.context_use == ContextUse(13, exact=False)
 
 

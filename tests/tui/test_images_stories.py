@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import pytest
 from textual.events import Paste
 
-from modeldeck.engines.chat import ChatEvent, ChatRequest
+from modeldeck.engines.chat import ChatEvent, ChatMessage, ChatRequest
 from modeldeck.engines.contract import OnProgress, ignore_progress
+from modeldeck.engines.errors import RequestRefused
 from modeldeck.engines.scripted import IMAGE_TOKENS, ScriptedEngine
 from modeldeck.engines.types import LoadedModel, LocalModel, Plan
 from modeldeck.tui.context_use import ContextUse
@@ -35,6 +36,15 @@ class Seeing(ScriptedEngine):
     def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         self.heard.append(request)
         return super().chat(request)
+
+
+class CountsWords(Seeing):
+    """Cannot say what an image takes before it is asked."""
+
+    async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
+        if any(message.images for message in messages):
+            raise RequestRefused("Images are not counted.", "Ask.")
+        return await super().count_tokens(instance, messages)
 
 
 @pytest.fixture
@@ -174,16 +184,28 @@ async def test_a_pasted_path_of_an_image_is_offered(home: Path) -> None:
         assert "attach an image" not in deck.text
 
 
-async def test_tokens_of_images_are_counted(home: Path) -> None:
+async def test_tokens_of_images_are_counted_before_and_after(home: Path) -> None:
     async with open_deck(home, Seeing()) as deck:
         await chat_with(deck, "Eye-3B")
         await attach(deck)
+        await deck.see(f"next {IMAGE_TOKENS + 1} of 8k")
         await deck.type("Hi")
+        await deck.see(f"next {IMAGE_TOKENS + len('Hi') + 1} of 8k")
         await deck.press("enter")
         await deck.see("Hello, deck.")
         await deck.until(lambda: deck.app.talk.context_use is not None, "the count")
         counted = ContextUse(IMAGE_TOKENS + len("Hi") + 1 + 4, exact=True)
         assert deck.app.talk.context_use == counted
+
+
+async def test_images_that_the_engine_cannot_count_are_named(home: Path) -> None:
+    async with open_deck(home, CountsWords()) as deck:
+        await chat_with(deck, "Eye-3B")
+        await attach(deck)
+        await deck.type("Hi")
+        await deck.see("next 3 + image of 8k")
+        await deck.press("escape")
+        await deck.see("next 3 of 8k")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.errors import EngineDied
 from modeldeck.engines.scripted import Script, ScriptedEngine
-from modeldeck.tui.context_use import estimate
+from modeldeck.tui.context_use import ContextUse, estimate
 from modeldeck.tui.next_prompt import NextPrompt
 from modeldeck.tui.settings import Settings
 from modeldeck.tui.widgets.prompt import Prompt
@@ -21,17 +21,19 @@ from tests.support.screens import ScreenCheck
 
 
 @pytest.mark.parametrize(
-    ("tokens", "exact", "meter", "fits"),
+    ("use", "meter", "fits"),
     [
-        (812, True, "next 812 of 8k", True),
-        (812, False, "next ~812 of 8k", True),
-        (8191, True, "next 8,191 of 8k", True),
-        (8192, True, "next 8,192 of 8k", False),
-        (123456, False, "next ~123,456 of 8k", False),
+        (ContextUse(812, True), "next 812 of 8k", True),
+        (ContextUse(812, False), "next ~812 of 8k", True),
+        (ContextUse(8191, True), "next 8,191 of 8k", True),
+        (ContextUse(8192, True), "next 8,192 of 8k", False),
+        (ContextUse(123456, False), "next ~123,456 of 8k", False),
+        (ContextUse(812, True, images=1), "next 812 + image of 8k", True),
+        (ContextUse(812, False, images=3), "next ~812 + 3 images of 8k", True),
     ],
 )
-def test_the_meter_in_words(tokens: int, exact: bool, meter: str, fits: bool) -> None:
-    found = NextPrompt("x", tokens, 8192, exact)
+def test_the_meter_in_words(use: ContextUse, meter: str, fits: bool) -> None:
+    found = NextPrompt("x", use, 8192)
     assert found.meter.plain == meter
     assert found.fits == fits
     advice = found.advice("ctrl+n", "c").plain

@@ -231,7 +231,7 @@ class ChatScreen(PlaceScreen):
 
     @on(AskBar.Drafted)
     def _drafted(self, event: AskBar.Drafted) -> None:
-        self._talk.count(event.text, editing=self.ask_bar.editing)
+        self._talk.count(event.text, self.ask_bar.images, editing=self.ask_bar.editing)
 
     @on(messages.PromptCounted)
     def _counted(self, message: messages.PromptCounted) -> None:

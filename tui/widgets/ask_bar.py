@@ -173,7 +173,7 @@ class AskBar(Vertical):
     def _count_soon(self) -> None:
         if self._pause is not None:
             self._pause.stop()
-        if self.prompt.message and not self.images:  # what an image takes, only the engine knows
+        if self.prompt.message or self.images:
             self._pause = self.set_timer(PAUSE_S, self._rest)
         else:
             self.show_next(None)

@@ -103,10 +103,14 @@ def count_text(tokens: int | None) -> str:
 
 
 def use_text(use: ContextUse | None) -> str:
-    """A count of the context, no more exact than it is known: ``799``, ``~812``, ``~12k``."""
-    if use is None or use.exact:
-        return count_text(use.tokens if use else None)
-    return f"~{use.tokens}" if use.tokens < 10_000 else f"~{use.tokens / 1000:.0f}k"
+    """What is in the context, no more exact than it is known: ``799``, ``~12k``, ``799+image``."""
+    if use is None:
+        return NOBODY_KNOWS
+    more = use.more.replace(" ", "")
+    if use.exact:
+        return f"{count_text(use.tokens)}{more}"
+    about = str(use.tokens) if use.tokens < 10_000 else f"{use.tokens / 1000:.0f}k"
+    return f"~{about}{more}"
 
 
 def seconds_text(nanoseconds: int | None) -> str:
@@ -166,9 +170,10 @@ def _rate_row(label: str, rate: Rate | None) -> Content:
 
 
 def _bar_row(label: str, fraction: float | None, numbers: str, width: int) -> Content:
-    cells = max(1, width - _LABEL - 11)
+    numbers = f"{numbers:>10}"
+    cells = max(1, width - _LABEL - 1 - len(numbers))
     return Content.assemble(
-        (label.ljust(_LABEL), DIM), (bar(fraction, cells), METER), f" {numbers:>10}"
+        (label.ljust(_LABEL), DIM), (bar(fraction, cells), METER), f" {numbers}"
     )
 
 
@@ -263,8 +268,9 @@ def _context_row(panel: PanelData, width: int) -> Content:
 
 
 def _share_of_context(panel: PanelData) -> float | None:
+    """The share that is taken; None where images nobody counted come on top."""
     use, total = panel.context_use, panel.context_total_tokens
-    return use.tokens / total if use is not None and total else None
+    return use.tokens / total if use is not None and total and not use.images else None
 
 
 def panel_lines(panel: PanelData, width: int) -> list[Content]:

@@ -58,6 +58,8 @@ async def test_an_image_takes_its_patches_and_changes_the_answer(
     blue, with_blue = await say(engine, loaded.instance, BLUE)
 
     assert with_red == with_blue == without + IMAGE_TOKENS
+    asked = ChatMessage("user", "What do you see?", (RED,))
+    assert await engine.count_tokens(loaded.instance, (asked,)) == with_red
     assert len({nothing, red, blue}) == 3
     assert (await say(engine, loaded.instance, RED))[0] == red
 
@@ -83,6 +85,8 @@ async def test_a_file_that_is_no_image_after_all_is_refused_in_words(
 
     with pytest.raises(RequestRefused):
         await say(engine, loaded.instance, cut)
+    with pytest.raises(RequestRefused):
+        await engine.count_tokens(loaded.instance, (ChatMessage("user", "?", (cut,)),))
 
     assert (await say(engine, loaded.instance, RED))[0]
 
