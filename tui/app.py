@@ -438,16 +438,6 @@ class DeckApp(EverywhereApp):
     def _doctor_asked(self) -> None:
         self.jobs.examine()
 
-    @on(messages.MachineExamined)
-    def _machine_examined(self, message: messages.MachineExamined) -> None:
-        from modeldeck.tui.screens.overlay import findings_overlay
-
-        self.push_screen(findings_overlay(message.findings, message.summary))
-
-    @on(messages.NoticeGiven)
-    def _notice_given(self, message: messages.NoticeGiven) -> None:
-        self.give_notice(Notice(message.cause, message.next_step, message.failure))
-
     @on(messages.CopyAsked)
     def _copy_asked(self, message: messages.CopyAsked) -> None:
         self.jobs.copy(message.text, message.what)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from textual import on
 from textual.content import Content
 
 from modeldeck.engines.errors import ModeldeckError
+from modeldeck.tui import messages
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Notice
@@ -27,6 +29,16 @@ class EverywhereApp(TerminalApp):
     def give_notice(self, notice: Notice | None) -> None:
         """Show a notice in every place until the next one."""
         self.change(self.state._replace(notice=notice))
+
+    @on(messages.MachineExamined)
+    def _machine_examined(self, message: messages.MachineExamined) -> None:
+        from modeldeck.tui.screens.overlay import findings_overlay
+
+        self.push_screen(findings_overlay(message.findings, message.summary))
+
+    @on(messages.NoticeGiven)
+    def _notice_given(self, message: messages.NoticeGiven) -> None:
+        self.give_notice(Notice(message.cause, message.next_step, message.failure))
 
     def use_theme(self, name: str) -> None:
         """Use a theme by name; an unknown one leaves the first."""
