@@ -18,8 +18,8 @@ from modeldeck.themes import load_themes
 from modeldeck.tui import messages
 from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
-from modeldeck.tui.everywhere import EverywhereApp
 from modeldeck.tui.jobs import Jobs
+from modeldeck.tui.judging_app import JudgingApp
 from modeldeck.tui.places import Places
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry, same_where_equal
@@ -47,7 +47,7 @@ SCAN_AGAIN_S = 2.0
 """How long a change in the folders waits for a scan under way."""
 
 
-class DeckApp(EverywhereApp):
+class DeckApp(JudgingApp):
     """The deck. Everything it uses is handed in; it makes nothing global."""
 
     TITLE = "modeldeck"
@@ -145,7 +145,7 @@ class DeckApp(EverywhereApp):
         )
         if not self._looked_around:
             self._looked_around = bool(self.call_after_refresh(self._look_around))
-        self._judge()
+        self.judge_models()
 
     @on(messages.FoldersChanged)
     def _folders_changed(self) -> None:
@@ -159,12 +159,6 @@ class DeckApp(EverywhereApp):
         self._watch_notes = (message.why,)
         self.change(self.state._replace(notes=(*self.state.notes, message.why)))
 
-    @on(messages.ModelsJudged)
-    def _models_judged(self, message: messages.ModelsJudged) -> None:
-        self.change(
-            self.state._replace(verdicts=message.verdicts, card=message.card, memory=message.memory)
-        )
-
     @on(messages.EnginesFound)
     def _engines_found(self, message: messages.EnginesFound) -> None:
         self.change(self.state.with_engines(message.infos))
@@ -175,41 +169,9 @@ class DeckApp(EverywhereApp):
     def _engine_probed(self, message: messages.EngineProbed) -> None:
         self.change(self.state.with_probe(message.info, message.probe))
 
-    @on(messages.HardwareSampled)
-    def _hardware_sampled(self, message: messages.HardwareSampled) -> None:
-        first = self.state.hardware is None
-        card = self.services.cards.card(message.snapshot, self.state.what_if_card)
-        moved = self.state.card is None or self.services.cards.moved(self.state.card, card)
-        self.change(
-            self.state._replace(
-                hardware=message.snapshot,
-                engine_memory_bytes=message.engine_memory_bytes,
-            )
-        )
-        if first or moved:
-            self._judge()
-
-    def _judge(self) -> None:
-        if self.state.hardware is not None and self.state.models:
-            card = self.services.cards.card(self.state.hardware, self.state.what_if_card)
-            before = self.state.card
-            if before is not None and not self.services.cards.moved(before, card):
-                card = before
-            self.jobs.judge(self.state.models, self.state.options, card)
-
     @on(messages.PlaceAsked)
     def _place_asked(self, message: messages.PlaceAsked) -> None:
         self.switch_mode(message.place)
-
-    @on(messages.OptionsAsked)
-    def _options_asked(self, message: messages.OptionsAsked) -> None:
-        self.change(self.state._replace(options=message.options))
-        self._judge()
-
-    @on(messages.CardAsked)
-    def _card_asked(self, message: messages.CardAsked) -> None:
-        self.change(self.state._replace(what_if_card=message.name))
-        self._judge()
 
     # Loading and unloading.
 
@@ -340,10 +302,6 @@ class DeckApp(EverywhereApp):
         else:
             self.talk.model_changed(message.loaded)
         self._places.chat.take_state(self.state)
-
-    @on(messages.MemoryLearnt)
-    def _memory_learnt(self) -> None:
-        self._judge()
 
     def _load_failure(self, message: messages.LoadEnded) -> tuple[Notice, Retry | None]:
         from modeldeck.tui.failed_load import after_failed_load
