@@ -11,6 +11,7 @@ from typing import Final
 
 from modeldeck.engines.fit.cache import (
     KV_BLOCKS,
+    Cells,
     cache_bytes,
     cells,
     cells_of,
@@ -142,7 +143,7 @@ def bill(
         # Large batches run on the GPU all the same: it holds a copy of one host matrix and of one
         # host layer's cache at a time.
         if copies:
-            compute_gpu += shape.largest_matrix_bytes + _widest_cache(shape, plan, context_tokens)
+            compute_gpu += shape.largest_matrix_bytes + _widest_cache(shape, plan, room, k)
         compute_host = graph + outside
     elif cards > 1 and not experts_host:
         width = 4 * tokens * shape.embedding
@@ -180,9 +181,18 @@ def _experts_moved(shape: Shape, plan: Plan, k: int) -> tuple[int, int]:
     return gpu[last] - gpu[first], host[last] - host[first]
 
 
-def _widest_cache(shape: Shape, plan: Plan, context_tokens: int) -> int:
-    widest = max((phase.cached_elements for phase in shape.phases), default=0)
-    return kv_bytes(widest, plan, context_tokens)
+def _widest_cache(shape: Shape, plan: Plan, room: Cells, k: int) -> int:
+    """The largest cache of one block beside the last k."""
+    here = {
+        False: room.full if shape.kv_elements[-1] > shape.kv_elements[k] else 0,
+        True: room.sliding if shape.sliding_elements[-1] > shape.sliding_elements[k] else 0,
+    }
+    sizes = (
+        kv_bytes(phase.cached_elements, plan, here[phase.sliding])
+        for phase in shape.phases
+        if phase.cached_elements
+    )
+    return max(sizes, default=0)
 
 
 def projector_bytes(file_bytes: int) -> int:

@@ -9,40 +9,11 @@ from modeldeck.engines.fit.architectures import ARCHITECTURES
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
-from modeldeck.engines.types import BlockWeights, HParam, KvType, ModelHeader, Plan, WeightTable
-from tests.support.llama_keys import EXPERTS, keys_of
+from modeldeck.engines.types import KvType, Plan
+from tests.support.any_model import KEYS, header
 from tests.support.strategies import built
 
-KEYS = {name: keys_of(name) for name in sorted(ARCHITECTURES)}
 KV_TYPES: list[KvType] = ["f32", "f16", "q8_0", "q4_0"]
-
-
-def header(name: str, tied: bool = False) -> ModelHeader:
-    hparams: dict[str, HParam] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in KEYS[name].items()
-    }
-    layers = hparams[f"{name}.block_count"]
-    assert isinstance(layers, int)
-    experts = 300_000 if name in EXPERTS else 0
-    return ModelHeader(
-        architecture=name,
-        name="",
-        parameters=0,
-        quantisation="Q8_0",
-        context_length=131072,
-        vocabulary_size=32000,
-        has_chat_template=False,
-        hparams=hparams,
-        weights=WeightTable(
-            tuple(BlockWeights(at, 100_000 + at, experts, 384, 128) for at in range(layers)),
-            token_embedding_bytes=5_000,
-            host_only_bytes=700,
-            output_bytes=60,
-            output_tied=tied,
-            other_bytes=8,
-        ),
-        tensor_count=1,
-    )
 
 
 def shape(name: str, tied: bool = False) -> Shape:
