@@ -98,9 +98,13 @@ def _judged(
             name = model.name if options.all_quants else shown
             yield _local(services, model, name, given, judging)
         if not here:
+            from modeldeck.engines.catalog.remote import RemoteProblem
             from modeldeck.tui.fit_remote import models_elsewhere  # httpx: 60 ms
 
             for there in models_elsewhere(target, all_variants=options.all_quants):
+                if isinstance(there, RemoteProblem):
+                    yield Judged(there.name, problem=str(there.error))
+                    continue
                 yield _header(
                     services,
                     there.header,

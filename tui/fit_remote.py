@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Generator, Iterator
 
-from modeldeck.engines.catalog.remote import RemoteModel, remote_models
+from modeldeck.engines.catalog.remote import RemoteModel, RemoteProblem, remote_models
 from modeldeck.engines.catalog.targets import Target
 from modeldeck.engines.paths import cache_dir
 from modeldeck.engines.store.database import Database, StoreError
@@ -16,7 +16,9 @@ from modeldeck.engines.units import age_text
 from modeldeck.tui.printing import note
 
 
-def models_elsewhere(target: Target, *, all_variants: bool) -> Iterator[RemoteModel]:
+def models_elsewhere(
+    target: Target, *, all_variants: bool
+) -> Iterator[RemoteModel | RemoteProblem]:
     """What ``target`` names outside this machine; says so when a server could not be reached.
 
     Raises:
@@ -24,9 +26,9 @@ def models_elsewhere(target: Target, *, all_variants: bool) -> Iterator[RemoteMo
     """
     with _answers() as answers:
         found = remote_models(target, os.environ, answers, all_variants=all_variants)
-    as_of = min((model.as_of for model in found if model.as_of is not None), default=None)
-    if as_of is not None:
-        age = age_text(max(0.0, time.time() - as_of))
+    seen = [one.as_of for one in found if isinstance(one, RemoteModel) and one.as_of is not None]
+    if seen:
+        age = age_text(max(0.0, time.time() - min(seen)))
         note(f"{target.text}: the server cannot be reached; this is what it said {age} ago")
     yield from found
 

@@ -27,10 +27,10 @@ from modeldeck.engines.catalog.remote_hub import (
 )
 from modeldeck.engines.catalog.remote_memory import Described, RemoteMemory, described_gguf
 from modeldeck.engines.catalog.targets import Target, TargetKind
-from modeldeck.engines.errors import FormatError, ModelNotFound
+from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
 from modeldeck.engines.formats.http_source import Changed
 from modeldeck.engines.formats.web import Patience, web_of
-from modeldeck.engines.formats.web_errors import Refused
+from modeldeck.engines.formats.web_errors import Refused, Unreachable
 from modeldeck.engines.store.remote_answers import RemoteAnswers
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import ModelHeader
@@ -60,6 +60,19 @@ class RemoteModel:
     as_of: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteProblem:
+    """A variant that cannot be read, while others may.
+
+    Attributes:
+        name: the target that names exactly this variant.
+        error: why.
+    """
+
+    name: str
+    error: ModeldeckError
+
+
 def remote_models(
     target: Target,
     environ: Mapping[str, str],
@@ -67,14 +80,15 @@ def remote_models(
     *,
     all_variants: bool = False,
     patience: Patience | None = None,
-) -> tuple[RemoteModel, ...]:
+) -> tuple[RemoteModel | RemoteProblem, ...]:
     """What a target outside this machine names: one model, or all its variants.
 
     Args:
         target: of the Hub, of Ollama, or an address.
         environ: ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HOME`` count, as in Hugging Face's tools.
         answers: what was said before, and is to be kept of what is said now.
-        all_variants: every quantisation of a repository instead of one.
+        all_variants: every quantisation of a repository instead of one; one that cannot be read
+            says so in its place.
         patience: with the servers.
 
     Raises:
@@ -102,11 +116,15 @@ def remote_models(
 
 def _from_hub(
     memory: RemoteMemory, endpoint: str, target: Target, all_variants: bool
-) -> Iterator[RemoteModel]:
+) -> Iterator[RemoteModel | RemoteProblem]:
     there = repository(memory, endpoint, target.name, target.revision or MAIN)
     if any(name.lower().endswith(".gguf") for name in there.files):
         for files in choose_files(there.files, target.file, all_variants=all_variants):
-            yield _gguf_of(memory, there, files)
+            name = f"hf:{_named(there)}:{clean_line(files[0], 200)}"
+            if all_variants:
+                yield _or_problem(name, partial(_gguf_of, memory, there, files, name))
+            else:
+                yield _gguf_of(memory, there, files, name)
         return
     if contents_of(there.files) is not None or target.revision:
         yield _folder_of(memory, there, target.file)
@@ -119,14 +137,25 @@ def _from_hub(
             "The repository keeps no model in its main branch.", other_branches(target.name, found)
         )
     for branch in found:
-        yield _folder_of(memory, repository(memory, endpoint, target.name, branch), target.file)
+        there = repository(memory, endpoint, target.name, branch)
+        yield _or_problem(f"hf:{_named(there)}", partial(_folder_of, memory, there, target.file))
 
 
-def _gguf_of(memory: RemoteMemory, there: Repository, files: list[str]) -> RemoteModel:
+def _or_problem(name: str, read: Callable[[], RemoteModel]) -> RemoteModel | RemoteProblem:
+    """One of several variants; what ends all of them is raised."""
+    try:
+        return read()
+    except (Refused, Unreachable):
+        raise
+    except (FormatError, ModelNotFound) as error:
+        return RemoteProblem(name, error)
+
+
+def _gguf_of(memory: RemoteMemory, there: Repository, files: list[str], name: str) -> RemoteModel:
     urls = [there.url(file) for file in files]
     model = _gguf(
         memory,
-        f"hf:{_named(there)}:{clean_line(files[0], 200)}",
+        name,
         urls,
         lambda: there.state(files) or memory.state_of(urls),
     )

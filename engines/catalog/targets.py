@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from modeldeck.engines.catalog.resolve import resolve
 from modeldeck.engines.errors import ModelNotFound
@@ -19,6 +19,13 @@ _REPOSITORY: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 REVISION: Final = re.compile(r"[\w.+-]{1,96}(?:/[\w.+-]{1,96}){0,4}", re.ASCII)
 """What names a branch, a tag or a commit."""
 
+# What a browser shows of a model, or of one of its files.
+_HUB_PAGE: Final = re.compile(
+    r"https://(?:huggingface\.co|hf\.co)/(?!(?:api|datasets|spaces|docs|collections)/)"
+    r"(?P<name>[\w.-]{1,96}/[\w.-]{1,96})"
+    r"(?:/(?:tree|blob|resolve)/(?P<at>[\w.+-]{1,96})(?:/(?P<file>[\w.+/%-]+\.gguf))?)?/?(?:\?.*)?",
+    re.ASCII,
+)
 _OLLAMA_NAME: Final = re.compile(
     r"(?:(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?)/)?(?:(?P<namespace>[\w.-]+)/)?"
     r"(?P<model>[\w.-]+)(?::(?P<tag>[\w.-]+))?",
@@ -83,12 +90,23 @@ def parse_target(text: str) -> Target:
             )
         return Target(shown, TargetKind.OLLAMA, name if ":" in name else f"{name}:latest")
     if text.startswith(("https://", "http://")):
-        if not urlsplit(text).hostname:
+        if not _has_host(text):
             raise ModelNotFound(
                 f"“{shown}” is no address.", "Write it like https://host/model.gguf."
             )
+        if page := _HUB_PAGE.fullmatch(text):
+            return Target(
+                shown, TargetKind.HUB, page["name"], unquote(page["file"] or ""), page["at"] or ""
+            )
         return Target(shown, TargetKind.URL, text)
     return Target(shown, TargetKind.LOCAL, text)
+
+
+def _has_host(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:
+        return False
 
 
 def local_model(

@@ -233,13 +233,16 @@ def web_of(
     Raises:
         SettingsError: what the environment says of proxies or certificates makes no sense.
     """
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx  # 60 ms
 
     patience = patience or Patience()
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     connect_seconds = min(patience.step_seconds, patience.connect_seconds)
     limits = httpx.Timeout(patience.step_seconds, connect=connect_seconds)
     try:
-        client = httpx.Client(timeout=limits)
+        client = httpx.Client(timeout=limits, cookies=no_cookies)
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
         raise SettingsError(
             "The proxy or the certificates that the environment names cannot be used:"

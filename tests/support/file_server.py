@@ -88,7 +88,7 @@ class FileServer:
     behave: Behaviour
     length: int = 0
     url: str = ""
-    seen: list[Request] = field(default_factory=list["Request"])
+    seen: list[Request] = field(default_factory=list["Request"], repr=False)
     sent_bytes: int = 0
     wire_bytes: int = 0
 

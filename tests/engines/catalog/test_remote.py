@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from modeldeck.engines.catalog.remote import remote_models
+from modeldeck.engines.catalog.remote import RemoteModel, remote_models
 from modeldeck.engines.catalog.targets import TargetKind, family_name, parse_target
 from modeldeck.engines.errors import FormatError, ModelNotFound
-from tests.support.file_server import serving
-from tests.support.gguf_files import write_llama, write_split_llama
+from tests.support.file_server import Behaviour, Request, serving, well
+from tests.support.gguf_files import (
+    llama_metadata,
+    llama_tensors,
+    write_gguf,
+    write_llama,
+    write_split_llama,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +31,21 @@ from tests.support.gguf_files import write_llama, write_split_llama
         ("ollama:qwen3", TargetKind.OLLAMA, "qwen3:latest", ""),
         ("ollama:user/m:8b", TargetKind.OLLAMA, "user/m:8b", ""),
         ("https://host/a.gguf", TargetKind.URL, "https://host/a.gguf", ""),
+        ("https://huggingface.co/o/n", TargetKind.HUB, "o/n", ""),
+        ("https://hf.co/o/n/tree/main", TargetKind.HUB, "o/n", ""),
+        (
+            "https://huggingface.co/o/n/blob/main/a%20b/c.gguf?x=1",
+            TargetKind.HUB,
+            "o/n",
+            "a b/c.gguf",
+        ),
+        (
+            "https://huggingface.co/o/n/raw/main/x",
+            TargetKind.URL,
+            "https://huggingface.co/o/n/raw/main/x",
+            "",
+        ),
+        ("https://huggingface.co.evil/o/n", TargetKind.URL, "https://huggingface.co.evil/o/n", ""),
         ("./a.gguf", TargetKind.LOCAL, "./a.gguf", ""),
         ("qwen3-14b", TargetKind.LOCAL, "qwen3-14b", ""),
     ],
@@ -55,6 +76,7 @@ def test_a_revision_is_named_behind_an_at(text: str, revision: str) -> None:
         "ollama:",
         "ollama:a b",
         "https://",
+        "https://[x",
         "hf:a/b:/x",
         "hf:a/b@",
     ],
@@ -71,6 +93,12 @@ def test_the_family_is_the_name_without_its_quantisation(name: str, family: str)
     assert family_name(name) == family
 
 
+def the_one(target: str) -> RemoteModel:
+    (model,) = remote_models(parse_target(target), {})
+    assert isinstance(model, RemoteModel)
+    return model
+
+
 def test_ollamas_registry_gives_the_weights_by_their_digest(tmp_path: Path) -> None:
     write_llama(tmp_path / "a.gguf")
     content = (tmp_path / "a.gguf").read_bytes()
@@ -82,7 +110,7 @@ def test_ollamas_registry_gives_the_weights_by_their_digest(tmp_path: Path) -> N
     }
     with serving(files) as server:
         host = server.url.removeprefix("http://")
-        (model,) = remote_models(parse_target(f"ollama:{host}/tiny:1b"), {})
+        model = the_one(f"ollama:{host}/tiny:1b")
     assert model.header.architecture == "llama"
 
 
@@ -90,7 +118,7 @@ def test_all_parts_of_a_split_model_are_read(tmp_path: Path) -> None:
     paths = write_split_llama(tmp_path, "m", 3)
     files = {f"/{path.name}": path.read_bytes() for path in paths}
     with serving(files) as server:
-        (model,) = remote_models(parse_target(f"{server.url}/{paths[0].name}"), {})
+        model = the_one(f"{server.url}/{paths[0].name}")
     assert len(model.header.weights.blocks) >= 1
     assert model.size_bytes == sum(map(len, files.values()))
 
@@ -100,3 +128,31 @@ def test_no_server_and_no_file_are_errors_with_a_cause() -> None:
         remote_models(parse_target(f"{server.url}/v.gguf"), {})
     with pytest.raises(FormatError, match="cannot be read from"):
         remote_models(parse_target(f"{server.url}/v.gguf"), {})
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_file_that_changes_while_it_is_read_is_begun_again_once(
+    times: int, tmp_path: Path
+) -> None:
+    metadata = llama_metadata(tokens=4_000)
+    content = write_gguf(tmp_path / "v.gguf", metadata, llama_tensors(tokens=4_000)).read_bytes()
+    behave = changes_every(content, times)
+    with serving({"/v.gguf": content}, behave) as server:
+        if times == 1:
+            assert the_one(f"{server.url}/v.gguf").header.architecture == "llama"
+        else:
+            with pytest.raises(FormatError, match="changes the file while it is read"):
+                the_one(f"{server.url}/v.gguf")
+
+
+def changes_every(content: bytes, times: int) -> Behaviour:
+    """The file is replaced within its first ``times`` readings."""
+    left = [times]
+
+    async def behave(request: Request) -> None:
+        if request.range and request.range[0] and left[0]:
+            left[0] -= 1
+            request.server.files[request.path] = content + bytes(32 * (left[0] + 1))
+        await well(request)
+
+    return behave

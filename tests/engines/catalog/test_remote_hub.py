@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldeck.engines.catalog.remote import RemoteModel, remote_models
+from modeldeck.engines.catalog.remote import RemoteModel, RemoteProblem, remote_models
 from modeldeck.engines.catalog.remote_hub import read_listing
 from modeldeck.engines.catalog.scan import model_at
 from modeldeck.engines.catalog.targets import parse_target
@@ -21,7 +21,8 @@ from tests.support.safetensors_files import LLAMA, Weight, llama_weights, write_
 
 
 def asked(server: FileServer, target: str, **environ: str) -> tuple[RemoteModel, ...]:
-    return remote_models(parse_target(target), {"HF_ENDPOINT": server.url, **environ})
+    found = remote_models(parse_target(target), {"HF_ENDPOINT": server.url, **environ})
+    return tuple(model for model in found if isinstance(model, RemoteModel))
 
 
 def refusal(files: Mapping[str, bytes], target: str) -> ModeldeckError:
@@ -230,6 +231,19 @@ def test_an_endpoint_that_is_no_address_is_said(endpoint: str) -> None:
 def test_an_unsound_listing_is_refused(text: bytes) -> None:
     with pytest.raises(FormatError):
         read_listing(text)
+
+
+def test_a_variant_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    content = write_llama(tmp_path / "a.gguf").read_bytes()
+    files = {"a-Q4_0.gguf": b"no GGUF", "a-Q8_0.gguf": content, "b-00001-of-00002.gguf": content}
+    with serving(repository("o/n", files)) as server:
+        found = remote_models(
+            parse_target("hf:o/n"), {"HF_ENDPOINT": server.url}, all_variants=True
+        )
+    assert [type(one) for one in found] == [RemoteProblem, RemoteModel, RemoteModel]
+    assert isinstance(found[0], RemoteProblem)
+    assert found[0].name == "hf:o/n:a-Q4_0.gguf"
+    assert "no GGUF file" in found[0].error.cause
 
 
 def test_a_repository_that_is_not_there_is_no_model() -> None:

@@ -159,7 +159,17 @@ HEADS = [
     b"HTTP/1.1 206 X\r\nTransfer-Encoding: chunked\r\nContent-Range: bytes 0-9/10\r\n\r\nA\r\nGGUF",
     b"HTTP/1.1 503 X\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 401 X\r\nX-Error-Code: \x1b[31m\r\nSet-Cookie: a=b; expires=never\r\n\r\n",
+    b"HTTP/1.1 302 X\r\nSet-Cookie: a=\x81\xff\r\nLocation: /m\r\nContent-Length: 0\r\n\r\n",
 ]
+
+
+def test_no_cookie_is_taken() -> None:
+    async def bakes(request: Request) -> None:
+        await request.answer(200, {"Set-Cookie": "a=\x81; path=/"}, b"{}")
+
+    with serving({}, bakes) as server, web_of() as web:
+        assert document(web, f"{server.url}/1") == document(web, f"{server.url}/2")
+    assert not any("Cookie" in request.headers for request in server.seen)
 
 
 @st.composite
