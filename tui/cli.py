@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
+    from typing import NoReturn
 
 OK, FAILED = 0, 1
 _INTERRUPTED = 128 + 2
@@ -47,6 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         gc.enable()
     return code
+
+
+def run() -> NoReturn:
+    """The program: ``main``, and out.
+
+    A command that made no event loop leaves no thread, child or temporary folder to be ended: what
+    Python would spend on taking its modules apart, an eighth of ``ls``, is saved.
+    """
+    code = main()
+    if "asyncio" in sys.modules:
+        sys.exit(code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def _prepare_streams() -> None:
@@ -148,4 +165,4 @@ def _version() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run()

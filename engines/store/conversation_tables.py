@@ -101,3 +101,16 @@ IMAGES: Final = Schema(
         """,
     ),
 )
+
+MODEL_SETTINGS: Final = Schema(
+    "model_settings",
+    (
+        """
+        CREATE TABLE model_settings (
+            model TEXT PRIMARY KEY,
+            system_prompt TEXT NOT NULL,
+            sampling TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
+)

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from modeldeck.engines.chat import Sampling
 from modeldeck.engines.store import sampling_text
-from modeldeck.engines.store.database import Database, Schema
+from modeldeck.engines.store.database import Database
 from modeldeck.engines.text import clean
 from modeldeck.engines.types import LocalModel
-
-SCHEMA: Final = Schema(
-    "model_settings",
-    (
-        """
-        CREATE TABLE model_settings (
-            model TEXT PRIMARY KEY,
-            system_prompt TEXT NOT NULL,
-            sampling TEXT NOT NULL
-        ) STRICT, WITHOUT ROWID
-        """,
-    ),
-)
 
 
 class ChatSettings(NamedTuple):

@@ -9,11 +9,15 @@ from modeldeck.engines.store import (
     headers,
     host_speeds,
     memory_loads,
-    model_settings,
     shapes,
     speed_residuals,
 )
-from modeldeck.engines.store.conversation_tables import CONVERSATION_SEARCH, CONVERSATIONS, IMAGES
+from modeldeck.engines.store.conversation_tables import (
+    CONVERSATION_SEARCH,
+    CONVERSATIONS,
+    IMAGES,
+    MODEL_SETTINGS,
+)
 
 SCHEMAS: Final = (
     headers.SCHEMA,
@@ -21,7 +25,7 @@ SCHEMAS: Final = (
     CONVERSATION_SEARCH,
     IMAGES,
     engine_choices.SCHEMA,
-    model_settings.SCHEMA,
+    MODEL_SETTINGS,
     host_speeds.SCHEMA,
     memory_loads.SCHEMA,
     speed_residuals.SCHEMA,

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from modeldeck.engines.chat import Sampling
 from modeldeck.engines.store import sampling_text
+from modeldeck.engines.store.conversation_tables import MODEL_SETTINGS
 from modeldeck.engines.store.database import Database
-from modeldeck.engines.store.model_settings import SCHEMA, ChatSettings, ModelSettings
+from modeldeck.engines.store.model_settings import ChatSettings, ModelSettings
 from modeldeck.engines.types import LocalModel, ModelFormat, Source
 from tests.support.strategies import built
 
@@ -21,7 +22,7 @@ PRECISE = ChatSettings("Be exact.", Sampling(temperature=0.1, seed=7))
 
 @pytest.fixture
 def settings() -> ModelSettings:
-    return ModelSettings(Database.in_memory([SCHEMA]))
+    return ModelSettings(Database.in_memory([MODEL_SETTINGS]))
 
 
 def test_a_model_that_was_moved_keeps_its_settings(settings: ModelSettings) -> None:
