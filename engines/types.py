@@ -5,7 +5,7 @@ Those that every start needs are named tuples: a dataclass takes ten times as lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -93,7 +93,7 @@ class WeightTable(NamedTuple):
         largest_expert_bytes: largest tensor of routed experts; 0 when there are none.
     """
 
-    blocks: tuple[BlockWeights, ...] = ()
+    blocks: Sequence[BlockWeights] = ()
     token_embedding_bytes: int = 0
     host_only_bytes: int = 0
     output_bytes: int = 0

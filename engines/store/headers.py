@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast, overload
 
 from modeldeck.engines.store.database import Database, Schema, StoreError, is_text
 from modeldeck.engines.types import BlockWeights, HParam, ModelFormat, ModelHeader, WeightTable
 
-READER_VERSION: Final = 4
+READER_VERSION: Final = 5
 """Raised whenever the reader finds more in the same file, or what it finds is written otherwise."""
 
 _DAY_SECONDS: Final = 86_400
@@ -35,6 +35,11 @@ SCHEMA: Final = Schema(
 )
 
 
+_SAID: Final = tuple(name for name in ModelHeader._fields if name not in ("hparams", "weights"))
+_SUMMED: Final = WeightTable._fields[1:]
+_Record = tuple[list[Any], dict[str, Any], list[Any], list[int], list[int], list[list[int]]]
+
+
 class Stamp(NamedTuple):
     """What tells one state of a model's files from another: sizes, times, inodes."""
 
@@ -53,6 +58,48 @@ class CachedHeader(NamedTuple):
     problem: str | None
 
 
+class KeptBlocks(Sequence[BlockWeights]):
+    """The blocks of a kept header, made when they are asked for: a list of models never does.
+
+    Raises:
+        ValueError, TypeError: what was kept makes no sense.
+    """
+
+    __slots__ = ("_kinds", "_numbers", "_places")
+
+    def __init__(
+        self, numbers: Sequence[int], places: Sequence[int], kinds: Sequence[Sequence[int]]
+    ) -> None:
+        """Numbers of blocks, the place of each one's kind, and the kinds."""
+        known = range(len(kinds))
+        if len(numbers) != len(places) or any(place not in known for place in set(places)):
+            raise ValueError("the kinds of blocks do not fit the blocks")
+        if any(len(kind) != len(BlockWeights._fields) - 1 for kind in kinds):
+            raise ValueError("a block has other numbers")
+        self._numbers, self._places, self._kinds = numbers, places, kinds
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> BlockWeights: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[BlockWeights, ...]: ...
+    def __getitem__(self, index: int | slice) -> BlockWeights | tuple[BlockWeights, ...]:
+        if isinstance(index, slice):
+            return tuple(map(self._made, range(*index.indices(len(self)))))
+        return self._made(range(len(self))[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(cast("Sequence[object]", other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def _made(self, at: int) -> BlockWeights:
+        return BlockWeights(self._numbers[at], *self._kinds[self._places[at]])
+
+
 def encode(header: ModelHeader) -> str:
     """A header as compact JSON.
 
@@ -62,47 +109,27 @@ def encode(header: ModelHeader) -> str:
     weights = header.weights
     kinds = dict.fromkeys(block[1:] for block in weights.blocks)
     place = {kind: index for index, kind in enumerate(kinds)}
-    record = {
-        "header": {
-            "architecture": header.architecture,
-            "name": header.name,
-            "parameters": header.parameters,
-            "quantisation": header.quantisation,
-            "context_length": header.context_length,
-            "vocabulary_size": header.vocabulary_size,
-            "has_chat_template": header.has_chat_template,
-            "tensor_count": header.tensor_count,
-            "format": header.format.value,
-        },
-        "hparams": dict(header.hparams),
-        "weights": {
-            "token_embedding_bytes": weights.token_embedding_bytes,
-            "host_only_bytes": weights.host_only_bytes,
-            "output_bytes": weights.output_bytes,
-            "output_tied": weights.output_tied,
-            "other_bytes": weights.other_bytes,
-            "largest_matrix_bytes": weights.largest_matrix_bytes,
-            "largest_expert_bytes": weights.largest_expert_bytes,
-        },
-        "block_kinds": list(kinds),
-        "block_numbers": [block.number for block in weights.blocks],
-        "blocks": [place[block[1:]] for block in weights.blocks],
-    }
+    record = (
+        [getattr(header, field) for field in _SAID],
+        dict(header.hparams),
+        [getattr(weights, field) for field in _SUMMED],
+        [block.number for block in weights.blocks],
+        [place[block[1:]] for block in weights.blocks],
+        list(kinds),
+    )
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
 
 
 def decode(text: str) -> ModelHeader:
     """The header that ``encode`` made ``text`` of. Raises ValueError, LookupError, TypeError."""
-    record: Any = json.loads(text)
-    kinds = record["block_kinds"]
-    numbered = zip(record["block_numbers"], record["blocks"], strict=True)
-    blocks = tuple([BlockWeights(number, *kinds[kind]) for number, kind in numbered])
+    said, values, summed, numbers, places, kinds = cast("_Record", json.loads(text))
     hparams: dict[str, HParam] = {
         key: tuple(cast("list[int]", value)) if isinstance(value, list) else value
-        for key, value in record["hparams"].items()
+        for key, value in values.items()
     }
-    weights = WeightTable(blocks=blocks, **record["weights"])
-    known = record["header"]
+    blocks = KeptBlocks(numbers, places, kinds)
+    weights = WeightTable(blocks, **dict(zip(_SUMMED, summed, strict=True)))
+    known = dict(zip(_SAID, said, strict=True))
     known["format"] = ModelFormat(known["format"])
     return ModelHeader(**known, hparams=hparams, weights=weights)
 

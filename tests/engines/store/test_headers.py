@@ -17,6 +17,7 @@ from modeldeck.engines.store.headers import (
     SCHEMA,
     CachedHeader,
     HeaderCache,
+    KeptBlocks,
     Stamp,
     decode,
     encode,
@@ -236,3 +237,31 @@ def test_ten_thousand_models_are_loaded_quickly(database: Database) -> None:
     assert None not in found
     assert opened < 2
     assert read < 10
+
+
+def test_kept_blocks_are_the_blocks_that_were_read() -> None:
+    blocks = KeptBlocks([0, 1, 5], [0, 1, 0], [[10, 0, 1, 0], [20, 9, 2, 3]])
+    made = (BlockWeights(0, 10, 0, 1), BlockWeights(1, 20, 9, 2, 3), BlockWeights(5, 10, 0, 1))
+    assert blocks == made
+    assert made == blocks
+    assert hash(blocks) == hash(made)
+    assert blocks[-1] == made[-1]
+    assert blocks[1:] == made[1:]
+    assert blocks != made[:2]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "places", "kinds"),
+    [
+        ([0], [0, 0], [[1, 0, 0, 0]]),
+        ([0], [1], [[1, 0, 0, 0]]),
+        ([0], [-1], [[1, 0, 0, 0]]),
+        ([0], [0], [[1, 0, 0]]),
+        ([], [], [[1]]),
+    ],
+)
+def test_spoilt_blocks_are_noticed_when_they_are_read(
+    numbers: list[int], places: list[int], kinds: list[list[int]]
+) -> None:
+    with pytest.raises(ValueError, match="block"):
+        KeptBlocks(numbers, places, kinds)
