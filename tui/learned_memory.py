@@ -119,6 +119,17 @@ class MemoryLesson:
         """Whether ``model`` was ever loaded here, whatever the options."""
         return identity_of(model) in self._same
 
+    def took(self, loaded: LoadedModel) -> tuple[int, int] | None:
+        """Bytes of the card and of the host's memory that a load took; None: nobody measured."""
+        layers = len(loaded.model.header.weights.blocks) if loaded.model.header else 0
+        same = (loaded.engine, loaded.engine_build, plan_text(loaded.plan, layers))
+        for load in self._same.get(identity_of(loaded.model), ()):
+            if (load.place.engine, load.place.build, load.plan) == same:
+                sizes = load.measured.items()
+                host = sum(size for name, size in sizes if name.endswith("_host_bytes"))
+                return sum(load.measured.values()) - host, host
+        return None
+
     def measured(
         self, verdict: Verdict, plan: Plan, model: LocalModel, card: Card, engine: str | None = None
     ) -> Verdict:

@@ -12,6 +12,7 @@ import pytest
 from modeldeck.engines.adapters.llama_server import LlamaServerEngine
 from modeldeck.engines.buffers import total_bytes
 from modeldeck.engines.types import LocalModel, ModelFormat, Plan, Source
+from tests.real.test_first_loop import put_cursor_on
 from tests.support.machine import Machine
 from tests.support.terminal import modeldeck_command
 
@@ -82,3 +83,16 @@ def test_two_loads_correct_the_third(machine: Machine) -> None:
     assert 0 <= more < 0.1 * before["bill"]["compute_host"]
     words = ("fit", str(machine.models / "second.gguf"), "--ngl", "0", "--ctx", "1536")
     assert "±1 MiB from 2 loads here" in run(machine, *words)
+
+
+def test_the_deck_says_what_a_load_took(machine: Machine) -> None:
+    with machine.deck() as deck:
+        deck.wait_for(r"llama_server ●")
+        put_cursor_on(deck, "second")
+        deck.press("ENTER")
+        deck.wait_for(r"second Q8_0 +llama_server on CPU +ctx 2k f16")
+        deck.press("ESC")
+        deck.press("1")
+        deck.wait_for(r"measured: 0\.02 GiB RAM")
+        deck.press("q")
+        assert deck.wait_exit() == 0

@@ -111,6 +111,7 @@ async def test_a_load_is_measured_and_two_correct_the_next(
         before = {name: predicted(deck, name) for name in ("Small-3B", "Middle-8B", "Other-9B")}
         await load(deck, "Small-3B")
         await deck.see("measured here, on RTX 3060 12GB")
+        await deck.see("measured: 3.12 GiB GPU, 0.03 GiB RAM")
         took = predicted(deck, "Small-3B")
         assert verdict_on(deck, "Small-3B").source == "measured"
         assert took.compute_gpu_bytes == before["Small-3B"].compute_gpu_bytes + 30 * MIB

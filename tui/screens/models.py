@@ -200,7 +200,12 @@ class ModelsScreen(PlaceScreen):
             from modeldeck.tui.cards import processes_of
 
             others = processes_of(state.hardware, own=False)
-        shown = Detail(model, verdict, state.card, state.options, choice, loaded, others=others)
+        took = (
+            state.memory.took(loaded) if loaded is not None and state.memory is not None else None
+        )
+        shown = Detail(
+            model, verdict, state.card, state.options, choice, loaded, others=others, took=took
+        )
         self.detail.show(shown)
 
     def _welcome(self) -> tuple[Content, ...]:

@@ -11,7 +11,7 @@ from textual.content import Content
 from modeldeck.engines.paths import home_relative
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LoadedModel, LocalModel, ModelFormat
-from modeldeck.engines.units import gib_number, gib_text, tokens_text
+from modeldeck.engines.units import GIB, gib_number, gib_text, tokens_text
 from modeldeck.tui.state import Options
 from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.memory_bar import MUTED, bar, bill_lines
@@ -44,6 +44,7 @@ class Detail:
         notes: more lines, shown last.
         measured_tps: decode rate measured on this machine.
         others: who else holds memory of the card, the largest first.
+        took: bytes of the card and of the host's memory that ``loaded`` took, when measured.
     """
 
     model: LocalModel
@@ -55,6 +56,7 @@ class Detail:
     notes: tuple[str, ...] = ()
     measured_tps: float | None = None
     others: tuple[GpuProcess, ...] = ()
+    took: tuple[int, int] | None = None
 
 
 def parameters_text(parameters: int) -> str:
@@ -96,7 +98,7 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
         lines += _wrapped(Content.styled(_how_known(verdict, card), MUTED), width)
     lines += [Content(), *_speed(detail), *_context(detail), *_engine(detail, width)]
     if detail.loaded is not None:
-        lines += _loaded(detail.loaded, width)
+        lines += _loaded(detail.loaded, detail.took, width)
     if lines[-1]:
         lines.append(Content())
     lines += _wrapped(Content.styled(clean_line(home_relative(model.path), 1000), MUTED), width)
@@ -197,13 +199,18 @@ def _engine(detail: Detail, width: int) -> list[Content]:
     return _wrapped(line, width)
 
 
-def _loaded(loaded: LoadedModel, width: int) -> Iterator[Content]:
+def _loaded(loaded: LoadedModel, took: tuple[int, int] | None, width: int) -> Iterator[Content]:
     yield Content.styled(f"▶ loaded in {loaded.engine}", "bold $primary")
     facts = (
         f"on {loaded.device}, context {tokens_text(loaded.context_tokens)} "
         f"{loaded.plan.kv_type}, took {loaded.load_ns / 1e9:.1f} s"
     )
     yield from _wrapped(Content.styled(facts, MUTED), width)
+    if took is not None:
+        gpu, host = took
+        on_card = f"{gpu / GIB:.2f} GiB GPU, " if gpu else ""
+        text = f"measured: {on_card}{host / GIB:.2f} GiB RAM"
+        yield from _wrapped(Content.styled(text, MUTED), width)
 
 
 def _wrapped(text: Content, width: int) -> list[Content]:
