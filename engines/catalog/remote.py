@@ -111,7 +111,7 @@ def remote_models(
                 return (_from_ollama(memory, target),)
             case _:
                 urls = _all_parts(target.name)
-                return (_gguf(memory, target.text, urls, lambda: memory.state_of(urls)),)
+                return (_gguf(memory, target.text, urls),)
 
 
 def _from_hub(
@@ -157,7 +157,7 @@ def _gguf_of(memory: RemoteMemory, there: Repository, files: list[str], name: st
         memory,
         name,
         urls,
-        lambda: there.state(files) or memory.state_of(urls),
+        there.state(files),
     )
     return RemoteModel(
         model.name,
@@ -207,7 +207,8 @@ def _folder_of(memory: RemoteMemory, there: Repository, wanted: str) -> RemoteMo
         memory,
         f"hf:{_named(there)}",
         there.url(""),
-        lambda: state_of_folder(there, contents),
+        state_of_folder(there, contents),
+        (),
         lambda: described_folder(memory, there, contents),
     )
 
@@ -231,29 +232,30 @@ def _from_ollama(memory: RemoteMemory, target: Target) -> RemoteModel:
         raise FormatError(
             "Ollama keeps this model in a form that only it can run.", "Run it in Ollama."
         )
-    return _gguf(memory, target.text, [f"{base}/blobs/{digests[0]}"], lambda: digests[0])
+    return _gguf(memory, target.text, [f"{base}/blobs/{digests[0]}"], digests[0])
 
 
-def _gguf(
-    memory: RemoteMemory, name: str, urls: Sequence[str], state: Callable[[], str]
-) -> RemoteModel:
+def _gguf(memory: RemoteMemory, name: str, urls: Sequence[str], listed: str = "") -> RemoteModel:
     if len(urls) > _MOST_PARTS:
         raise _too_many()
-    return _model(memory, name, "\n".join(urls), state, partial(described_gguf, memory.web, urls))
+    return _model(
+        memory, name, "\n".join(urls), listed, urls, partial(described_gguf, memory.web, urls)
+    )
 
 
 def _model(
     memory: RemoteMemory,
     name: str,
     key: str,
-    state: Callable[[], str],
+    listed: str,
+    urls: Sequence[str],
     read: Callable[[], Described],
 ) -> RemoteModel:
     """A model; one that changes while it is read is begun again, once."""
     try:
-        found = memory.described(key, state, read)
+        found = memory.described(key, listed, urls, read)
     except Changed:
-        found = memory.described(key, state, read)
+        found = memory.described(key, listed, urls, read)
     return RemoteModel(name, found.header, found.size_bytes, as_of=memory.as_of)
 
 

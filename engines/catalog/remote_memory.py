@@ -73,13 +73,14 @@ class RemoteMemory:
         return kept.answer
 
     def described(
-        self, key: str, state: Callable[[], str], read: Callable[[], Described]
+        self, key: str, listed: str, urls: Sequence[str], read: Callable[[], Described]
     ) -> Described:
         """What ``read`` finds, unless it found it before in files of the same state.
 
         Args:
             key: what tells these files from others.
-            state: asks for their state; empty when it cannot be had.
+            listed: their state, where it is known already.
+            urls: of the files that would tell it otherwise; none where they would be too many.
             read: reads them.
 
         Raises:
@@ -88,7 +89,7 @@ class RemoteMemory:
         kept = self._kept(key)
         known = _decoded(kept) if kept else None
         try:
-            now = state()
+            now = listed or (self._state_of(urls) if known else "")
             if kept and known and now and kept.state == _stamp(now):
                 self._still_true(key)
                 return known
@@ -98,10 +99,10 @@ class RemoteMemory:
                 raise
             self._stale(kept)
             return known
-        self._keep(key, _stamp(now or found.state), _encoded(found))
+        self._keep(key, _stamp(listed or found.state), _encoded(found))
         return found
 
-    def state_of(self, urls: Sequence[str]) -> str:
+    def _state_of(self, urls: Sequence[str]) -> str:
         """What tells the files there from later ones, without reading them; empty when unknown."""
         tries = Tries(self.web)
         states: list[str] = []
@@ -139,7 +140,7 @@ class RemoteMemory:
 
 def joined(states: Sequence[str]) -> str:
     """The state of several files as one; empty when one of them is unknown."""
-    return json.dumps(states) if all(states) else ""
+    return json.dumps(states) if states and all(states) else ""
 
 
 def described_gguf(web: Web, urls: Sequence[str]) -> Described:
