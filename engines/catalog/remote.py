@@ -22,6 +22,7 @@ from modeldeck.engines.catalog.remote_hub import (
     endpoint_of,
     gated,
     login_of,
+    offline_by,
     other_branches,
     repository,
 )
@@ -85,7 +86,8 @@ def remote_models(
 
     Args:
         target: of the Hub, of Ollama, or an address.
-        environ: ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HOME`` count, as in Hugging Face's tools.
+        environ: ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_TOKEN_PATH``, ``HF_HOME`` and
+            ``HF_HUB_OFFLINE`` count, as in Hugging Face's tools.
         answers: what was said before, and is to be kept of what is said now.
         all_variants: every quantisation of a repository instead of one; one that cannot be read
             says so in its place.
@@ -98,6 +100,7 @@ def remote_models(
     """
     endpoint = endpoint_of(environ) if target.kind is TargetKind.HUB else ""
     with web_of(login_of(endpoint, environ) if endpoint else None, patience) as web:
+        web.offline = target.kind is TargetKind.HUB and offline_by(environ)
         memory = RemoteMemory(web, answers)
         match target.kind:
             case TargetKind.HUB:

@@ -81,6 +81,11 @@ def endpoint_of(environ: Mapping[str, str]) -> str:
     return endpoint
 
 
+def offline_by(environ: Mapping[str, str]) -> bool:
+    """Whether ``HF_HUB_OFFLINE`` says that the Hub is not to be asked."""
+    return environ.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "on", "yes", "true")
+
+
 def login_of(endpoint: str, environ: Mapping[str, str]) -> Login | None:
     """The user's token for the Hub, from where the ecosystem keeps it; never logged or shown."""
     token = environ.get("HF_TOKEN", "").strip()

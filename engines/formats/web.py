@@ -104,6 +104,7 @@ class Web:
     Attributes:
         patience: with its servers.
         until: when it ends, by the monotonic clock.
+        offline: nothing is sent.
         sleep: waits for so many seconds.
     """
 
@@ -116,6 +117,7 @@ class Web:
     ) -> None:
         self.patience = patience
         self.sleep = sleep
+        self.offline = False
         self.until = time.monotonic() + patience.whole_seconds
         self._client = client
         self._login = login
@@ -139,6 +141,8 @@ class Web:
             FormatError: it redirects in circles, to where nobody should go, or with nonsense.
         """
         origin(url)
+        if self.offline:
+            raise unreachable(url, "HF_HUB_OFFLINE says so", at_once=False)
         allowed = self.patience.request_seconds + body_bytes / self.patience.bytes_per_second
         allowed = min(allowed, self.until - time.monotonic())
         if allowed <= 0:

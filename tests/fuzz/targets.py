@@ -13,8 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from modeldeck.engines.adapters.llama_buffers import buffers_of
+from modeldeck.engines.catalog.folders import contents_of
 from modeldeck.engines.catalog.ollama import read_manifest
-from modeldeck.engines.errors import FormatError, SettingsError
+from modeldeck.engines.catalog.remote_choice import choose_files
+from modeldeck.engines.catalog.remote_hub import Repository, read_listing
+from modeldeck.engines.errors import FormatError, ModelNotFound, SettingsError
 from modeldeck.engines.fit.cards import card_with_vram
 from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.formats.folder import header_of_folder
@@ -118,6 +121,18 @@ def _ollama(data: bytes) -> None:
             assert len(kind) < len(data)
 
 
+def _repository(data: bytes) -> None:
+    """What the Hub says is in a repository, and the files chosen from it."""
+    with contextlib.suppress(FormatError, ModelNotFound):
+        files, _ = read_listing(data)
+        assert all(known.size_bytes is None or known.size_bytes >= 0 for known in files.values())
+        contents_of(files)
+        there = Repository("https://host", "o/n", "main", files, has_chat_template=False)
+        for names in choose_files(files, "Q4_K_M", all_variants=True):
+            assert all(there.url(name).isascii() for name in names)
+            there.state(names)
+
+
 def _settings(data: bytes) -> None:
     """A settings file: read, and one line of it changed."""
     text = data.decode("utf-8", "replace")
@@ -180,6 +195,14 @@ TARGETS: Mapping[str, Target] = {
         (
             b'{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.ollama.image.model",'
             b'"digest":"sha256:' + b"a" * 64 + b'","size":5}]}',
+        ),
+    ),
+    "repository": Target(
+        _repository,
+        (
+            b'{"siblings":[{"rfilename":"a-Q4_K_M-00001-of-00002.gguf","size":5,"blobId":"ab",'
+            b'"lfs":{"size":5,"sha256":"cd"}},{"rfilename":"config.json"}],'
+            b'"config":{"tokenizer_config":{"chat_template":"{{ m }}"}}}',
         ),
     ),
     "engine_log": Target(

@@ -87,6 +87,25 @@ def test_without_a_server_the_last_answer_is_given_with_its_age(
     assert TOKEN.encode() not in kept(fresh_home)
 
 
+def test_hugging_faces_own_switch_keeps_us_from_asking(
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    content = write_llama(fresh_home / "a.gguf").read_bytes()
+    with serving(repository("o/n", {"a.gguf": content})) as server:
+        hub(server, monkeypatch)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        never, _ = judged(capsys, "hf:o/n", code=1)
+        assert "HF_HUB_OFFLINE" in never["problem"]
+        assert not server.seen
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        first, _ = judged(capsys, "hf:o/n")
+        asked = len(server.seen)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        second, _ = judged(capsys, "hf:o/n")
+        assert len(server.seen) == asked
+    assert second == first
+
+
 @pytest.mark.parametrize("damage", [b"", b"no database", bytes(8192)])
 def test_what_is_kept_may_be_damaged(
     damage: bytes, fresh_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
