@@ -139,6 +139,7 @@ def test_a_conversation_is_there_in_the_next_run(path: Path) -> None:
         engine="llama_server",
         state="done",
         completion_tokens=9,
+        prompt_tokens=12,
     )
     (row,) = second.rows("SELECT * FROM messages WHERE id = ?", (answer.id,))
     assert (row["prompt_tokens"], row["cached_tokens"], row["first_token_ns"]) == (12, 4, 123)
