@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 _APP = "modeldeck"
@@ -34,6 +35,27 @@ def private_dir(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path
+
+
+def is_folder(path: Path) -> bool | None:
+    """Whether there is a folder at ``path``; None where this user may not even ask.
+
+    ``Path.is_dir`` raises there before Python 3.14.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (PermissionError, OverflowError):
+        return None
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file at ``path`` that this user may ask about."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def home_relative(path: Path) -> str:

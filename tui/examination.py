@@ -26,11 +26,13 @@ async def examine_machine(services: Services) -> tuple[Finding, ...]:
 
     def look() -> tuple[Finding, ...]:
         hardware, _ = services.sample(None)
+        skipped = services.unreadable()
         return examine(
             facts_now(
                 hardware=hardware,
                 engines=statuses,
                 places=services.place_paths,
+                unreadable=(skipped.count, skipped.first),
                 data=data_dir(),
                 environ=os.environ,
                 encoding=(sys.__stdout__ and sys.__stdout__.encoding) or "utf-8",

@@ -15,7 +15,7 @@ from modeldeck.engines.catalog.places import Place, default_places
 from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
 from modeldeck.engines.errors import EngineMissing, ModeldeckError
-from modeldeck.engines.paths import data_dir, home_relative
+from modeldeck.engines.paths import data_dir, home_relative, is_folder
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
@@ -32,6 +32,7 @@ from modeldeck.tui.settings import Settings, save_setting
 from modeldeck.tui.terminal import batch_ms
 
 if TYPE_CHECKING:
+    from modeldeck.engines.catalog.unreadable import Unreadable
     from modeldeck.engines.contract import Engine
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.shapes import Shapes
@@ -171,13 +172,20 @@ class Services:
         return tuple(
             home_relative(place.path)
             for place in self._places
-            if place.source in always or (place.source is not Source.DEMO and place.path.is_dir())
+            if place.source in always
+            or (place.source is not Source.DEMO and is_folder(place.path) is not False)
         )
 
     @property
     def place_paths(self) -> tuple[Path, ...]:
         """The folders looked through."""
         return tuple(place.path for place in self._places if place.source is not Source.DEMO)
+
+    def unreadable(self) -> Unreadable:
+        """What of the places this user may not read."""
+        from modeldeck.engines.catalog.scan import unreadable_in
+
+        return unreadable_in(self._places)
 
     # Models.
 

@@ -15,7 +15,9 @@ from typing import Any, Final, cast
 
 from modeldeck.engines.catalog.found import Found, found
 from modeldeck.engines.catalog.split import FileSet
+from modeldeck.engines.catalog.unreadable import Unreadable
 from modeldeck.engines.errors import FormatError
+from modeldeck.engines.paths import is_file
 from modeldeck.engines.text import clean_line
 
 _MOST_MANIFEST_BYTES: Final = 1 << 20
@@ -27,9 +29,12 @@ _TYPE: Final = "application/vnd.ollama.image."
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def ollama_sets(store: Path) -> Iterator[FileSet]:
-    """Every model of the store: its weights, its projector, or what is wrong with it."""
-    for path in _manifests(store / "manifests"):
+def ollama_sets(store: Path, unreadable: Unreadable) -> Iterator[FileSet]:
+    """Every model of the store: its weights, its projector, or what is wrong with it.
+
+    A folder that may not be read is added to ``unreadable``.
+    """
+    for path in _manifests(store / "manifests", unreadable):
         name = model_name(path.parts[-_DEPTH:])
         try:
             weights, projector = _layers(path)
@@ -47,7 +52,7 @@ def model_name(parts: tuple[str, ...]) -> str:
     return f"{'/'.join(words)}:{tag}"
 
 
-def _manifests(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
+def _manifests(folder: Path, unreadable: Unreadable, depth: int = _DEPTH) -> Iterator[Path]:
     """The files that lie exactly as deep as manifests do, in the order of their names."""
     left = _MOST_MANIFESTS
     stack = [(folder, 0)]
@@ -56,7 +61,10 @@ def _manifests(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
         try:
             with os.scandir(here) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
         except OSError:
+            unreadable.add(here)
             continue
         below: list[tuple[Path, int]] = []
         for entry in listed:
@@ -129,13 +137,15 @@ def _path(store: Path, digest: str | None) -> Path | None:
     if digest is None:
         return None
     path = store / "blobs" / digest.replace(":", "-")
-    return path if path.is_file() else None
+    return path if is_file(path) else None
 
 
 def _blob(store: Path, digest: str) -> Found:
     path = store / "blobs" / digest.replace(":", "-")
     try:
         return found(path, path.stat())
+    except PermissionError:
+        return _problem(path, "Its weights in Ollama's store may not be read.")
     except OSError:
         return _problem(path, "Its weights are not in Ollama's store; pull it again.")
 

@@ -12,6 +12,7 @@ from modeldeck.engines.catalog.folders import CONFIG
 from modeldeck.engines.catalog.scan import model_at
 from modeldeck.engines.catalog.walk import SUFFIXES
 from modeldeck.engines.errors import ModelNotFound
+from modeldeck.engines.paths import is_file
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel
@@ -37,7 +38,7 @@ def resolve(
     """
     if "/" in text or text.lower().endswith(SUFFIXES):
         path = Path(text).expanduser()
-        if path.is_file() or (path / CONFIG).is_file():
+        if is_file(path) or is_file(path / CONFIG):
             return _listed(models, path) or model_at(path, cache)
     for match in _matches(models, text):
         if len(match) == 1:

@@ -11,8 +11,10 @@ from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.projectors import PROJECTOR, Projectors
 from modeldeck.engines.catalog.reading import NO_MODEL, format_of, read_model, stamp_of
 from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
+from modeldeck.engines.catalog.unreadable import Unreadable
 from modeldeck.engines.catalog.walk import MAX_ENTRIES, Walk
 from modeldeck.engines.errors import ModelNotFound
+from modeldeck.engines.paths import is_folder
 from modeldeck.engines.store.headers import CachedHeader, HeaderCache
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import AlsoSeen, LocalModel, Source
@@ -95,12 +97,21 @@ def models_of(
     )
 
 
+def unreadable_in(places: Iterable[Place], should_stop: Callable[[], bool] = never) -> Unreadable:
+    """The folders of ``places`` that a scan passes over; opens no model."""
+    walk = Walk(should_stop)
+    for place in places:
+        for _ in _sets_of(place, walk):
+            pass
+    return walk.unreadable
+
+
 def _sets_of(place: Place, walk: Walk) -> Iterator[FileSet]:
     if place.source is not Source.OLLAMA:
         return file_sets(walk.files(place.path))
     from modeldeck.engines.catalog.ollama import ollama_sets
 
-    return ollama_sets(place.path)
+    return ollama_sets(place.path, walk.unreadable)
 
 
 def _accompanies(files: FileSet) -> bool:
@@ -141,7 +152,7 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
 
 def _parts(path: Path) -> list[Found | FoundFolder]:
     """The folder at ``path`` if that is a model; the file there, with the parts beside it."""
-    if path.is_dir():
+    if is_folder(path):
         folder = Walk(never).folder(path)
         return [folder] if folder is not None else []
     files: list[Found | FoundFolder] = []
@@ -156,8 +167,8 @@ def _parts(path: Path) -> list[Found | FoundFolder]:
 def _notes(walk: Walk, absent: Sequence[Path], companions: int, problems: int) -> Iterator[str]:
     for path in absent:
         yield f"The folder {clean_line(str(path))} is not there."
-    if walk.unreadable:
-        yield f"Passed over because they cannot be read: {_count(walk.unreadable, 'folder')}."
+    if walk.unreadable.count:
+        yield f"Passed over because they cannot be read: {walk.unreadable}."
     if walk.too_deep:
         yield f"Not entered because they lie too deep: {_count(walk.too_deep, 'folder')}."
     if walk.stopped_early:

@@ -12,6 +12,7 @@ from typing import Final
 from modeldeck.engines.catalog.folders import PIPELINE, contents_of
 from modeldeck.engines.catalog.found import Found, FoundFolder, found
 from modeldeck.engines.catalog.hub import SNAPSHOTS, main_first
+from modeldeck.engines.catalog.unreadable import Unreadable
 from modeldeck.engines.text import clean_line
 
 MAX_DEPTH: Final = 12
@@ -40,7 +41,7 @@ class Walk:
         self._seen: set[tuple[int, int]] = set()
         self._entries = 0
         self.absent: list[Path] = []
-        self.unreadable = 0
+        self.unreadable = Unreadable()
         self.too_deep = 0
         self.stopped_early = False
 
@@ -55,7 +56,7 @@ class Walk:
             self.absent.append(root)
             return
         except OSError:
-            self.unreadable += 1
+            self.unreadable.add(root)
             return
         if not stat.S_ISDIR(status.st_mode):
             yield found(root, status)
@@ -104,7 +105,7 @@ class Walk:
         except FileNotFoundError:
             return []
         except OSError:
-            self.unreadable += 1
+            self.unreadable.add(folder)
             return []
 
     def _looked_at(self, entry: os.DirEntry[str], below: list[Path]) -> Found | None:
@@ -123,7 +124,7 @@ class Walk:
                 return None
             if error.errno == errno.ELOOP:
                 return _dangling(entry, "It is a link that leads back to itself.")
-            self.unreadable += 1
+            self.unreadable.add(Path(entry.path))
             return None
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
+from modeldeck.engines.paths import is_folder
+
 MAX_WATCHED: Final = 2048
 """Folders that are watched; a user's share of inotify may be as small as 8192."""
 
@@ -141,7 +143,7 @@ class FolderWatch:
 
         changed, settle_s, told_at = before != now, self._settle_s, 0.0
         tick_ms = round(1000 * self._settle_s)
-        absent = [root for root in self._roots if not root.is_dir()]
+        absent = [root for root in self._roots if not is_folder(root)]
         for changes in watch(
             *now,
             watch_filter=lambda _, path: matters(path),
@@ -165,7 +167,7 @@ class FolderWatch:
                 after = folder_times(self._roots)
                 if after.keys() != now.keys():
                     return now  # the new folders' own changes are told once they are watched
-            elif any(root.is_dir() for root in absent):
+            elif any(is_folder(root) for root in absent):
                 return now
         return now
 

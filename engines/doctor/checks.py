@@ -5,12 +5,14 @@ Adding one is writing a function, here or in ``cards``, and naming it in ``CHECK
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from modeldeck.engines.doctor import builds, cards
 from modeldeck.engines.doctor.types import Facts, Finding, Found, Severity
 from modeldeck.engines.paths import home_relative
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import gib_text
 
 _GIB: Final = 1 << 30
@@ -114,6 +116,25 @@ def disks(facts: Facts) -> Iterator[Found]:
             )
 
 
+def skipped(facts: Facts) -> Iterator[Found]:
+    """Folders of models that are passed over. One looked in from the start is told by ``disks``."""
+    known = {disk.path for disk in facts.models if not disk.readable}
+    paths = [path for path in facts.unreadable if path not in known]
+    count = facts.unreadable_count - (len(facts.unreadable) - len(paths))
+    if not paths:
+        return
+    named = ", ".join(clean_line(home_relative(path), 200) for path in paths)
+    more = f" and {count - len(paths)} more" if count > len(paths) else ""
+    folders = "1 folder" if count == 1 else f"{count} folders"
+    yield (
+        Severity.WARNING,
+        f"{folders} cannot be read, and what is in there is not listed: {named}{more}.",
+        "Ollama's own: sudo usermod -aG ollama $USER, then log in again."
+        if all({"ollama", ".ollama"} & set(path.parts) for path in paths)
+        else f"Allow it, or have its owner do it: chmod u+rx {shlex.quote(str(paths[0]))}",
+    )
+
+
 def kept(facts: Facts) -> Iterator[Found]:
     """Where conversations are kept."""
     data = facts.data
@@ -187,6 +208,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "memory": memory,
     "processor": processor,
     "disks": disks,
+    "skipped": skipped,
     "kept": kept,
     "terminal": terminal,
     "settings": settings,

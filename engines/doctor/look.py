@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from modeldeck.engines.choice import EngineStatus
 from modeldeck.engines.doctor.cuda_builds import cuda_build
 from modeldeck.engines.doctor.cuda_drivers import Cuda
 from modeldeck.engines.doctor.types import Disk, Facts
+from modeldeck.engines.hardware.groups import group_cores
+from modeldeck.engines.hardware.proc import mounts, swap_used_bytes
 from modeldeck.engines.hardware.types import HardwareSnapshot
+from modeldeck.engines.paths import is_folder
 from modeldeck.engines.text import clean_line
 
 _NVIDIA = "0x10de"
@@ -31,6 +35,7 @@ def facts_now(
     environ: Mapping[str, str],
     encoding: str,
     settings_problems: Sequence[str] = (),
+    unreadable: tuple[int, Sequence[Path]] = (0, ()),
     root: Path = Path("/"),
 ) -> Facts:
     """What there is to know of this machine.
@@ -43,6 +48,7 @@ def facts_now(
         environ: the user's environment.
         encoding: of standard output.
         settings_problems: what is wrong with the settings.
+        unreadable: how many folders of the places may not be read, and the first of them.
         root: where ``proc`` and ``sys`` lie.
     """
     return Facts(
@@ -54,13 +60,15 @@ def facts_now(
         nvidia_module=(root / "proc/driver/nvidia").is_dir(),
         nouveau_module=(root / "sys/module/nouveau").is_dir(),
         in_container=any((root / name).exists() for name in (".dockerenv", "run/.containerenv")),
-        swap_used_bytes=_swap_used_bytes(),
+        swap_used_bytes=swap_used_bytes(root / "proc"),
         cpu_governor=_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         cpu_flags=_cpu_flags(root),
         machine=platform.machine(),
         cpu_quota=_cpu_quota(root),
-        models=tuple(_disk(path, root) for path in places if path.is_dir()),
-        data=_disk(data, root, write=True) if data.exists() else None,
+        models=tuple(_disk(path, root) for path in places if is_folder(path)),
+        unreadable=tuple(unreadable[1]),
+        unreadable_count=unreadable[0],
+        data=_disk(data, root, write=True) if is_folder(data) is not False else None,
         inotify_watches=_number(root / "proc/sys/fs/inotify/max_user_watches"),
         settings_problems=tuple(settings_problems),
         own_pids=_own_pids(),
@@ -87,11 +95,15 @@ def _own_pids() -> frozenset[int]:
 
 
 def _text(path: Path) -> str | None:
+    return clean_line(_lines(path), _TEXT) or None
+
+
+def _lines(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return clean_line(file.read(_TEXT).decode("utf-8", "replace"), _TEXT) or None
+            return file.read(_TEXT).decode("utf-8", "replace")
     except OSError:
-        return None
+        return ""
 
 
 def _number(path: Path) -> int | None:
@@ -112,13 +124,6 @@ def _nvidia_on_the_bus(root: Path) -> bool | None:
     )
 
 
-def _swap_used_bytes() -> int | None:
-    try:
-        return psutil.swap_memory().used
-    except (OSError, RuntimeError):
-        return None
-
-
 def _cpu_flags(root: Path) -> frozenset[str]:
     try:
         with (root / "proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
@@ -129,34 +134,30 @@ def _cpu_flags(root: Path) -> frozenset[str]:
 
 
 def _cpu_quota(root: Path) -> float | None:
-    """``cpu.max`` of the control group (version 2): microseconds in a period."""
-    words = (_text(root / "sys/fs/cgroup/cpu.max") or "").split()
-    if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
-        return int(words[0]) / int(words[1])
-    return None
+    return group_cores(_lines(root / "proc/self/cgroup"), root / "sys/fs/cgroup")
 
 
 def _disk(path: Path, root: Path, *, write: bool = False) -> Disk:
     wanted = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     free_bytes = None
     with contextlib.suppress(OSError):
-        free_bytes = psutil.disk_usage(str(path)).free
-    device, filesystem = _mount_of(path)
+        free_bytes = shutil.disk_usage(path).free
+    device, filesystem = _mount_of(path, root)
     return Disk(path, filesystem, free_bytes, _rotational(device, root), os.access(path, wanted))
 
 
-def _mount_of(path: Path) -> tuple[str, str | None]:
+def _mount_of(path: Path, root: Path) -> tuple[str, str | None]:
     """Device and file system of the mount that ``path`` lies on."""
     try:
         real = path.resolve()
-        mounts = psutil.disk_partitions(all=True)
     except (OSError, RuntimeError):
         return "", None
-    over = [mount for mount in mounts if real.is_relative_to(mount.mountpoint)]
+    over = [mount for mount in mounts(root / "proc") if real.is_relative_to(mount.folder)]
     if not over:
         return "", None
-    nearest = max(over, key=lambda mount: len(mount.mountpoint))
-    return nearest.device, clean_line(nearest.fstype, 40) or None
+    # What was mounted last lies over what was mounted at the same folder before.
+    nearest = max(reversed(over), key=lambda mount: len(mount.folder.parts))
+    return nearest.device, clean_line(nearest.filesystem, 40) or None
 
 
 def _rotational(device: str, root: Path) -> bool | None:

@@ -79,6 +79,8 @@ class Facts:
         machine: the processor's architecture: ``x86_64``.
         cpu_quota: cores the control group lets us use; None without a limit.
         models: the folders that models are looked for in.
+        unreadable: folders below those that may not be read, the first of them.
+        unreadable_count: how many there are.
         data: the folder of what is kept.
         inotify_watches: how many folders a user may watch.
         settings_problems: what is wrong with the settings.
@@ -101,6 +103,8 @@ class Facts:
     machine: str = ""
     cpu_quota: float | None = None
     models: tuple[Disk, ...] = ()
+    unreadable: tuple[Path, ...] = ()
+    unreadable_count: int = 0
     data: Disk | None = None
     inotify_watches: int | None = None
     settings_problems: tuple[str, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from modeldeck.engines.hardware import proc
+from modeldeck.engines.hardware.groups import group_memory
 from modeldeck.engines.hardware.types import HostSnapshot
 from modeldeck.engines.text import clean_line
 
@@ -25,59 +26,6 @@ def cpu_name(cpuinfo: str) -> str:
         if key in found:
             return clean_line(" ".join(found[key].split()), 80)
     return ""
-
-
-class GroupMemory(NamedTuple):
-    """A control group's limit, and what is left below it; page cache counts as left."""
-
-    limit_bytes: int
-    available_bytes: int
-
-
-def group_memory(membership: str, root: Path = Path("/sys/fs/cgroup")) -> GroupMemory | None:
-    """The tightest memory limit on this process, by control group.
-
-    Every group from ours up to the root is looked at: a limit binds all groups below it.
-
-    Args:
-        membership: the text of ``/proc/self/cgroup``.
-        root: where the hierarchies are mounted: version 2 here, or version 1 in ``memory/``.
-
-    Returns:
-        The group with the least memory left; None when there is no limit. A version 1 "no limit"
-        is a huge number, which the caller's minimum with the machine's memory makes harmless.
-    """
-    tightest: GroupMemory | None = None
-    for line in membership.splitlines():
-        hierarchy, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if hierarchy == "0" and not controllers:
-            base, names = root, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            base = root / "memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
-            continue
-        parts = [part for part in path.split("/") if part not in ("", "..")]
-        for depth in range(len(parts), -1, -1):
-            group = _one_group(base.joinpath(*parts[:depth]), *names)
-            if group and (tightest is None or group.available_bytes < tightest.available_bytes):
-                tightest = group
-    return tightest
-
-
-def _one_group(folder: Path, limit: str, usage: str, reclaimable: str) -> GroupMemory | None:
-    try:
-        limit_bytes = int((folder / limit).read_text())
-        used_bytes = int((folder / usage).read_text())
-        stat = (folder / "memory.stat").read_text()
-    except (OSError, ValueError):  # "max", or no such group
-        return None
-    for line in stat.splitlines():
-        key, _, value = line.partition(" ")
-        if key == reclaimable and value.isdecimal():
-            used_bytes -= int(value)
-    return GroupMemory(limit_bytes, max(limit_bytes - max(used_bytes, 0), 0))
 
 
 class HostReader:

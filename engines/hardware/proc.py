@@ -39,6 +39,47 @@ def memory(proc: Path = PROC) -> Memory:
         return Memory(int(now.total), int(now.available))
 
 
+def swap_used_bytes(proc: Path = PROC) -> int | None:
+    """What is swapped out; None where nobody tells."""
+    try:
+        lines = (line.split() for line in (proc / "meminfo").read_text().splitlines())
+        found = {words[0]: int(words[1]) * 1024 for words in lines if len(words) >= 2}
+        return found["SwapTotal:"] - found["SwapFree:"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+class Mount(NamedTuple):
+    """A mounted file system."""
+
+    device: str
+    folder: Path
+    filesystem: str
+
+
+def mounts(proc: Path = PROC) -> tuple[Mount, ...]:
+    """Every mount that this process sees, in the order they were made; empty where nobody tells.
+
+    Blanks in names are written as octal numbers (``fstab(5)``).
+    """
+    try:
+        text = (proc / "self/mounts").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ()
+    found = (line.split(" ") for line in text.splitlines())
+    return tuple(
+        Mount(_plain(words[0]), Path(_plain(words[1])), words[2])
+        for words in found
+        if len(words) >= 3
+    )
+
+
+def _plain(name: str) -> str:
+    for code, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        name = name.replace(code, sign)
+    return name
+
+
 def times(proc: Path = PROC) -> Times:
     """Processor times in the first line of ``stat``: guest time is in user time already."""
     try:

@@ -292,7 +292,7 @@ def test_an_unreadable_folder_does_not_end_the_scan(
     found = look(models)
 
     assert names(found) == ["y"]
-    assert "1 folder." in found.notes[0]
+    assert f"1 folder ({models / 'bad'})." in found.notes[0]
 
 
 def test_a_file_that_goes_away_meanwhile_is_no_error(models: Path) -> None:

@@ -216,6 +216,24 @@ def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
         ("disks", "advice", {"models": disk(filesystem="fuse.sshfs")}, "fuse.sshfs", "Copy"),
         ("disks", "advice", {"models": disk(rotational=True)}, "spinning", "Copy"),
         ("disks", "advice", {"models": disk(free_bytes=GIB)}, "Only 1.0 GiB", "Delete"),
+        (
+            "skipped",
+            "warning",
+            {"unreadable": (Path("/srv/a b"), Path("/srv/c")), "unreadable_count": 5},
+            "5 folders cannot be read, and what is in there is not listed: /srv/a b, /srv/c and 3"
+            " more.",
+            "chmod u+rx '/srv/a b'",
+        ),
+        (
+            "skipped",
+            "warning",
+            {
+                "unreadable": (Path("/usr/share/ollama/.ollama/models/manifests"),),
+                "unreadable_count": 1,
+            },
+            "1 folder cannot be read",
+            "usermod -aG ollama",
+        ),
         ("kept", "error", {"data": Disk(Path("/d"), readable=False)}, "cannot be used", "chown"),
         ("kept", "warning", {"data": Disk(Path("/d"), free_bytes=5)}, "free where", "df -h"),
         ("terminal", "warning", {"environ": {"TERM": "dumb"}}, "cannot be drawn", "export TERM"),
@@ -278,6 +296,13 @@ def test_what_to_build_is_said_for_the_maker_of_the_card() -> None:
     amd = replace(nvidia, hardware=with_card(driver="amdgpu", name="Radeon RX 7900 XTX"))
     assert "GGML_CUDA" in examine(nvidia)[0].next_step
     assert "GGML_VULKAN" in examine(amd)[0].next_step
+
+
+def test_a_folder_that_cannot_be_listed_is_told_once() -> None:
+    closed = disk(path=Path("/models"), readable=False)
+    facts = replace(WELL, models=closed, unreadable=(Path("/models"),), unreadable_count=1)
+    (found,) = examine(facts)
+    assert (found.check, found.severity) == ("disks", Severity.ERROR)
 
 
 def test_a_card_in_use_does_not_sleep() -> None:

@@ -36,6 +36,8 @@ def test_an_empty_machine_has_no_facts(tmp_path: Path) -> None:
     assert facts.cpu_quota is None
     assert facts.cpu_flags == frozenset()
     assert facts.models == ()
+    assert facts.swap_used_bytes is None
+    assert not facts.wsl
     assert facts.data is None
 
 
@@ -43,7 +45,11 @@ def test_what_is_there_is_read(tmp_path: Path) -> None:
     write(tmp_path / "sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n")
     write(tmp_path / "sys/bus/pci/devices/0000:01:00.0/class", "0x030000\n")
     write(tmp_path / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")
-    write(tmp_path / "sys/fs/cgroup/cpu.max", "150000 100000\n")
+    write(tmp_path / "proc/self/cgroup", "1:name=systemd:/\n0::/user/shell\n")
+    write(tmp_path / "sys/fs/cgroup/user/cpu.max", "150000 100000\n")
+    write(tmp_path / "proc/meminfo", "SwapTotal:  2048 kB\nSwapFree:  1024 kB\n")
+    write(tmp_path / "proc/self/mounts", f"a / ext4 rw 0 0\nhost:/m {tmp_path} nfs4 rw 0 0\n")
+    write(tmp_path / "proc/sys/kernel/osrelease", "6.6.87.2-microsoft-standard-WSL2\n")
     write(tmp_path / "proc/cpuinfo", "processor : 0\nflags\t\t: fpu avx avx2\n")
     write(tmp_path / "proc/sys/fs/inotify/max_user_watches", "8192\n")
     (tmp_path / "proc/driver/nvidia").mkdir(parents=True)
@@ -57,17 +63,21 @@ def test_what_is_there_is_read(tmp_path: Path) -> None:
     assert facts.in_container
     assert facts.cpu_governor == "powersave"
     assert facts.cpu_quota == 1.5
+    assert facts.swap_used_bytes == 1 << 20
+    assert facts.wsl
     assert "avx2" in facts.cpu_flags
     assert facts.inotify_watches == 8192
     (disk,) = facts.models
     assert disk.path == models
     assert disk.readable
     assert disk.free_bytes
+    assert disk.filesystem == "nfs4"
 
 
 def test_sound_cards_of_nvidia_and_limits_without_a_number_are_none(tmp_path: Path) -> None:
     write(tmp_path / "sys/bus/pci/devices/0000:01:00.1/vendor", "0x10de\n")
     write(tmp_path / "sys/bus/pci/devices/0000:01:00.1/class", "0x040300\n")
+    write(tmp_path / "proc/self/cgroup", "0::/\n")
     write(tmp_path / "sys/fs/cgroup/cpu.max", "max 100000\n")
     facts = look(tmp_path)
     assert facts.nvidia_on_the_bus is False

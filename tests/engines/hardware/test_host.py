@@ -10,13 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeck.engines.hardware.host import (
-    GroupMemory,
-    HostReader,
-    cpu_name,
-    group_memory,
-    process_memory,
-)
+from modeldeck.engines.hardware.groups import GroupMemory, group_cores, group_memory
+from modeldeck.engines.hardware.host import HostReader, cpu_name, process_memory
 from modeldeck.engines.text import clean_line
 
 
@@ -83,6 +78,42 @@ def test_inside_a_container_the_root_of_the_mount_is_the_container(tmp_path: Pat
 def test_more_cache_than_use_leaves_no_more_than_the_limit(tmp_path: Path) -> None:
     group(tmp_path / "box", limit="1000", used=100, cache=400)
     assert group_memory("0::/box\n", tmp_path) == GroupMemory(1000, 1000)
+
+
+def quota(folder: Path, work: str, period: str = "100000", *, version: int = 2) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if version == 2:
+        (folder / "cpu.max").write_text(f"{work} {period}\n")
+    else:
+        (folder / "cpu.cfs_quota_us").write_text(f"{work}\n")
+        (folder / "cpu.cfs_period_us").write_text(f"{period}\n")
+
+
+def test_a_quota_on_our_group_or_above_is_the_cores_we_have(tmp_path: Path) -> None:
+    quota(tmp_path / "user", "150000")
+    quota(tmp_path / "user" / "shell", "max")
+    assert group_cores("0::/user/shell\n", tmp_path) == 1.5
+    quota(tmp_path / "user" / "shell", "50000")
+    assert group_cores("0::/user/shell\n", tmp_path) == 0.5
+    quota(tmp_path / "user" / "shell", "400000")
+    assert group_cores("0::/user/shell\n", tmp_path) == 1.5
+    assert group_cores("0::/elsewhere\n", tmp_path) is None
+
+
+def test_the_older_hierarchy_has_a_quota_too(tmp_path: Path) -> None:
+    text = "5:memory:/docker/a\n4:cpu,cpuacct:/docker/a\n"
+    quota(tmp_path / "cpu,cpuacct" / "docker" / "a", "-1", version=1)
+    assert group_cores(text, tmp_path) is None
+    quota(tmp_path / "cpu,cpuacct" / "docker", "200000", version=1)
+    assert group_cores(text, tmp_path) == 2
+    quota(tmp_path / "cpu", "50000", version=1)  # in a container the mount is the container
+    assert group_cores(text, tmp_path) == 0.5
+
+
+def test_a_quota_that_is_no_number_is_none(tmp_path: Path) -> None:
+    for work, period in (("", ""), ("x", "y"), ("100000", "0"), ("1 2", "3")):
+        quota(tmp_path, work, period)
+        assert group_cores("0::/\n", tmp_path) is None
 
 
 def test_the_first_reading_has_no_processor_share_and_the_next_has_one() -> None:

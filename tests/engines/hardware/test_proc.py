@@ -45,3 +45,19 @@ def test_without_the_kernels_word_psutil_is_asked(
 
     assert proc.memory(tmp_path).total_bytes == psutil.virtual_memory().total
     assert 0 < proc.times(tmp_path).idle <= proc.times(tmp_path).total
+
+
+def test_swap_is_what_is_not_free_of_it(tmp_path: Path) -> None:
+    assert proc.swap_used_bytes(tmp_path) is None
+    (tmp_path / "meminfo").write_text(MEMINFO + "SwapTotal: 100 kB\nSwapFree: 60 kB\n")
+    assert proc.swap_used_bytes(tmp_path) == 40 * 1024
+    assert proc.swap_used_bytes() == psutil.swap_memory().used
+
+
+def test_mounts_are_those_that_psutil_sees(tmp_path: Path) -> None:
+    assert proc.mounts(tmp_path) == ()
+    theirs = {(one.device, Path(one.mountpoint)) for one in psutil.disk_partitions(all=True)}
+    assert {(one.device, one.folder) for one in proc.mounts()} >= theirs
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mounts").write_text("a /m\\040x\\134 xfs rw 0 0\nbroken\n")
+    assert proc.mounts(tmp_path) == (proc.Mount("a", Path("/m x\\"), "xfs"),)
