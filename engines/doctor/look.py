@@ -143,7 +143,8 @@ def _disk(path: Path, root: Path, *, write: bool = False) -> Disk:
     with contextlib.suppress(OSError):
         free_bytes = shutil.disk_usage(path).free
     device, filesystem = _mount_of(path, root)
-    return Disk(path, filesystem, free_bytes, _rotational(device, root), os.access(path, wanted))
+    allowed = os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
+    return Disk(path, filesystem, free_bytes, _rotational(device, root), allowed)
 
 
 def _mount_of(path: Path, root: Path) -> tuple[str, str | None]:
