@@ -29,6 +29,7 @@ from modeldeck.engines.catalog.remote_hub import (
 from modeldeck.engines.catalog.remote_memory import Described, RemoteMemory, described_gguf
 from modeldeck.engines.catalog.targets import Target, TargetKind
 from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
+from modeldeck.engines.formats.cursor import CutShort
 from modeldeck.engines.formats.http_source import Changed
 from modeldeck.engines.formats.web import Patience, web_of
 from modeldeck.engines.formats.web_errors import Refused, Unreachable
@@ -256,9 +257,15 @@ def _model(
 ) -> RemoteModel:
     """A model; one that changes while it is read is begun again, once."""
     try:
-        found = memory.described(key, listed, urls, read)
-    except Changed:
-        found = memory.described(key, listed, urls, read)
+        try:
+            found = memory.described(key, listed, urls, read)
+        except Changed:
+            found = memory.described(key, listed, urls, read)
+    except CutShort as cut:
+        raise FormatError(
+            f"The file on the server ends {cut.missing}.",
+            "It was not published whole: look for another copy of the model.",
+        ) from cut
     return RemoteModel(name, found.header, found.size_bytes, as_of=memory.as_of)
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 from modeldeck.engines.types import Plan
+
+_HUB: Final = "https://huggingface.co"
 
 
 def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
@@ -17,7 +20,7 @@ def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
 
     Args:
         engine: the adapter's name.
-        model: a path; ``hf:repo[:file]`` and ``ollama:name:tag`` as targets are written.
+        model: a path; ``hf:repo[@revision][:file]`` and ``ollama:name:tag`` as targets are written.
         plan: the whole plan.
     """
     match engine:
@@ -26,9 +29,9 @@ def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
         case "llama_cpp_python":
             return ("python", "-c", _python_program(model, plan))
         case "vllm":
-            return ("vllm", "serve", _repository(model), *_vllm_words(plan))
+            return ("vllm", "serve", *_repository(model), *_vllm_words(plan))
         case "sglang":
-            words = ("python", "-m", "sglang.launch_server", "--model-path", _repository(model))
+            words = ("python", "-m", "sglang.launch_server", "--model-path", *_repository(model))
             return (*words, "--context-length", str(plan.context_tokens))
         case _:
             return ()
@@ -87,7 +90,10 @@ def ollama_text(plan: Plan) -> str:
 
 def _llama_model(model: str) -> tuple[str, ...]:
     if model.startswith("hf:"):
-        repository, _, file = model.removeprefix("hf:").partition(":")
+        place, _, file = model.removeprefix("hf:").partition(":")
+        repository, _, revision = place.partition("@")
+        if revision and file:
+            return ("-mu", f"{_HUB}/{repository}/resolve/{revision}/{file}")
         if file.lower().endswith(".gguf"):
             return ("-hfr", repository, "-hff", file)
         return ("-hf", f"{repository}:{file}" if file else repository)
@@ -96,8 +102,11 @@ def _llama_model(model: str) -> tuple[str, ...]:
     return ("-m", model)
 
 
-def _repository(model: str) -> str:
-    return model.removeprefix("hf:").partition(":")[0] if model.startswith("hf:") else model
+def _repository(model: str) -> tuple[str, ...]:
+    if not model.startswith("hf:"):
+        return (model,)
+    name, _, revision = model.removeprefix("hf:").partition(":")[0].partition("@")
+    return (name, "--revision", revision) if revision else (name,)
 
 
 def _vllm_words(plan: Plan) -> tuple[str, ...]:

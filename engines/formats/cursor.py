@@ -28,13 +28,24 @@ def unsound(what: str) -> FormatError:
     return FormatError(f"The file's header is not sound: {what}.", "Download the file again.")
 
 
-def cut_short(missing_bytes: int, of: str = "its header") -> FormatError:
+class CutShort(FormatError):
+    """A file ends too early.
+
+    Attributes:
+        missing: how much of it is not there, as a clause.
+    """
+
+    def __init__(self, missing_bytes: int, of: str) -> None:
+        self.missing = f"at least {missing_bytes:,} bytes before the end of {of}"
+        super().__init__(
+            f"The download is not complete: the file ends {self.missing}.",
+            "Let the download finish, or download the file again.",
+        )
+
+
+def cut_short(missing_bytes: int, of: str = "its header") -> CutShort:
     """The error for a file that ends too early, by at least ``missing_bytes``."""
-    return FormatError(
-        f"The download is not complete: the file ends at least {missing_bytes:,} bytes before"
-        f" the end of {of}.",
-        "Let the download finish, or download the file again.",
-    )
+    return CutShort(missing_bytes, of)
 
 
 class Cursor:

@@ -102,6 +102,10 @@ def test_a_command_says_the_whole_plan_as_the_deck_does() -> None:
     [
         ("hf:owner/name:Q4_K_M", ("-hf", "owner/name:Q4_K_M")),
         ("hf:owner/name:a-Q8_0.gguf", ("-hfr", "owner/name", "-hff", "a-Q8_0.gguf")),
+        (
+            "hf:owner/name@v2:sub/a.gguf",
+            ("-mu", "https://huggingface.co/owner/name/resolve/v2/sub/a.gguf"),
+        ),
         ("https://host/a.gguf", ("-mu", "https://host/a.gguf")),
     ],
 )
@@ -115,6 +119,9 @@ def test_other_engines_get_the_plan_in_their_own_words() -> None:
     plan = Plan(context_tokens=8192, slots=2, gpu_layers=33)
     serve = engine_command("vllm", "hf:owner/name", plan)
     assert serve[:3] == ("vllm", "serve", "owner/name")
+    branch = engine_command("vllm", "hf:owner/name@4bit", plan)
+    assert branch[2:5] == ("owner/name", "--revision", "4bit")
+    assert engine_command("sglang", "hf:owner/name@4bit", plan)[4:6] == ("owner/name", "--revision")
     assert "4096" in serve
     text = ollama_text(plan)
     assert json.loads(text.split("options: ")[1]) == {
