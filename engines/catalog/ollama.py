@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from modeldeck.engines.catalog.found import Found, found
 from modeldeck.engines.catalog.split import FileSet
@@ -20,6 +20,7 @@ from modeldeck.engines.errors import FormatError
 from modeldeck.engines.paths import is_file
 from modeldeck.engines.text import clean_line
 
+_LARGEST: Final = 1 << 50
 _MOST_MANIFEST_BYTES: Final = 1 << 20
 _MOST_MANIFESTS: Final = 10_000
 _DEPTH: Final = 4  # host, namespace, model, tag
@@ -82,12 +83,12 @@ def _manifests(folder: Path, unreadable: Unreadable, depth: int = _DEPTH) -> Ite
 def _layers(path: Path) -> tuple[str, str | None]:
     """Digests of weights and projector. Raises FormatError."""
     layers = read_manifest(_bytes(path))
-    weights = [digest for kind, digest in layers if kind == "model"]
+    weights = [layer.digest for layer in layers if layer.kind == "model"]
     if not weights:
         raise FormatError(
             "Ollama keeps this model in a form that only it can run.", "Run it in Ollama."
         )
-    projectors = [digest for kind, digest in layers if kind == "projector"]
+    projectors = [layer.digest for layer in layers if layer.kind == "projector"]
     return weights[0], projectors[0] if projectors else None
 
 
@@ -104,8 +105,22 @@ def _bytes(path: Path) -> bytes:
         ) from error
 
 
-def read_manifest(data: bytes) -> list[tuple[str, str]]:
-    """The layers of a manifest as (kind, digest); what is no layer of Ollama's is left out.
+class Layer(NamedTuple):
+    """One layer of a manifest.
+
+    Attributes:
+        kind: ``model``, ``projector``, ``template`` and so on.
+        digest: of its blob.
+        size_bytes: of its blob; 0 where the manifest does not say.
+    """
+
+    kind: str
+    digest: str
+    size_bytes: int
+
+
+def read_manifest(data: bytes) -> list[Layer]:
+    """The layers of a manifest; what is no layer of Ollama's is left out.
 
     Raises:
         FormatError: it is no manifest.
@@ -120,7 +135,7 @@ def read_manifest(data: bytes) -> list[tuple[str, str]]:
     layers = cast("dict[str, object]", whole).get("layers") if isinstance(whole, dict) else None
     if not isinstance(layers, list):
         raise unsound
-    found_layers: list[tuple[str, str]] = []
+    found_layers: list[Layer] = []
     for layer in cast("list[object]", layers):
         if isinstance(layer, dict):
             table = cast("dict[str, object]", layer)
@@ -128,7 +143,10 @@ def read_manifest(data: bytes) -> list[tuple[str, str]]:
             if isinstance(kind, str) and isinstance(digest, str) and kind.startswith(_TYPE):
                 if _DIGEST.fullmatch(digest) is None:
                     raise unsound
-                found_layers.append((kind.removeprefix(_TYPE), digest))
+                size = table.get("size")
+                sound = isinstance(size, int) and 0 <= size <= _LARGEST
+                known = size if sound and isinstance(size, int) else 0
+                found_layers.append(Layer(kind.removeprefix(_TYPE), digest, known))
     return found_layers
 
 

@@ -6,7 +6,7 @@ Ollama: ``/v2/NAME/manifests/TAG`` is an OCI manifest, ``/v2/NAME/blobs/DIGEST``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -163,13 +163,7 @@ def _gguf_of(memory: RemoteMemory, there: Repository, files: list[str], name: st
         urls,
         there.state(files),
     )
-    return RemoteModel(
-        model.name,
-        model.header,
-        model.size_bytes,
-        _projector_bytes(there, files[0]),
-        model.as_of,
-    )
+    return replace(model, projector_bytes=_projector_bytes(there, files[0]))
 
 
 def _projector_bytes(there: Repository, file: str) -> int:
@@ -231,12 +225,14 @@ def _from_ollama(memory: RemoteMemory, target: Target) -> RemoteModel:
     scheme = "http" if host.startswith(("127.", "localhost")) else "https"
     base = f"{scheme}://{host}/v2/{quote(rest)}"
     layers = read_manifest(memory.document(f"{base}/manifests/{quote(tag)}", _MANIFEST))
-    digests = [digest for kind, digest in layers if kind == "model"]
+    digests = [layer.digest for layer in layers if layer.kind == "model"]
     if not digests:
         raise FormatError(
             "Ollama keeps this model in a form that only it can run.", "Run it in Ollama."
         )
-    return _gguf(memory, target.text, [f"{base}/blobs/{digests[0]}"], digests[0])
+    model = _gguf(memory, target.text, [f"{base}/blobs/{digests[0]}"], digests[0])
+    sizes = [layer.size_bytes for layer in layers if layer.kind == "projector"]
+    return replace(model, projector_bytes=next(iter(sizes), 0))
 
 
 def _gguf(memory: RemoteMemory, name: str, urls: Sequence[str], listed: str = "") -> RemoteModel:

@@ -116,9 +116,10 @@ def _folder(data: bytes) -> None:
 def _ollama(data: bytes) -> None:
     """A manifest of Ollama's store."""
     with contextlib.suppress(FormatError):
-        for kind, digest in read_manifest(data):
-            assert "/" not in digest
-            assert len(kind) < len(data)
+        for layer in read_manifest(data):
+            assert "/" not in layer.digest
+            assert len(layer.kind) < len(data)
+            assert layer.size_bytes >= 0
 
 
 def _repository(data: bytes) -> None:

@@ -104,13 +104,16 @@ def test_ollamas_registry_gives_the_weights_by_their_digest(tmp_path: Path) -> N
     content = (tmp_path / "a.gguf").read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     layer = {"mediaType": "application/vnd.ollama.image.model", "digest": digest}
+    kind = "application/vnd.ollama.image.projector"
+    sees = {"mediaType": kind, "digest": digest, "size": 600_000}
     files = {
-        "/v2/library/tiny/manifests/1b": json.dumps({"layers": [layer]}).encode(),
+        "/v2/library/tiny/manifests/1b": json.dumps({"layers": [layer, sees]}).encode(),
         f"/v2/library/tiny/blobs/{digest}": content,
     }
     with serving(files) as server:
         host = server.url.removeprefix("http://")
         model = the_one(f"ollama:{host}/tiny:1b")
+    assert model.projector_bytes == 600_000
     assert model.header.architecture == "llama"
 
 
