@@ -119,8 +119,11 @@ def _plain_list() -> int:
 def _parsed(words: Sequence[str]) -> int:
     from modeldeck.tui.arguments import command_line
 
+    parser = command_line()
     try:
-        options = command_line().parse_args(words)
+        options = parser.parse_args(words)
+        if options.gpu and options.vram:
+            parser.error("--gpu and --vram both name the card; give one of them")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else OK
     return _say_version() if options.version else _command(options)

@@ -15,7 +15,7 @@ from modeldeck.engines.catalog.targets import (
     variants,
 )
 from modeldeck.engines.choice import choose
-from modeldeck.engines.errors import EngineMissing, FormatError, ModeldeckError
+from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions, usual_engine
@@ -24,7 +24,6 @@ from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.several_cards import over_all
 from modeldeck.engines.fit.speed import Speeds, speeds
 from modeldeck.engines.fit.types import RUNS, VerdictKind
-from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, ModelHeader
 from modeldeck.tui.fit_arguments import fit_options
 from modeldeck.tui.fit_card import JudgedCard, judged_card
@@ -33,6 +32,7 @@ from modeldeck.tui.fit_text import fit_text, guide_text
 from modeldeck.tui.printing import complain, emit, note, say
 from modeldeck.tui.services import Services
 
+_UNREADABLE = "The file cannot be read."
 _USAGE = 2
 
 
@@ -90,12 +90,11 @@ def _judged(
     judging: JudgedCard,
 ) -> Iterator[Judged]:
     """One target, or all its variants; what cannot be judged says why."""
-    shown = clean_line(text, 300)
     try:
         target = parse_target(text)
         here = _models(services, target, options.all_quants)
         for model in here:
-            name = model.name if options.all_quants else shown
+            name = model.name if options.all_quants else text
             yield _local(services, model, name, given, judging)
         if not here:
             from modeldeck.engines.catalog.remote import RemoteProblem
@@ -108,14 +107,14 @@ def _judged(
                 yield _header(
                     services,
                     there.header,
-                    there.name if options.all_quants else shown,
+                    there.name if options.all_quants else text,
                     there.name,
                     given,
                     judging,
                     projector_file_bytes=there.projector_bytes,
                 )
     except ModeldeckError as error:
-        yield Judged(shown, problem=f"{error.cause} {error.next_step}")
+        yield Judged(text, problem=f"{error.cause} {error.next_step}")
 
 
 def _models(services: Services, target: Target, all_quants: bool) -> tuple[LocalModel, ...]:
@@ -126,7 +125,7 @@ def _models(services: Services, target: Target, all_quants: bool) -> tuple[Local
     model = local_model(target, listed, services.headers)
     if model is None:
         return ()
-    return variants(model, listed) if all_quants else (model,)
+    return variants(model, listed, services.headers) if all_quants else (model,)
 
 
 def _local(
@@ -134,10 +133,9 @@ def _local(
 ) -> Judged:
     header = model.header
     if header is None:
-        raise FormatError(model.problem or "The file cannot be read.", "Download it again.")
+        return Judged(name, problem=f"{model.problem or _UNREADABLE} Download it again.")
     if given.engine is None and not services.reads(model):
-        choice = choose(model, ())
-        raise EngineMissing(choice.reason, choice.next_step)
+        note(f"{name}: {choose(model, ()).reason} Judged all the same.")
     return _header(
         services,
         header,
@@ -178,7 +176,16 @@ def _header(
     if memory is not None and local is not None:
         known = memory.measured(found.verdict, found.plan, local, judging.card, engine)
         found = answered(found, known, judging.card) if known is not found.verdict else found
-    advice = [one.text for one in advise(header, found, judging.card)]
+    advice = [
+        one.text
+        for one in advise(
+            header,
+            found,
+            judging.card,
+            model_format=model_format,
+            projector_file_bytes=projector_file_bytes,
+        )
+    ]
     bill = found.verdict.bill
     if bill is not None and not found.fits_now:
         advice += [one.text for one in must_go(bill, judging.card, judging.others)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.search import Answer
 from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
-from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
+from modeldeck.engines.types import ALL_LAYERS, ModelHeader
 
 Rates = tuple[float, float, float]
 
@@ -47,19 +48,20 @@ def fit_record(judged: Judged, card: Card, others: Sequence[OtherProcess]) -> di
     found, header = judged.answer, judged.header
     verdict = found.verdict if found else None
     bill = verdict.bill if verdict else None
+    sure = found if verdict and verdict.kind is not VerdictKind.NOT_JUDGED else None
     return {
         "target": judged.target,
         "architecture": header.architecture if header else None,
         "engine": found.engine if found else None,
-        "options": _options(found.plan) if found else None,
+        "options": _options(found) if found else None,
         "verdict": verdict.kind.value if verdict else None,
         "source": verdict.source if verdict else None,
         "bill": bill_record(bill, others) if bill else None,
         "free": card.free_bytes,
         "margin": found.options.margin_bytes if found else None,
-        "fits_now": found.fits_now if found and bill else None,
-        "fits_empty": found.fits_empty if found and bill else None,
-        "layers_gpu": verdict.layers_gpu if verdict else None,
+        "fits_now": sure.fits_now if sure else None,
+        "fits_empty": sure.fits_empty if sure else None,
+        "layers_gpu": _blocks_on_gpu(found) if found else None,
         "layers": verdict.layers if verdict else None,
         "max_ctx": found.max_context_tokens if found else None,
         "decode_tps": _band(judged.decode),
@@ -102,14 +104,22 @@ def exit_code(judged: Sequence[Judged]) -> int:
     return 3 if {VerdictKind.DOES_NOT_FIT, VerdictKind.CANNOT_RUN} & set(kinds) else 0
 
 
-def _options(plan: Plan) -> dict[str, object]:
+def _blocks_on_gpu(found: Answer) -> int:
+    """Of the plan that the bill is for, whether it fits or not."""
+    return max(found.plan.gpu_layers - 1, 0) if found.verdict.bill else 0
+
+
+def _options(found: Answer) -> dict[str, object]:
+    plan, asked = found.plan, found.options.gpu_layers
+    profile = PROFILES.get(found.engine)
+    planned = None if plan.gpu_layers == ALL_LAYERS else plan.gpu_layers
     return {
         "ctx": plan.context_tokens,
         "kv": plan.kv_type,
         "ubatch": plan.micro_batch_tokens,
         "slots": plan.slots,
-        "kv_unified": True,
-        "ngl": None if plan.gpu_layers == ALL_LAYERS else plan.gpu_layers,
+        "kv_unified": profile is None or profile.unified,
+        "ngl": planned if asked is None else asked,
         "n_cpu_moe": plan.cpu_moe_blocks,
         "flash_attn": plan.flash_attention,
         "swa_full": plan.swa_full,

@@ -10,6 +10,7 @@ from modeldeck.engines.fit.commands import engine_command, ollama_text
 from modeldeck.engines.fit.grid import GridRow
 from modeldeck.engines.fit.guide import Truth
 from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
 from modeldeck.tui.fit_record import Judged, Rates
 
@@ -47,7 +48,7 @@ def _lines(
         return
     plan, verdict = found.plan, found.verdict
     about = ", ".join(word for word in (header.architecture, header.quantisation) if word)
-    yield from _wrapped(f"{judged.target} ({about})", "")
+    yield from _wrapped(f"{clean_line(judged.target, 300)} ({about})", "")
     yield from _wrapped(f"{verdict.reason} ({_SOURCES[verdict.source]})", "  ")
     bill = verdict.bill
     if bill is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from modeldeck.engines.catalog.folders import CONFIG
-from modeldeck.engines.catalog.scan import model_at
+from modeldeck.engines.catalog.scan import model_at, models_in
 from modeldeck.engines.catalog.walk import SUFFIXES
 from modeldeck.engines.errors import ModelNotFound
-from modeldeck.engines.paths import is_file
+from modeldeck.engines.paths import is_file, is_folder
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel
 
+_PARTS: Final = (".safetensors", ".safetensors.index.json")
 _SHOWN: Final = 8
 _SUGGESTED: Final = 3
 _LIKE: Final = 0.6
@@ -37,9 +39,9 @@ def resolve(
         ModelNotFound: none or several answer to it; the next step names the candidates.
     """
     if "/" in text or text.lower().endswith(SUFFIXES):
-        path = Path(text).expanduser()
-        if is_file(path) or is_file(path / CONFIG):
-            return _listed(models, path) or model_at(path, cache)
+        found = _at_path(models, text, cache)
+        if found is not None:
+            return found
     for match in _matches(models, text):
         if len(match) == 1:
             return match[0]
@@ -50,10 +52,48 @@ def resolve(
                 f"{len(match)} models answer to “{clean_line(text, 80)}”.",
                 f"Say which: {names}{more}.",
             )
+    # A bare word is a name first; a folder beside us may have it by chance.
+    found = _at_path(models, text, cache)
+    if found is not None:
+        return found
     near = ", ".join(suggestions(text, (model.name for model in models if not model.problem)))
     raise ModelNotFound(
         f"There is no model called “{clean_line(text, 80)}”.",
         f"Did you mean {near}?" if near else "See what there is: modeldeck ls.",
+    )
+
+
+def _at_path(
+    models: Sequence[LocalModel], text: str, cache: HeaderCache | None
+) -> LocalModel | None:
+    """The model at the path ``text``; None when nothing is there. May raise ModelNotFound."""
+    path = _typed(text)
+    if is_file(path) or is_file(path / CONFIG):
+        return _listed(models, path) or model_at(path, cache)
+    return _only_one_in(path, cache) if text and is_folder(path) else None
+
+
+def _typed(text: str) -> Path:
+    """The path ``text`` may be; a part of a published folder is that folder."""
+    path = Path(text)
+    with contextlib.suppress(RuntimeError):  # a home of somebody who is not known here
+        path = path.expanduser()
+    part = path.name == CONFIG or path.name.lower().endswith(_PARTS)
+    return path.parent if part and is_file(path.parent / CONFIG) else path
+
+
+def _only_one_in(folder: Path, cache: HeaderCache | None) -> LocalModel:
+    """The model that lies in a folder alone. Raises ModelNotFound."""
+    here = models_in(folder, cache)
+    if len(here) == 1:
+        return here[0]
+    shown = clean_line(str(folder))
+    if not here:
+        raise ModelNotFound(f"No model lies in {shown}.", "Name a .gguf file, or a folder of one.")
+    names = ", ".join(model.path.name for model in here[:_SHOWN])
+    more = f" and {len(here) - _SHOWN} more" if len(here) > _SHOWN else ""
+    raise ModelNotFound(
+        f"{len(here)} models lie in {shown}.", f"Say which: {clean_line(names, 400)}{more}."
     )
 
 

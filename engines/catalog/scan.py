@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,7 +15,7 @@ from modeldeck.engines.catalog.projectors import PROJECTOR, Projectors
 from modeldeck.engines.catalog.reading import NO_MODEL, format_of, read_model, stamp_of
 from modeldeck.engines.catalog.split import FileSet, file_sets, parts_beside
 from modeldeck.engines.catalog.unreadable import Unreadable
-from modeldeck.engines.catalog.walk import MAX_ENTRIES, Walk
+from modeldeck.engines.catalog.walk import MAX_ENTRIES, SUFFIXES, Walk
 from modeldeck.engines.errors import ModelNotFound
 from modeldeck.engines.paths import is_folder
 from modeldeck.engines.store.headers import CachedHeader, HeaderCache
@@ -150,6 +153,29 @@ def model_at(path: Path, cache: HeaderCache | None = None) -> LocalModel:
     return _model(sets[0], Source.FOLDER, read, Projectors())
 
 
+def models_in(folder: Path, cache: HeaderCache | None = None) -> tuple[LocalModel, ...]:
+    """The models whose files lie in ``folder`` itself, by name; none when it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, MAX_ENTRIES)]
+    except OSError:
+        return ()
+    files = (part for name in names for part in _file(folder / name))
+    projectors = Projectors()
+    read = ((one, read_model(one, cache)) for one in file_sets(files) if not _accompanies(one))
+    return sorted_by_name(
+        _model(one, Source.FOLDER, header, projectors)
+        for one, header in read
+        if header is not None and header != NO_MODEL
+    )
+
+
+def _file(path: Path) -> Iterator[Found]:
+    if path.name.lower().endswith(SUFFIXES):
+        with contextlib.suppress(OSError):
+            yield found(path, path.stat())
+
+
 def _parts(path: Path) -> list[Found | FoundFolder]:
     """The folder at ``path`` if that is a model; the file there, with the parts beside it."""
     if is_folder(path):
@@ -157,10 +183,8 @@ def _parts(path: Path) -> list[Found | FoundFolder]:
         return [folder] if folder is not None else []
     files: list[Found | FoundFolder] = []
     for part in parts_beside(path):
-        try:
+        with contextlib.suppress(OSError):
             files.append(found(part, part.stat()))
-        except OSError:
-            continue
     return files
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from modeldeck.engines.catalog.resolve import resolve
+from modeldeck.engines.catalog.scan import models_in
 from modeldeck.engines.errors import ModelNotFound
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.text import clean_line
@@ -127,12 +128,18 @@ def local_model(
     return None
 
 
-def variants(model: LocalModel, models: Sequence[LocalModel]) -> tuple[LocalModel, ...]:
-    """All quantisations of ``model`` beside it, itself among them, the largest first."""
+def variants(
+    model: LocalModel, models: Sequence[LocalModel], cache: HeaderCache | None = None
+) -> tuple[LocalModel, ...]:
+    """All quantisations of ``model`` beside it, itself among them, the largest first.
+
+    Beside a model that is not among ``models`` its folder is looked through.
+    """
     family = family_name(model.name)
+    listed = any(other.id == model.id for other in models)
     found = {
         other.id: other
-        for other in (model, *models)
+        for other in (model, *(models if listed else models_in(model.path.parent, cache)))
         if other.path.parent == model.path.parent and family_name(other.name) == family
     }
     return tuple(sorted(found.values(), key=lambda one: -one.size_bytes))

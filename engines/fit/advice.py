@@ -6,7 +6,7 @@ what the verdict would take back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,7 +22,7 @@ from modeldeck.engines.fit.types import (
     Verdict,
     VerdictKind,
 )
-from modeldeck.engines.types import KvType, ModelHeader
+from modeldeck.engines.types import KvType, ModelFormat, ModelHeader
 from modeldeck.engines.units import gib_text
 
 _LEAST_CONTEXT: Final = 1024
@@ -55,7 +55,15 @@ class _Candidate:
     options: FitOptions
 
 
-def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tuple[Advice, ...]:
+def advise(
+    header: ModelHeader,
+    found: Answer,
+    card: Card,
+    most: int = 3,
+    *,
+    model_format: ModelFormat = ModelFormat.GGUF,
+    projector_file_bytes: int = 0,
+) -> tuple[Advice, ...]:
     """What would put all of it on the GPU, or at least make it run; the cheapest first.
 
     Empty when everything is on the GPU already and when the model was not judged.
@@ -65,12 +73,24 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
         found: the answer to improve on.
         card: what is free.
         most: how many to give.
+        model_format: how the model is stored.
+        projector_file_bytes: of the projector loaded with it; 0 is none.
     """
+
+    def asking(options: FitOptions) -> Answer:
+        return answer(
+            header,
+            options,
+            card,
+            model_format=model_format,
+            projector_file_bytes=projector_file_bytes,
+        )
+
     bill = found.verdict.bill
     if found.verdict.kind is VerdictKind.FITS or bill is None:
         return ()
     asked = _as_if_all_were_given(found)
-    before = _full_need(header, found, card)
+    before = _full_need(found, asking)
     good = (
         WHOLE_ON_GPU
         if found.verdict.kind is not VerdictKind.FITS_EXPERTS_ON_CPU
@@ -82,7 +102,7 @@ def advise(header: ModelHeader, found: Answer, card: Card, most: int = 3) -> tup
     for candidate in _candidates(found, asked):
         if candidate.kind in worked:
             continue
-        after = answer(header, candidate.options, card)
+        after = asking(candidate.options)
         runs_better = fails and after.verdict.kind in RUNS
         if (after.verdict.kind in good or runs_better) and after.verdict.bill is not None:
             whole = after.verdict.kind in WHOLE_ON_GPU
@@ -135,13 +155,13 @@ def _as_if_all_were_given(found: Answer) -> FitOptions:
     return replace(found.options, context_tokens=found.plan.context_tokens)
 
 
-def _full_need(header: ModelHeader, found: Answer, card: Card) -> int:
+def _full_need(found: Answer, asking: Callable[[FitOptions], Answer]) -> int:
     """What the GPU would have to hold for everything, or for the layers that were asked for."""
     bill = found.verdict.bill
     if found.verdict.kind is not VerdictKind.DOES_NOT_FIT and found.shape is not None:
         layers = found.shape.layers + 1
         everything = replace(_as_if_all_were_given(found), gpu_layers=layers, cpu_moe_blocks=0)
-        bill = answer(header, everything, card).verdict.bill or bill
+        bill = asking(everything).verdict.bill or bill
     return gpu_need(bill) if bill is not None else 0
 
 

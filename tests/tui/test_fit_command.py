@@ -115,6 +115,66 @@ def test_targets_keep_their_order_and_a_bad_one_its_problem(model: Path, capsys:
     assert list(bad) == list(first)
 
 
+def test_a_target_is_given_back_as_it_was_typed(model: Path, capsys: Captured) -> None:
+    typed = ["nothing\x1b[31m", "x" * 400, "~nobody-here/x.gguf", f"{model.parent}/./{model.name}"]
+    records = judged(capsys, *typed, code=1)
+    assert [record["target"] for record in records] == typed
+
+
+def test_an_option_beyond_the_model_is_given_back_as_it_was_given(
+    model: Path, capsys: Captured
+) -> None:
+    (record,) = judged(capsys, str(model), "--ngl", "99", "--n-cpu-moe", "50")
+    assert (record["options"]["ngl"], record["options"]["n_cpu_moe"]) == (99, 50)
+    assert (record["layers_gpu"], record["layers"]) == (2, 2)
+
+
+def test_what_does_not_fit_says_of_how_many_layers_its_bill_is(
+    model: Path, capsys: Captured
+) -> None:
+    (record,) = judged(capsys, str(model), "--ngl", "2", "--free", "1MiB", code=3)
+    assert (record["verdict"], record["layers_gpu"], record["max_ctx"]) == ("does-not-fit", 1, 0)
+
+
+def test_ollamas_slots_have_a_cache_each(model: Path, capsys: Captured) -> None:
+    (record,) = judged(capsys, str(model), "--engine", "ollama", "--slots", "2")
+    assert record["options"]["kv_unified"] is False
+
+
+def test_what_cannot_run_fits_nowhere(model: Path, capsys: Captured) -> None:
+    (record,) = judged(capsys, str(model), "--kv", "q8_0", "--no-flash-attn", code=3)
+    assert (record["verdict"], record["fits_now"], record["fits_empty"]) == (
+        "cannot-run",
+        False,
+        False,
+    )
+
+
+def test_quantisations_beside_a_file_that_is_not_listed_are_judged_too(
+    model: Path, capsys: Captured
+) -> None:
+    write_llama(model.with_name("small-F16.gguf"))
+    write_llama(model.with_name("other-F16.gguf"))
+    model.with_name("small-Q4_0.gguf").write_bytes(b"GGUF\x03")
+    records = judged(capsys, str(model), "--all-quants", code=1)
+    assert sorted(record["target"] for record in records) == [
+        "small-F16",
+        "small-Q4_0",
+        "small-Q8_0",
+    ]
+
+
+def test_a_folder_is_the_model_in_it(
+    model: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model.parent)
+    (record,) = judged(capsys, ".")
+    assert record["verdict"] == "fits"
+    write_llama(model.with_name("other-F16.gguf"))
+    (record,) = judged(capsys, ".", code=1)
+    assert "Say which: other-F16.gguf, small-Q8_0.gguf" in record["problem"]
+
+
 def test_all_quantisations_are_judged_the_largest_first(model: Path, capsys: Captured) -> None:
     write_llama(model.with_name("small-F16.gguf"))
     write_llama(model.with_name("other-F16.gguf"))
@@ -135,6 +195,7 @@ def test_all_quantisations_are_judged_the_largest_first(model: Path, capsys: Cap
         (["x", "--kv", "q9"], "“q9” is no cache type"),
         (["x", "--engine", "steam"], "There is no engine called “steam”."),
         (["x", "--margin", "much"], "“much” is no size"),
+        (["x", "--gpu", "RTX 3060", "--vram", "8GiB"], "--gpu and --vram both name the card"),
         ([], "There is nothing to judge."),
     ],
 )

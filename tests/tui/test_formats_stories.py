@@ -101,8 +101,12 @@ def test_to_chat_with_one_fails_with_the_next_step(
     assert "pip install exllamav3" in told
 
 
-def test_fit_does_not_judge_what_no_engine_reads(
+def test_fit_judges_a_folder_for_the_engine_that_would_run_it(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["fit", str(home / "models" / "Tiny-EXL3")])
-    assert "No engine here runs EXL3. Get a GGUF" in capsys.readouterr().err
+    assert main(["fit", str(home / "models" / "Tiny-EXL3"), "--json"]) in (0, 3)
+    out, err = capsys.readouterr()
+    (record,) = json.loads(out)
+    assert (record["engine"], record["problem"]) == ("exllamav3", None)
+    assert record["verdict"] in ("fits", "cannot-run", "does-not-fit")
+    assert "No engine here runs EXL3. Judged all the same." in err

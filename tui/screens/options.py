@@ -108,7 +108,13 @@ class OptionsScreen(PlaceScreen):
             model_format=model.format,
             projector_file_bytes=self._projector_bytes(model),
         )
-        self._advice = advise(model.header, found, card)
+        self._advice = advise(
+            model.header,
+            found,
+            card,
+            model_format=model.format,
+            projector_file_bytes=self._projector_bytes(model),
+        )
         self.title_line.show(Content.assemble(" options of ", (short_name(model), "bold")))
         self.fields.show(
             option_fields(self._options, found.plan, model.header),

@@ -256,8 +256,21 @@ def test_a_path_to_a_folder_is_read(tmp_path: Path) -> None:
     listed = only(look(tmp_path))
     assert resolve([listed], str(folder)) is listed
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelNotFound, match="no model called"):
+    with pytest.raises(ModelNotFound, match="No model lies in"):
         resolve((), str(tmp_path / "empty"))
+
+
+def test_a_folder_is_meant_by_its_bare_name_and_by_the_files_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "published", shards=2)
+    monkeypatch.chdir(tmp_path)
+    for text in (
+        "published",
+        f"{folder}/config.json",
+        f"{folder}/model-00002-of-00002.safetensors",
+    ):
+        assert resolve((), text).header is not None
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,14 @@ MIB = 1 << 20
 KV_TYPES: list[KvType] = ["f32", "f16", "q8_0", "q4_0"]
 
 models = st.builds(header, st.sampled_from(NAMES.split()), st.booleans(), st.just(SCALE))
-cards = st.builds(
-    lambda usable, share, ram: Card("a card", usable, int(usable * share), True, ram),
-    st.integers(0, 4096 * MIB),
-    st.floats(0, 1),
-    st.integers(0, 8192 * MIB),
-)
+
+
+def a_card(usable_mib: int, part: int, ram_mib: int) -> Card:
+    usable = usable_mib * MIB
+    return Card("a card", usable, usable * part // 100, True, ram_mib * MIB)
+
+
+cards = st.builds(a_card, st.integers(0, 4096), st.integers(0, 100), st.integers(0, 8192))
 asked = built(
     FitOptions,
     context_tokens=st.none() | st.integers(1, 200_000),
