@@ -138,6 +138,11 @@ def _folder_answer(
     if isinstance(kept, Unjudged):
         return Answer(options, engine, plan, not_judged(kept.why), False, False, None, None)
     layers = HParams(header.architecture, header.hparams).number("block_count")
+    fewer = options.gpu_layers is not None and options.gpu_layers <= layers
+    if fewer or options.cpu_moe_blocks:
+        reason = f"cannot run: {engine} has all layers on the GPU, whatever --ngl or --n-cpu-moe"
+        verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=layers)
+        return Answer(options, engine, plan, verdict, False, False, 0, None)
     plan = plan._replace(gpu_layers=layers + 1)
 
     def judged(plan: Plan) -> Verdict:

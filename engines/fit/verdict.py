@@ -110,7 +110,11 @@ def judge_shape(
     if plan.gpu_layers <= 0:
         return _without_gpu(case)
     if plan.flash_attention and not flash_attention_on_cuda(shape):
-        return not_judged(f"no CUDA flash attention for a head size of {shape.key_length}")
+        why = f"no CUDA flash attention for a head size of {shape.key_length}"
+        if not refusal(shape, plan._replace(flash_attention=False)):
+            return not_judged(why)
+        reason = f"cannot run: {why}, and a {plan.kv_type} cache needs it"
+        return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
     if plan.gpu_layers < ALL_LAYERS:
         return _as_asked(case, min(plan.gpu_layers - 1, shape.layers))
     return _best(case, keep_experts or plan.cpu_moe_blocks > 0)

@@ -110,3 +110,12 @@ def test_fit_judges_a_folder_for_the_engine_that_would_run_it(
     assert (record["engine"], record["problem"]) == ("exllamav3", None)
     assert record["verdict"] in ("fits", "cannot-run", "does-not-fit")
     assert "No engine here runs EXL3. Judged all the same." in err
+
+
+def test_layers_are_no_option_of_an_engine_that_has_them_all_on_the_gpu(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(home / "models" / "Tiny-AWQ")
+    assert main(["fit", folder, "--ngl", "1", "--json"]) == 3
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["verdict"], record["bill"]) == ("cannot-run", None)

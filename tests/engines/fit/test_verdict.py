@@ -195,6 +195,15 @@ def test_without_a_kernel_for_its_heads_a_model_is_judged_without_flash_attentio
     assert judge(odd, Plan(gpu_layers=9), CARD).kind is VerdictKind.NOT_JUDGED
 
 
+def test_a_quantised_cache_needs_that_kernel() -> None:
+    for plan in (Plan(kv_type="q8_0"), Plan(kv_type="q8_0", gpu_layers=9)):
+        verdict = judge(dense(head_size=160), plan, CARD)
+        assert verdict.kind is VerdictKind.CANNOT_RUN
+        assert verdict.reason.endswith("for a head size of 160, and a q8_0 cache needs it")
+    on_cpu = judge(dense(head_size=160), Plan(kv_type="q8_0", gpu_layers=0), CARD)
+    assert on_cpu.kind is VerdictKind.CPU_ONLY
+
+
 def test_llama_and_phi3_files_may_name_a_window_that_is_not_used() -> None:
     for architecture in ("llama", "phi3"):
         header = dense(architecture=architecture, more={"attention.sliding_window": 4096})
