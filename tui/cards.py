@@ -29,9 +29,7 @@ def processes_of(hardware: HardwareSnapshot, *, own: bool) -> tuple[GpuProcess, 
         hardware: the machine.
         own: this deck's engines, which end when another model is loaded; else all the others.
     """
-    from modeldeck.engines.fit.cards import gpu_of
-
-    gpu = gpu_of(hardware)
+    gpu = hardware.main_gpu
     processes = (gpu.processes or ()) if gpu is not None else ()
     return tuple(process for process in processes if (process.deck == os.getpid()) is own)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, replace
 
-from modeldeck.engines.fit.cards import card_from_gpu, card_of, gpu_of, with_freed
+from modeldeck.engines.fit.cards import card_from_gpu, card_of, with_freed
 from modeldeck.engines.fit.types import Card, OtherProcess
 from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot, HostSnapshot
 from modeldeck.engines.units import gib_number
@@ -67,7 +67,7 @@ def _card(
         return JudgedCard(Card(name, free, free, True, ram_bytes), remark=f"judged for: {name}")
     if card.what_if:
         return JudgedCard(card, remark=f"judged for: {card.name} (there is no GPU here)")
-    gpu = gpu_of(snapshot)
+    gpu = snapshot.main_gpu
     if gpu is None:
         return JudgedCard(card)
     processes = gpu.processes or ()

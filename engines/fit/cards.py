@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, get_args
 
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.types import Card, Vendor
-from modeldeck.engines.hardware.types import GpuProcess, GpuSnapshot, HardwareSnapshot, Mig
+from modeldeck.engines.hardware.types import GpuProcess, GpuSnapshot, HardwareSnapshot
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import MIB, gib_number
 
@@ -142,20 +142,8 @@ def card_with_vram(vram_bytes: int, ram_bytes: int) -> Card:
 def card_of(hardware: HardwareSnapshot) -> Card:
     """What to judge against on this machine: the GPU with most free memory, else the reference."""
     ram_bytes = hardware.host.memory_available_bytes or 0
-    gpu = gpu_of(hardware)
+    gpu = hardware.main_gpu
     return (gpu and card_from_gpu(gpu, ram_bytes)) or reference_card(ram_bytes)
-
-
-def gpu_of(hardware: HardwareSnapshot) -> GpuSnapshot | None:
-    """The GPU with most free memory of those whose memory is known; no card that is cut up."""
-    known = [
-        gpu
-        for gpu in hardware.gpus
-        if gpu.mig is not Mig.PARENT
-        and gpu.memory_total_bytes is not None
-        and gpu.memory_free_bytes is not None
-    ]
-    return max(known, key=lambda gpu: gpu.memory_free_bytes or 0, default=None)
 
 
 def with_freed(card: Card, processes: Iterable[GpuProcess]) -> Card:

@@ -137,3 +137,18 @@ class HardwareSnapshot(NamedTuple):
     gpus: tuple[GpuSnapshot, ...]
     host: HostSnapshot
     gpu_note: str = ""
+
+    @property
+    def runners(self) -> tuple[GpuSnapshot, ...]:
+        """The GPUs that something can run on: a card that is cut up runs on its instances."""
+        return tuple(gpu for gpu in self.gpus if gpu.mig is not Mig.PARENT)
+
+    @property
+    def main_gpu(self) -> GpuSnapshot | None:
+        """The GPU that models are judged for: that with most free memory, of those that tell."""
+        known = [
+            gpu
+            for gpu in self.runners
+            if gpu.memory_total_bytes is not None and gpu.memory_free_bytes is not None
+        ]
+        return max(known, key=lambda gpu: gpu.memory_free_bytes or 0, default=None)

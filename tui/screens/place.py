@@ -42,6 +42,7 @@ class PlaceScreen(Screen[None]):
         self._all_actions = actions
         self.state = state
         self.ready = False
+        self._whole = 0
 
     def compose(self) -> ComposeResult:
         """The frame, with the body between its bars."""
@@ -61,6 +62,7 @@ class PlaceScreen(Screen[None]):
     def on_mount(self) -> None:
         """Draw the first state, then follow the focus for the key line."""
         self.ready = True
+        self._whole = len(self.children)
         self.take_state(self.state)
         self.watch(self, "focused", self.show_keys, init=False)
         self.show_keys()
@@ -72,7 +74,7 @@ class PlaceScreen(Screen[None]):
     def take_state(self, state: DeckState) -> None:
         """Keep ``state`` and, when mounted, draw it."""
         before, self.state = self.state, state
-        if not self.ready or not self.query(TopBar):
+        if not self.ready or len(self.children) < self._whole:
             return  # not yet drawn, or already being taken down
         self.top_bar.show_hardware(state.hardware, state.slow_ms)
         self.show_notice()

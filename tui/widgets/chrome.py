@@ -35,29 +35,48 @@ def places_line(here: Place, actions: Iterable[Action]) -> Content:
     return Content.assemble(*parts)
 
 
-def hardware_line(snapshot: HardwareSnapshot | None) -> Content:
-    """Host and card with their memory in GiB and the die's temperature; n/a is said."""
+def hardware_line(snapshot: HardwareSnapshot | None, room: int = 0) -> Content:
+    """Host, the card that is judged for with its memory in GiB and its temperature; n/a is said.
+
+    What finds no place in ``room`` cells is left out, the least telling first; 0 is enough room.
+    """
     if snapshot is None:
         return Content("")
     host = snapshot.host
     if not snapshot.gpus:
-        text = f"{host.name}  no NVIDIA GPU"
+        memory = ""
         total, available = host.memory_total_bytes, host.memory_available_bytes
         if total is not None and available is not None:
-            text += f"  RAM {(total - available) / _GIB:.1f}/{total / _GIB:.1f} GiB"
-        return Content(text + " ")
-    gpu = snapshot.gpus[0]
+            memory = f"RAM {(total - available) / _GIB:.1f}/{total / _GIB:.1f} GiB"
+        return _in_room([(host.name, 2), ("no NVIDIA GPU", 0), (memory, 1)], room)
+    gpu = snapshot.main_gpu or snapshot.gpus[0]
     name = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
-    parts = [host.name, name]
+    memory = "memory n/a"
     if gpu.memory_used_bytes is not None and gpu.memory_total_bytes is not None:
-        parts.append(f"{gpu.memory_used_bytes / _GIB:.1f}/{gpu.memory_total_bytes / _GIB:.1f} GiB")
-    else:
-        parts.append("memory n/a")
-    if gpu.temperature_celsius is not None:
-        parts.append(f"{gpu.temperature_celsius}°C")
-    if len(snapshot.gpus) > 1:
-        parts.append(f"+{len(snapshot.gpus) - 1} GPU")
-    return Content("  ".join(parts) + " ")
+        memory = f"{gpu.memory_used_bytes / _GIB:.1f}/{gpu.memory_total_bytes / _GIB:.1f} GiB"
+    celsius = gpu.temperature_celsius
+    more = len(snapshot.runners) - 1
+    return _in_room(
+        [
+            (host.name, 4),
+            (name, 1),
+            (memory, 0),
+            (f"{celsius}°C" if celsius is not None else "", 3),
+            (f"+{more} GPU" if more > 0 else "", 2),
+        ],
+        room,
+    )
+
+
+def _in_room(parts: list[tuple[str, int]], room: int) -> Content:
+    """The parts that are not empty; while too wide, the one with the highest number goes."""
+    kept = [part for part in parts if part[0]]
+    while True:
+        line = Content("  ".join(text for text, _ in kept) + " ")
+        last = max(kept, key=lambda part: part[1], default=("", 0))
+        if not room or line.cell_length <= room or not last[1]:
+            return line
+        kept.remove(last)
 
 
 def slow_line(slow_ms: int) -> Content:
@@ -117,16 +136,23 @@ class TopBar(Horizontal):
         super().__init__(id="top-bar")
         self._here: Place = here
         self._actions = actions
+        self._machine: tuple[HardwareSnapshot | None, int | None] = (None, None)
 
     def compose(self) -> ComposeResult:
         """Two lines side by side."""
         yield Line(places_line(self._here, self._actions), id="places")
         yield Line(id="hardware")
 
+    def on_resize(self) -> None:
+        """Show as much of the machine as the new width takes."""
+        self.show_hardware(*self._machine)
+
     def show_hardware(self, snapshot: HardwareSnapshot | None, slow_ms: int | None = None) -> None:
         """Show the newest snapshot; on a slow line how often is drawn, instead."""
+        self._machine = (snapshot, slow_ms)
         line = self.query_one("#hardware", Line)
-        content = hardware_line(snapshot) if slow_ms is None else slow_line(slow_ms)
+        room = self.size.width - places_line(self._here, self._actions).cell_length
+        content = hardware_line(snapshot, max(0, room)) if slow_ms is None else slow_line(slow_ms)
         width = max(20, content.cell_length)
         if line.styles.width is None or line.styles.width.cells != width:
             line.styles.width = width
