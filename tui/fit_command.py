@@ -104,7 +104,7 @@ def _judged(
                 if isinstance(there, RemoteProblem):
                     yield Judged(there.name, problem=str(there.error))
                     continue
-                yield _header(
+                judged = _header(
                     services,
                     there.header,
                     there.name if options.all_quants else text,
@@ -113,6 +113,7 @@ def _judged(
                     judging,
                     projector_file_bytes=there.projector_bytes,
                 )
+                yield replace(judged, outlines=there.outlines)
     except ModeldeckError as error:
         yield Judged(text, problem=f"{error.cause} {error.next_step}")
 

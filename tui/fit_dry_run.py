@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modeldeck.engines.catalog.reading import outlines_of
+from modeldeck.engines.catalog.split import parts_beside
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.dry_run import agrees, checked
 from modeldeck.engines.fit.dry_runner import DryRunner
+from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.rebilled import answered
 from modeldeck.engines.fit.search import Answer
 from modeldeck.engines.fit.types import Card
+from modeldeck.engines.text import clean_line
 from modeldeck.tui.fit_record import Judged
 from modeldeck.tui.printing import note
 
@@ -27,21 +31,24 @@ def with_dry_runs(judged: Sequence[Judged], card: Card) -> list[Judged]:
 
 def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[Judged]:
     for one in judged:
-        path = Path(one.model)
         if one.answer is None or one.answer.verdict.source == "measured":
             yield one
-        elif not path.is_file() or path.suffix.lower() != ".gguf":
-            note(f"{one.target}: no dry run, llama.cpp needs the model's GGUF file on this machine")
+        elif one.answer.engine not in PROFILES:
+            note(f"{one.target}: no dry run: it is llama.cpp's, and sizes what that runs")
             yield one
         else:
-            yield _asked(one, one.answer, path, card, runner)
+            yield _asked(one, one.answer, card, runner)
 
 
-def _asked(one: Judged, found: Answer, path: Path, card: Card, runner: DryRunner) -> Judged:
+def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
     try:
-        sizes = runner.run(path, found.plan)
+        outlines = one.outlines or outlines_of(parts_beside(Path(one.model)))
+        sizes = runner.run(outlines, found.plan, PROFILES[found.engine])
     except ModeldeckError as error:
         note(f"{one.target}: {error.cause} {error.next_step}")
+        return one
+    except OSError as error:
+        note(f"{one.target}: no dry run: {clean_line(error.strerror or str(error))}")
         return one
     verdict = checked(found.verdict, found.plan, sizes, card)
     if verdict.source != "engine":

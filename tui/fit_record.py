@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.search import Answer
 from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
+from modeldeck.engines.formats.gguf_outline import Outline
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader
 
 Rates = tuple[float, float, float]
@@ -29,6 +30,7 @@ class Judged:
         model: what an engine's command names it.
         quantisations: the other variants judged with it, if any.
         problem: a sentence; empty when all is well.
+        outlines: of a model that is not here, for a dry run.
     """
 
     target: str
@@ -41,6 +43,7 @@ class Judged:
     advice: tuple[str, ...] = ()
     model: str = ""
     problem: str = ""
+    outlines: tuple[Outline, ...] = ()
 
 
 def fit_record(judged: Judged, card: Card, others: Sequence[OtherProcess]) -> dict[str, object]:

@@ -17,6 +17,7 @@ from modeldeck.engines.types import ModelFormat, ModelHeader
 
 if TYPE_CHECKING:
     from modeldeck.engines.formats.gguf import GgufFile
+    from modeldeck.engines.formats.gguf_outline import Outline
     from modeldeck.engines.formats.safetensors import SafeTensor
 
 # The readers are imported when something is read: 10 ms that models in the cache do not need.
@@ -76,6 +77,23 @@ def _read(files: FileSet) -> CachedHeader:
     if _is_companion(parts[0]):
         return NO_MODEL
     return CachedHeader(header_of(parts)._replace(format=format_of(files)), None)
+
+
+def outlines_of(paths: Sequence[Path]) -> tuple[Outline, ...]:
+    """What llama.cpp needs to size a model whose files these are. Raises FormatError, OSError."""
+    return tuple(map(_outline, paths))
+
+
+def _outline(path: Path) -> Outline:
+    from modeldeck.engines.formats.gguf_outline import outline_in
+    from modeldeck.engines.formats.source import open_regular
+
+    with open_regular(path) as source:
+        if not _is_llamafile(path):
+            return outline_in(source)
+        from modeldeck.engines.formats.llamafile import gguf_inside
+
+        return outline_in(gguf_inside(source))
 
 
 def _opened(path: Path) -> GgufFile:

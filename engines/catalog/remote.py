@@ -30,6 +30,7 @@ from modeldeck.engines.catalog.remote_memory import Described, RemoteMemory, des
 from modeldeck.engines.catalog.targets import Target, TargetKind
 from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
 from modeldeck.engines.formats.cursor import CutShort
+from modeldeck.engines.formats.gguf_outline import Outline
 from modeldeck.engines.formats.http_source import Changed
 from modeldeck.engines.formats.web import Patience, web_of
 from modeldeck.engines.formats.web_errors import Refused, Unreachable
@@ -53,6 +54,7 @@ class RemoteModel:
         size_bytes: of all its files.
         projector_bytes: of the projector that goes with it; 0 when it has none.
         as_of: when this was true, in seconds since 1970, where the server cannot be reached now.
+        outlines: what llama.cpp needs to size it; none for what it does not run.
     """
 
     name: str
@@ -60,6 +62,7 @@ class RemoteModel:
     size_bytes: int
     projector_bytes: int = 0
     as_of: float | None = None
+    outlines: tuple[Outline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +265,9 @@ def _model(
             f"The file on the server ends {cut.missing}.",
             "It was not published whole: look for another copy of the model.",
         ) from cut
-    return RemoteModel(name, found.header, found.size_bytes, as_of=memory.as_of)
+    return RemoteModel(
+        name, found.header, found.size_bytes, as_of=memory.as_of, outlines=found.outlines
+    )
 
 
 def _all_parts(url: str) -> list[str]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from modeldeck.engines.formats.gguf_outline import Outline, Recorded, outline_of
 from modeldeck.engines.formats.http_source import HttpSource, validator
 from modeldeck.engines.formats.web import Tries, Web
 from modeldeck.engines.formats.web_document import MOST_DOCUMENT_BYTES, Document, document
@@ -33,11 +35,13 @@ class Described:
         header: of all of them.
         size_bytes: of all of them.
         state: told these files from later ones; may be empty.
+        outlines: of GGUF files, in the order of their numbers.
     """
 
     header: ModelHeader
     size_bytes: int
     state: str
+    outlines: tuple[Outline, ...] = ()
 
 
 class RemoteMemory:
@@ -145,18 +149,22 @@ def joined(states: Sequence[str]) -> str:
 
 def described_gguf(web: Web, urls: Sequence[str]) -> Described:
     """What the GGUF files of one model say, in the order of their numbers. Raises FormatError."""
-    from modeldeck.engines.formats.gguf import GgufFile, read_gguf
+    from modeldeck.engines.formats.gguf import GgufFile, read_with_spans
     from modeldeck.engines.formats.header import header_of
 
     parts: list[GgufFile] = []
+    outlines: list[Outline] = []
     states: list[str] = []
     size_bytes = 0
     for url in urls:
         with HttpSource(web, url) as source:
-            parts.append(read_gguf(source))
+            recorded = Recorded(source)
+            file, spans = read_with_spans(recorded)
+            parts.append(file)
+            outlines.append(outline_of(file, spans, recorded.again))
             states.append(source.validator)
             size_bytes += source.size_bytes
-    return Described(header_of(parts), size_bytes, joined(states))
+    return Described(header_of(parts), size_bytes, joined(states), tuple(outlines))
 
 
 def _stamp(state: str) -> str:
@@ -165,14 +173,16 @@ def _stamp(state: str) -> str:
 
 
 def _encoded(found: Described) -> bytes:
-    return json.dumps([found.size_bytes, encode(found.header)]).encode()
+    outlines = [(b64encode(one.header).decode(), one.size_bytes) for one in found.outlines]
+    return json.dumps([found.size_bytes, encode(found.header), outlines]).encode()
 
 
 def _decoded(kept: KeptAnswer) -> Described | None:
     """What was kept; None where it is damaged."""
     try:
         whole: Any = json.loads(kept.answer)
-        size_bytes, text = whole
-        return Described(decode(text), int(size_bytes), kept.state)
+        size_bytes, text, outlines = whole
+        kept_outlines = tuple([Outline(b64decode(data), int(size)) for data, size in outlines])
+        return Described(decode(text), int(size_bytes), kept.state, kept_outlines)
     except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
         return None

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import re
-import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from modeldeck.engines.errors import EngineError, EngineMissing
 from modeldeck.engines.fit.dry_run import DeviceSizes, sizes_of
+from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
+from modeldeck.engines.formats.gguf_outline import Outline, write_outlines
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Plan
+from modeldeck.engines.workers.asked import AskedChild, NoAnswer
 from modeldeck.engines.workers.process import worker_command
+
+LONGEST_S: Final = 70.0
+"""Beyond what the child allows one question."""
 
 _MODULE: Final = "modeldeck.engines.workers.dry_run"
 _REASON: Final = re.compile(
@@ -35,26 +42,53 @@ def packaged_library() -> Path | None:
 class DryRunner:
     """Asks llama.cpp for sizes without loading anything. Safe to use from several threads."""
 
-    def __init__(self, library: Path | None = None) -> None:
+    def __init__(self, library: Path | None = None, longest_s: float = LONGEST_S) -> None:
         """Make a runner; its child starts with the first question.
 
         Args:
             library: a llama.cpp with ``common_fit_print``; the packaged one by default.
+            longest_s: what one answer may take.
         """
         self._library = library
-        self._child: subprocess.Popen[str] | None = None
+        self._longest_s = longest_s
+        self._child: AskedChild | None = None
         self._lock = threading.Lock()
 
-    def run(self, model: Path, plan: Plan) -> tuple[DeviceSizes, ...]:
-        """What ``plan`` would take, for each device and the host. Takes some tenths of a second.
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None before the first question and after the end."""
+        return self._child.pid if self._child is not None else None
+
+    def run(
+        self, outlines: Sequence[Outline], plan: Plan, profile: EngineProfile = LLAMA_SERVER
+    ) -> tuple[DeviceSizes, ...]:
+        """What ``plan`` would take, for each device and the host.
+
+        Args:
+            outlines: of the model's files, in the order of their numbers.
+            plan: of the load.
+            profile: of the program that will load it.
 
         Raises:
             EngineMissing: there is no llama.cpp to ask.
-            EngineError: llama.cpp refuses the model or the plan; says why.
+            EngineError: llama.cpp refuses the model or the plan, or does not answer; says why.
         """
-        question = {**plan._asdict(), "path": str(model), "outputs": plan.slots}
-        with self._lock:
-            answer = self._ask(json.dumps(question))
+        try:
+            with TemporaryDirectory(prefix="modeldeck-") as folder:
+                model = write_outlines(outlines, Path(folder))
+                question = {
+                    **plan._asdict(),
+                    "path": str(model),
+                    "outputs": plan.batch_tokens if profile.outputs_follow_batch else plan.slots,
+                    "unified": profile.unified,
+                }
+                with self._lock:
+                    answer = self._ask(json.dumps(question))
+        except OSError as error:
+            reason = clean_line(error.strerror or str(error))
+            raise EngineError(
+                f"The dry run cannot write its outline of the model: {reason}.", "Set TMPDIR."
+            ) from error
         said, problem = str(answer.get("said", "")), str(answer.get("problem", ""))
         sizes = sizes_of(said.splitlines())
         if not sizes:
@@ -67,60 +101,36 @@ class DryRunner:
     def close(self) -> None:
         """End the child and reap it. Safe to call twice."""
         with self._lock:
-            self._end()
+            child, self._child = self._child, None
+            if child is not None:
+                child.end()
 
     def _ask(self, line: str) -> dict[str, object]:
-        for attempt in (1, 2):
-            talk_in, talk_out = self._pipes()
-            try:
-                talk_in.write(line + "\n")
-                talk_in.flush()
-                reply = talk_out.readline()
-            except OSError:
-                reply = ""
-            if reply:
-                found: dict[str, object] = json.loads(reply)
-                return found
-            self._end()
-            if attempt == 2:
-                break
-        raise EngineError("llama.cpp's dry run ended without a word.", "See: modeldeck engines")
+        was_running = self._child is not None
+        try:
+            return self._answer(line)
+        except NoAnswer as error:
+            reason = error
+        if was_running:  # it may have ended long ago
+            with contextlib.suppress(NoAnswer):
+                return self._answer(line)
+        raise EngineError(
+            f"llama.cpp's dry run gave no answer: {reason}.", "The formula's answer stands."
+        )
 
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
+    def _answer(self, line: str) -> dict[str, object]:
+        """Raises NoAnswer."""
         if self._child is None:
             library = self._library or packaged_library()
             if library is None:
                 raise EngineMissing(
                     "There is no llama.cpp here to ask for sizes.", "Run: pip install xllamacpp"
                 )
-            self._child = subprocess.Popen(
-                [*worker_command(_MODULE), str(library)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                start_new_session=True,
-            )
-        child = self._child
-        assert child.stdin is not None
-        assert child.stdout is not None
-        return child.stdin, child.stdout
-
-    def _end(self) -> None:
+            self._child = AskedChild([*worker_command(_MODULE), str(library)])
         child, self._child = self._child, None
-        if child is None:
-            return
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue
-        try:
-            child.wait(2.0)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        found: dict[str, object] = json.loads(child.ask(line, self._longest_s))
+        self._child = child
+        return found
 
 
 def _reason(problem: str) -> str:

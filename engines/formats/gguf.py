@@ -105,6 +105,19 @@ class GgufFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Spans:
+    """Where things stand in a header, in bytes from the start: first, and past the last.
+
+    Attributes:
+        entries: keys with their values.
+        table: of tensors.
+    """
+
+    entries: Mapping[str, tuple[int, int]]
+    table: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """A row of the tensor table as it stands there, checked by itself only."""
 
@@ -121,11 +134,17 @@ def read_gguf(source: ByteSource) -> GgufFile:
         FormatError: it is no GGUF, of a version we do not know, cut short, or not sound.
         OSError: reading failed.
     """
+    return read_with_spans(source)[0]
+
+
+def read_with_spans(source: ByteSource) -> tuple[GgufFile, Spans]:
+    """``read_gguf``, and where in the file it was read from. Raises the same."""
     cursor = Cursor(source)
     version = _version(cursor, source.size_bytes)
     tensor_count, entry_count = cursor.u64(), cursor.u64()
     cursor.require_items(tensor_count, _LEAST_ROW_BYTES, _MAX_TENSORS, "tensors")
-    metadata = _metadata(cursor, entry_count)
+    metadata, entries = _metadata(cursor, entry_count)
+    table = cursor.offset
     rows = _table(cursor, tensor_count)
     alignment = metadata.get("general.alignment", 32)
     if (
@@ -137,7 +156,8 @@ def read_gguf(source: ByteSource) -> GgufFile:
         raise unsound("its alignment is no power of two")
     data_offset = -(-cursor.offset // alignment) * alignment
     tensors = _sized(rows, alignment, source.size_bytes - data_offset)
-    return GgufFile(version, metadata, tensors, data_offset, source.size_bytes)
+    file = GgufFile(version, metadata, tensors, data_offset, source.size_bytes)
+    return file, Spans(entries, (table, cursor.offset))
 
 
 def _version(cursor: Cursor, size_bytes: int) -> int:
@@ -163,11 +183,15 @@ def _version(cursor: Cursor, size_bytes: int) -> int:
     )
 
 
-def _metadata(cursor: Cursor, count: int) -> dict[str, MetadataValue]:
+def _metadata(
+    cursor: Cursor, count: int
+) -> tuple[dict[str, MetadataValue], dict[str, tuple[int, int]]]:
     cursor.require_items(count, 13, _MAX_ENTRIES, "metadata entries")
     metadata: dict[str, MetadataValue] = {}
+    spans: dict[str, tuple[int, int]] = {}
     kept = _ELEMENTS_KEPT
     for _ in range(count):
+        start = cursor.offset
         key = clean_line(cursor.text(_MAX_KEY_BYTES, "a key"), _MAX_KEY_BYTES)
         if key in metadata:
             raise unsound(f"the key {key} stands there twice")
@@ -179,7 +203,8 @@ def _metadata(cursor: Cursor, count: int) -> dict[str, MetadataValue]:
             kept -= len(array) if isinstance(array, tuple) else 0
         else:
             metadata[key] = _numbers(cursor, kind, 1)[0]
-    return metadata
+        spans[key] = start, cursor.offset
+    return metadata, spans
 
 
 def _array(

@@ -17,13 +17,16 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 from modeldeck.engines.workers.llama_cpp_model import EXPERTS_PATTERN
 from modeldeck.engines.workers.llama_library import open_library
 
 _PRINT: Final = "_Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params"
 _LONGEST_SECONDS: Final = 60
+_MOST_BYTES: Final = 1 << 18
+_NICE: Final = 5
 _ERROR: Final = 4  # ggml.h, ggml_log_level
 # ggml.h
 _TYPES: Final = {
@@ -62,7 +65,7 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
     context.n_outputs_max = question["outputs"]
     context.flash = int(question["flash_attention"])
     context.type_k = context.type_v = _TYPES[question["kv_type"]]
-    context.swa_full, context.kv_unified = question["swa_full"], True
+    context.swa_full, context.kv_unified = question["swa_full"], question["unified"]
     context.offload_kqv = context.op_offload = question["gpu_layers"] != 0
     path = os.fsencode(question["path"])
     getattr(library, _PRINT)(path, ctypes.byref(model), ctypes.byref(context))
@@ -70,26 +73,26 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
 
 
 def _in_a_child(library: Any, question: Mapping[str, Any]) -> dict[str, str]:
-    said, problems = os.memfd_create("said"), os.memfd_create("problems")
-    child = os.fork()
-    if not child:
-        os.dup2(said, 1)
-        os.dup2(problems, 2)
-        signal.alarm(_LONGEST_SECONDS)
-        ask(library, question)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return {"said": _text(said) if not status else "", "problem": _text(problems)[-2000:]}
+    with TemporaryFile() as said, TemporaryFile() as problems:
+        child = os.fork()
+        if not child:
+            os.dup2(said.fileno(), 1)
+            os.dup2(problems.fileno(), 2)
+            signal.alarm(_LONGEST_SECONDS)
+            ask(library, question)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        return {"said": _text(said) if not status else "", "problem": _text(problems)[-2000:]}
 
 
-def _text(descriptor: int) -> str:
-    with os.fdopen(descriptor, "rb") as file:
-        file.seek(0)
-        return file.read().decode("utf-8", "replace")
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(_MOST_BYTES).decode("utf-8", "replace")
 
 
 def main() -> None:
     """Questions in, answers out, until our parent closes standard input."""
+    os.nice(_NICE)
     library = open_library(sys.argv[1])
 
     def hear(level: int, text: bytes, _: object) -> None:

@@ -190,9 +190,9 @@ def write_split_llama(folder: Path, stem: str, parts: int = 3) -> list[Path]:
     paths: list[Path] = []
     for number in range(parts):
         split: dict[str, Value] = {
-            "split.no": number,
-            "split.count": parts,
-            "split.tensors.count": len(tensors),
+            "split.no": struct.pack("<IH", U16, number),
+            "split.count": struct.pack("<IH", U16, parts),
+            "split.tensors.count": struct.pack("<Ii", I32, len(tensors)),
         }
         metadata = (llama_metadata() if number == 0 else {}) | split
         path = folder / f"{stem}-{number + 1:05}-of-{parts:05}.gguf"

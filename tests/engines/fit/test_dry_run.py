@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.catalog.places import Place
+from modeldeck.engines.catalog.reading import outlines_of
 from modeldeck.engines.catalog.scan import scan
 from modeldeck.engines.errors import EngineError
 from modeldeck.engines.fit.cards import card_named
 from modeldeck.engines.fit.dry_run import DeviceSizes, agrees, checked, sizes_of
 from modeldeck.engines.fit.dry_runner import DryRunner
+from modeldeck.engines.fit.profiles import LLAMA_CPP_PYTHON, LLAMA_SERVER, OLLAMA
 from modeldeck.engines.fit.types import Bill, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.formats.gguf_outline import Outline, write_outlines
 from modeldeck.engines.types import KvType, Plan, Source
+from tests.support.gguf_files import write_llama, write_split_llama
+from tests.support.large_headers import eight_billion
 from tests.support.random_model import SLOW, make_random_model
 
 MIB = 1 << 20
@@ -98,19 +107,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_random_model(tmp_path_factory.mktemp("dry") / "slow.gguf", SLOW)
 
 
+@pytest.fixture(scope="module")
+def runner() -> Iterator[DryRunner]:
+    asked = DryRunner()
+    yield asked
+    asked.close()
+
+
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
-def test_the_real_engine_and_the_formula_agree(model: Path, kv_type: KvType) -> None:
+def test_the_real_engine_and_the_formula_agree(
+    model: Path, runner: DryRunner, kv_type: KvType
+) -> None:
     plan = Plan(context_tokens=32768, gpu_layers=0, kv_type=kv_type)
     header = scan([Place(Source.FOLDER, model)]).models[0].header
     assert header is not None
     guess = judge(header, plan, CARD)
-    runner = DryRunner()
-    try:
-        sizes = runner.run(model, plan)
-        again = runner.run(model, plan)
-    finally:
-        runner.close()
-    assert sizes == again
+    sizes = runner.run(outlines_of([model]), plan)
+    assert sizes == runner.run(outlines_of([model]), plan)
     verdict = checked(guess, plan, sizes, CARD)
     assert (verdict.kind, verdict.source) == (VerdictKind.CPU_ONLY, "engine")
     assert guess.bill is not None
@@ -120,29 +133,77 @@ def test_the_real_engine_and_the_formula_agree(model: Path, kv_type: KvType) -> 
     assert abs(verdict.bill.weights_host_bytes - guess.bill.weights_host_bytes) <= 2 * MIB
 
 
-def test_what_kills_the_engine_is_told_and_the_next_question_answered(
-    model: Path, tmp_path: Path
+def test_the_outline_is_sized_as_the_file_is(model: Path, runner: DryRunner) -> None:
+    whole = Outline(model.read_bytes(), model.stat().st_size)
+    outline = outlines_of([model])[0]
+    assert len(outline.header) < 8192 < len(whole.header)
+    for plan in (
+        Plan(gpu_layers=0),
+        Plan(context_tokens=16384, slots=4, gpu_layers=0, micro_batch_tokens=64),
+        Plan(kv_type="q8_0", gpu_layers=0, swa_full=True),
+        Plan(flash_attention=False, gpu_layers=0),
+    ):
+        for profile in (LLAMA_SERVER, LLAMA_CPP_PYTHON, OLLAMA):
+            assert runner.run([outline], plan, profile) == runner.run([whole], plan, profile)
+
+
+def test_a_model_in_parts_is_sized_as_one(tmp_path: Path, runner: DryRunner) -> None:
+    plan = Plan(context_tokens=2048, gpu_layers=0)
+    parts = outlines_of(write_split_llama(tmp_path, "split", 3))
+    whole = outlines_of([write_llama(tmp_path / "whole.gguf")])
+    assert len(parts) == 3
+    assert runner.run(parts, plan) == runner.run(whole, plan)
+
+
+def test_what_an_engine_does_with_its_outputs_is_in_the_size(
+    tmp_path: Path, runner: DryRunner
 ) -> None:
-    broken = tmp_path / "broken.gguf"
-    broken.write_bytes(model.read_bytes()[:4000])
-    runner = DryRunner()
-    try:
-        with pytest.raises(EngineError, match="cannot size it"):
-            runner.run(broken, Plan(gpu_layers=0))
-        assert runner.run(model, Plan(gpu_layers=0))
-    finally:
-        runner.close()
+    outline = eight_billion(tmp_path)
+    plan = Plan(context_tokens=8192, gpu_layers=0)
+    server = runner.run([outline], plan, LLAMA_SERVER)[0]
+    python = runner.run([outline], plan, LLAMA_CPP_PYTHON)[0]
+    assert python.weights_bytes == server.weights_bytes
+    assert python.compute_bytes > server.compute_bytes
 
 
-def test_a_killed_child_is_started_again(model: Path) -> None:
-    runner = DryRunner()
-    try:
-        runner.run(model, Plan(gpu_layers=0))
-        child = runner._child  # pyright: ignore[reportPrivateUsage]
-        assert child is not None
-        child.kill()
-        child.wait()
-        assert runner.run(model, Plan(gpu_layers=0))
-    finally:
-        runner.close()
-    assert runner._child is None  # pyright: ignore[reportPrivateUsage]
+def test_a_model_that_is_not_here_takes_no_room_on_disk(tmp_path: Path) -> None:
+    path = write_outlines([eight_billion(tmp_path)], tmp_path)
+    assert path.stat().st_size > 4 << 30
+    assert path.stat().st_blocks * 512 < 1 << 20
+
+
+def test_what_kills_the_engine_is_told_and_the_next_question_answered(
+    model: Path, runner: DryRunner
+) -> None:
+    with pytest.raises(EngineError, match="cannot size it"):
+        runner.run([Outline(b"GGUF" + bytes(4000), 8000)], Plan(gpu_layers=0))
+    assert runner.run(outlines_of([model]), Plan(gpu_layers=0))
+
+
+def test_a_killed_child_is_started_again(model: Path, runner: DryRunner) -> None:
+    runner.run(outlines_of([model]), Plan(gpu_layers=0))
+    before = runner.pid
+    assert before is not None
+    os.killpg(before, signal.SIGKILL)
+    assert runner.run(outlines_of([model]), Plan(gpu_layers=0))
+    assert runner.pid != before
+
+
+def test_a_child_that_hangs_is_ended_and_the_question_asked_of_another(model: Path) -> None:
+    runner = DryRunner(longest_s=5.0)
+    runner.run(outlines_of([model]), Plan(gpu_layers=0))
+    hung = runner.pid
+    assert hung is not None
+    os.killpg(hung, signal.SIGSTOP)
+    assert runner.run(outlines_of([model]), Plan(gpu_layers=0))
+    assert not psutil.pid_exists(hung)
+    runner.close()
+    assert runner.pid is None
+    runner.close()
+
+
+def test_a_library_that_is_none_is_told(tmp_path: Path, model: Path) -> None:
+    runner = DryRunner(tmp_path / "no.so")
+    with pytest.raises(EngineError, match="gave no answer"):
+        runner.run(outlines_of([model]), Plan(gpu_layers=0))
+    assert runner.pid is None
