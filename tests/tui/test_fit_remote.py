@@ -202,3 +202,19 @@ def test_a_gated_model_says_where_to_accept_what(
     assert f"{server.url}/o/n" in refused["problem"]
     assert "HF_TOKEN" in refused["problem"]
     assert given["verdict"] == "fits"
+
+
+def test_llama_cpp_itself_sizes_a_model_that_is_not_here(
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    content = write_llama(fresh_home / "a.gguf").read_bytes()
+    with serving(repository("o/n", {"a.gguf": content})) as server:
+        hub(server, monkeypatch)
+        words = ("hf:o/n", "--ngl", "0", "--ctx", "512", "--dry-run")
+        record, said = judged(capsys, *words)
+        again, _ = judged(capsys, *words)
+        formula, _ = judged(capsys, *words[:-1])
+    assert record == again
+    assert (record["verdict"], record["source"]) == ("cpu-only", "engine"), said
+    assert formula["source"] == "closed-form"
+    assert abs(record["bill"]["kv"] - formula["bill"]["kv"]) <= 1 << 20
