@@ -207,7 +207,7 @@ def _doctor(services: Services, options: argparse.Namespace) -> int:
     if options.json:
         emit(record(findings))
     else:
-        for cause, next_step in rounds(findings):
+        for cause, next_step in rounds(findings, output_columns()):
             say(cause)
             say(next_step)
         say(summary(findings))

@@ -32,9 +32,9 @@ class EverywhereApp(TerminalApp):
 
     @on(messages.MachineExamined)
     def _machine_examined(self, message: messages.MachineExamined) -> None:
-        from modeldeck.tui.screens.overlay import findings_overlay
+        from modeldeck.tui.screens.overlay import FindingsOverlay
 
-        self.push_screen(findings_overlay(message.findings, message.summary))
+        self.push_screen(FindingsOverlay(message.findings, message.summary))
 
     @on(messages.NoticeGiven)
     def _notice_given(self, message: messages.NoticeGiven) -> None:

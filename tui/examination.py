@@ -71,9 +71,31 @@ def summary(findings: Sequence[Finding]) -> str:
     return f"{', '.join(counts)} in {len(CHECKS)} checks."
 
 
-def rounds(findings: Iterable[Finding]) -> list[tuple[str, str]]:
-    """Each finding as two lines: what it is, with its severity in words, and the next step."""
+def rounds(findings: Iterable[Finding], width: int | None = None) -> list[tuple[str, str]]:
+    """Each finding as two texts: what it is, with its severity in words, and the next step.
+
+    Within ``width`` cells lines are broken between words, and what goes on is set in.
+    """
     return [
-        (f"{GLYPHS[f.severity]} {f.severity.value}: {f.cause}", f"    next: {f.next_step}")
+        (
+            _wrapped(f"{GLYPHS[f.severity]} {f.severity.value}: ", f.cause, width),
+            _wrapped("    next: ", f.next_step, width),
+        )
         for f in findings
     ]
+
+
+def _wrapped(label: str, text: str, width: int | None) -> str:
+    if width is None:
+        return label + text
+    import textwrap
+
+    inset = len(label) if label.startswith(" ") else 2
+    return textwrap.fill(
+        text,
+        max(width, 2 * inset + 1),
+        initial_indent=label,
+        subsequent_indent=" " * inset,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

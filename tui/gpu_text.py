@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, Mig
+from modeldeck.engines.hardware.types import (
+    GpuSnapshot,
+    HardwareSnapshot,
+    Mig,
+    PcieLink,
+)
 from modeldeck.engines.units import GIB, MIB
 
 NOT_KNOWN: Final = "n/a"
@@ -41,17 +46,28 @@ def card_lines(gpu: GpuSnapshot) -> Iterator[str]:
         yield _line("clocks", f"cores {cores} MHz, memory {memory} MHz")
     if gpu.throttled_by is not None:
         yield _line("held down", "by " + ", ".join(gpu.throttled_by) if gpu.throttled_by else "no")
-    link = gpu.pcie
-    if link is not None:
-        best = f"PCIe {_known(link.generation_max)} x{_known(link.width_max)}"
-        yield _line("link", f"PCIe {_known(link.generation)} x{_known(link.width)} of {best}")
+    if gpu.pcie is not None:
+        yield _line("link", _link(gpu.pcie, gpu.utilisation_percent))
     yield _line("driver", _driver(gpu))
-    if gpu.processes is None:
-        yield _line("processes", NOT_KNOWN)
-    for number, process in enumerate(gpu.processes or ()):
-        size = "" if process.used_bytes is None else f"{process.used_bytes / MIB:>8,.0f} MiB  "
+    if gpu.persistent is False:
+        yield _line("unused", "let go by the driver: persistence mode is off")
+    yield from _processes(gpu)
+
+
+def _processes(gpu: GpuSnapshot) -> Iterator[str]:
+    if gpu.mig is Mig.PARENT:
+        yield _line("processes", "on its instances")
+        return
+    if not gpu.processes:
+        yield _line("processes", NOT_KNOWN if gpu.processes is None else "none")
+        return
+    for number, process in enumerate(gpu.processes):
+        used = process.used_bytes
+        size = f"{NOT_KNOWN:>8}    " if used is None else f"{used / MIB:>8,.0f} MiB"
         name = process.name or "a process of another container or user"
-        yield _line("" if number else "processes", f"{size}{name}  (pid {process.pid})")
+        held = ", held by the deck" if process.deck is not None else ""
+        label = "" if number else "processes"
+        yield _line(label, f"{size}  {name}{held}  (pid {process.pid})")
 
 
 def _line(label: str, text: str) -> str:
@@ -66,12 +82,22 @@ def _memory(gpu: GpuSnapshot) -> str:
 
 
 def _load(gpu: GpuSnapshot) -> str:
+    if gpu.utilisation_percent is gpu.temperature_celsius is gpu.power_watts is None:
+        return NOT_KNOWN
     use = NOT_KNOWN if gpu.utilisation_percent is None else f"{gpu.utilisation_percent} %"
     heat = NOT_KNOWN if gpu.temperature_celsius is None else f"{gpu.temperature_celsius} °C"
     power = NOT_KNOWN if gpu.power_watts is None else f"{gpu.power_watts:.0f} W"
     if gpu.power_watts is not None and gpu.power_limit_watts is not None:
         power += f" of {gpu.power_limit_watts:.0f} W"
     return f"use {use}, {heat}, {power}"
+
+
+def _link(link: PcieLink, use_percent: int | None) -> str:
+    now, best = link.generation, link.generation_max
+    text = f"PCIe {_known(now)} x{_known(link.width)}"
+    text += f" of PCIe {_known(best)} x{_known(link.width_max)}"
+    idle = now is not None and best is not None and now < best and not use_percent
+    return f"{text}, which an idle card lets fall" if idle else text
 
 
 def _driver(gpu: GpuSnapshot) -> str:

@@ -36,6 +36,16 @@ def test_severity_is_said_in_words() -> None:
     assert rounds(ILL[:1]) == [("✕ error: There is no driver.", "    next: Install it.")]
 
 
+def test_long_findings_go_on_set_in() -> None:
+    long = Finding("link", Severity.ADVICE, "It is slow and wide.", "Run: a --with=b-c 'd e'.")
+    assert rounds([long], 24) == [
+        (
+            "· advice: It is slow and\n  wide.",
+            "    next: Run: a\n          --with=b-c 'd\n          e'.",
+        )
+    ]
+
+
 def test_an_error_is_an_exit_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,12 @@ FULL = GpuSnapshot(
     clocks=GpuClocks(1777, 2100, 7301, 7501),
     pcie=PcieLink(4, 8, 4, 16),
     throttled_by=("the power limit",),
-    processes=(GpuProcess(42, "ollama", 2 * GIB), GpuProcess(7, "", None)),
+    processes=(
+        GpuProcess(42, "Qwen3-8B", 2 * GIB, deck=40),
+        GpuProcess(43, "vLLM", 80 << 20),
+        GpuProcess(7, "", None),
+    ),
+    persistent=False,
 )
 
 
@@ -58,8 +63,10 @@ GPU 0: NVIDIA GeForce RTX 3060
   held down  by the power limit
   link       PCIe 4 x8 of PCIe 4 x16
   driver     580.10, CUDA 13.0 at most, compute capability 8.6
-  processes     2,048 MiB  ollama  (pid 42)
-             a process of another container or user  (pid 7)"""
+  unused     let go by the driver: persistence mode is off
+  processes     2,048 MiB  Qwen3-8B, held by the deck  (pid 42)
+                   80 MiB  vLLM  (pid 43)
+                  n/a      a process of another container or user  (pid 7)"""
     )
 
 
@@ -67,7 +74,8 @@ def test_what_nobody_tells_is_said_to_be_unknown() -> None:
     bare = text_of(GpuSnapshot(1, "GPU 1", mig=Mig.INSTANCE))
     assert "GPU 1: GPU 1 (MIG instance)" in bare
     assert "memory     n/a" in bare
-    assert "load       use n/a, n/a, n/a" in bare
+    assert "load       n/a" in bare
+    assert "use n/a, 41 °C, n/a" in text_of(GpuSnapshot(0, "GPU 0", temperature_celsius=41))
     assert "processes  n/a" in bare
     assert "None" not in bare
 
@@ -76,6 +84,24 @@ def test_several_cards_and_none() -> None:
     both = text_of(FULL, GpuSnapshot(1, "Radeon", mig=Mig.PARENT))
     assert both.index("GPU 0") < both.index("GPU 1: Radeon (cut into MIG instances)")
     assert "No GPU: No driver." in text_of(note="No driver.")
+
+
+def test_what_runs_on_instances_is_listed_with_them_alone() -> None:
+    held = (GpuProcess(5, "vLLM", GIB),)
+    parent = GpuSnapshot(0, "A100", mig=Mig.PARENT, processes=held)
+    instance = GpuSnapshot(1, "A100 MIG", mig=Mig.INSTANCE, processes=held)
+    text = text_of(parent, instance, GpuSnapshot(2, "A100 MIG", mig=Mig.INSTANCE, processes=()))
+    assert text.count("vLLM") == 1
+    assert "processes  on its instances" in text
+    assert "processes  none" in text
+
+
+def test_a_link_that_fell_on_an_idle_card_is_not_mistaken() -> None:
+    link = PcieLink(1, 16, 4, 16)
+    idle = GpuSnapshot(0, "GPU 0", utilisation_percent=0, pcie=link)
+    fallen = "link       PCIe 1 x16 of PCIe 4 x16, which an idle card lets fall"
+    assert fallen in text_of(idle)
+    assert "lets fall" not in text_of(idle._replace(utilisation_percent=60))
 
 
 def test_every_key_is_documented() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
@@ -28,7 +28,7 @@ class TextOverlay(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,l,d", "dismiss_overlay", "close", show=False),
     ]
-    CSS = """
+    DEFAULT_CSS = """
     TextOverlay { background: $background; }
     TextOverlay #title { background: $surface; text-style: bold; }
     TextOverlay #close { background: $surface; color: $foreground-muted; }
@@ -46,8 +46,12 @@ class TextOverlay(Screen[None]):
         """Title, text, the key that closes."""
         yield Line(Content(f" {self._title}"), id="title")
         with VerticalScroll():
-            yield Static(Content("\n").join(self._lines), markup=False)
+            yield from self.compose_text()
         yield Line(Content(" esc close   up down scroll"), id="close")
+
+    def compose_text(self) -> ComposeResult:
+        """What there is to read."""
+        yield Static(Content("\n").join(self._lines), markup=False)
 
     def on_mount(self) -> None:
         """Keys scroll at once; a log begins at its newest line."""
@@ -61,17 +65,22 @@ class TextOverlay(Screen[None]):
         self.dismiss()
 
 
-def findings_overlay(findings: Sequence[Finding], summary: str) -> TextOverlay:
-    """What the doctor found: severity in words, the cause, and what to do."""
-    lines = _finding_lines(findings, summary)
-    return TextOverlay("What is wrong with this machine", lines)
+class FindingsOverlay(TextOverlay):
+    """What the doctor found: severity in words, the cause, and what to do, set in below it."""
 
+    DEFAULT_CSS = """
+    FindingsOverlay .next { padding-left: 4; margin-bottom: 1; }
+    """
 
-def _finding_lines(findings: Sequence[Finding], summary: str) -> Iterator[Content]:
-    from modeldeck.tui.examination import rounds
+    def __init__(self, findings: Sequence[Finding], summary: str) -> None:
+        super().__init__("What is wrong with this machine", (Content(summary), Content()))
+        self._findings = findings
 
-    yield Content(summary)
-    for finding, (cause, next_step) in zip(findings, rounds(findings), strict=True):
-        yield Content()
-        yield Content.styled(cause, _STYLES[finding.severity])
-        yield Content(next_step)
+    def compose_text(self) -> ComposeResult:
+        """The summary, then each finding."""
+        from modeldeck.tui.examination import rounds
+
+        yield from super().compose_text()
+        for finding, (cause, next_step) in zip(self._findings, rounds(self._findings), strict=True):
+            yield Static(Content.styled(cause, _STYLES[finding.severity]))
+            yield Static(Content(next_step.strip()), classes="next")
