@@ -43,6 +43,10 @@ _SERIES: Final = ("", "rtx", "gtx", "rx", "arc", "rtxpro", "arcpro")
 _PCIE_LANE: Final = {3: 0.985e9, 4: 1.969e9, 5: 3.938e9}
 _PCIE_SHARE: Final = 0.76
 
+_SUGGESTED: Final = 4
+_LIKE: Final = 0.6
+_LONGEST_KEY: Final = 60
+
 # Decode shares of cards without a measured one; the source is in card_sources.toml.
 _USUAL_DECODE: Final = (0.58, 0.70, 0.82)
 
@@ -113,11 +117,26 @@ def card_named(name: str, ram_bytes: int) -> Card:
     if size_gb is not None:
         rows = [row for row in rows if round(row.vram_bytes / (1024 * MIB)) == size_gb]
     if not rows:
+        near = " or ".join(_near(key))
         raise SettingsError(
             f"No card is known as “{clean_line(name, 40)}”.",
-            "Name one like “RTX 3060 12GB”, or give its memory alone, like 12GiB.",
+            f"Name {near or 'one like RTX 3060 12GB'}, or give its memory alone, like 12GiB.",
         )
     return _card(rows[0], ram_bytes)
+
+
+def _near(key: str) -> list[str]:
+    """Titles of the cards whose names are most like ``key``: all sizes of the likest ones."""
+    from difflib import get_close_matches  # only for what is mistyped
+
+    by_key: dict[str, list[str]] = {}
+    for row in known_cards():
+        for series in _SERIES:
+            if row.key.startswith(series):
+                by_key.setdefault(row.key.removeprefix(series), []).append(row.title)
+    likest = get_close_matches(key, by_key, _SUGGESTED, _LIKE) if len(key) <= _LONGEST_KEY else []
+    titles = (title for one in likest for title in by_key[one])
+    return list(dict.fromkeys(titles))[:_SUGGESTED]
 
 
 def reference_card(ram_bytes: int) -> Card:

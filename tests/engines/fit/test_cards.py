@@ -180,3 +180,21 @@ def test_a_machine_is_judged_by_its_freest_gpu_and_without_one_by_the_reference(
 
 def test_a_gpu_whose_memory_nobody_tells_is_no_card() -> None:
     assert card_from_gpu(gpu("NVIDIA GB10", None, None), RAM) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("RTX 3060 24GB", "Name RTX 3060 12GB or RTX 3060 8GB"),
+        ("3O60", "RTX 3060 12GB"),
+        ("m2 mx", "M2 Max 32GB"),
+        ("7900xtc", "RX 7900 XTX 24GB"),
+        ("toaster", "one like RTX 3060 12GB"),
+        ("x" * 5000, "one like RTX 3060 12GB"),
+    ],
+)
+def test_a_card_that_is_not_known_is_answered_with_those_like_it(typed: str, near: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        card_named(typed, 0)
+    assert near in caught.value.next_step
+    assert "or give its memory alone, like 12GiB." in caught.value.next_step
