@@ -12,6 +12,7 @@ from typing import Final
 
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.placement import gpu_need
+from modeldeck.engines.fit.quants import QUANTS, bits_per_weight, requantised
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.types import (
     RUNS,
@@ -26,6 +27,8 @@ from modeldeck.engines.types import KvType, ModelFormat, ModelHeader
 from modeldeck.engines.units import gib_text
 
 _LEAST_CONTEXT: Final = 1024
+_GOOD_BITS: Final = 3.5
+"""Per weight; below it quantisation is felt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,33 @@ def advise(
             given.append(Advice(text, candidate.options, max(saved, 0), after.verdict))
         if len(given) == most:
             break
+    if not given and model_format is ModelFormat.GGUF:
+        wanted = RUNS if fails else good
+        given += _another_file(
+            header,
+            lambda other: (
+                answer(other, asked, card, projector_file_bytes=projector_file_bytes).verdict.kind
+                in wanted
+            ),
+            "then it runs" if fails else "then it is on the GPU",
+        )
     return tuple(given)
+
+
+def _another_file(
+    header: ModelHeader, works: Callable[[ModelHeader], bool], gain: str
+) -> Iterator[Advice]:
+    """The largest quantisation of the model, smaller than this, that does; none when none does."""
+    here = bits_per_weight(header)
+    for name, bits in reversed(QUANTS):
+        if bits >= here:
+            continue
+        other = requantised(header, name, bits)
+        if works(other):
+            size = gib_text(other.weights.total_bytes)
+            cost = "some loss of quality" if bits >= _GOOD_BITS else "much loss of quality"
+            yield Advice(f"{name} of it, about {size}: {gain}; {cost}")
+            return
 
 
 def must_go(bill: Bill, card: Card, holders: Sequence[OtherProcess]) -> tuple[Advice, ...]:
