@@ -186,6 +186,11 @@ class LocalModel(NamedTuple):
         """Stable identity of the row: the path to its first file."""
         return str(self.path)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, then those that it has in other places, each once."""
+        return tuple(dict.fromkeys((self.name, *(seen.name for seen in self.also))))
+
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 

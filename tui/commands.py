@@ -98,7 +98,8 @@ def model_table(
 ) -> str:
     """The models as people read them, one a row.
 
-    Models with the same name are shown by their paths, which is what tells them apart.
+    Models with the same name are shown by their paths, which is what tells them apart; one file
+    with several names by all of them.
     """
     names = Counter(model.name for model in models)
     rows = [("NAME", "QUANT", "SIZE", "CTX", "VERDICT")]
@@ -107,7 +108,7 @@ def model_table(
         verdict = verdicts.get(model.id)
         rows.append(
             (
-                model.name if names[model.name] == 1 else clean_line(str(model.path)),
+                " = ".join(model.names) if names[model.name] == 1 else clean_line(str(model.path)),
                 header.quantisation if header else "",
                 file_size(model.size_bytes),
                 tokens_text(header.context_length) if header and header.context_length else "",

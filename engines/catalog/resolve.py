@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,11 +56,17 @@ def resolve(
     found = _at_path(models, text, cache)
     if found is not None:
         return found
-    near = ", ".join(suggestions(text, (model.name for model in models if not model.problem)))
+    near = ", ".join(suggestions(text, _sound_names(models)))
     raise ModelNotFound(
         f"There is no model called “{clean_line(text, 80)}”.",
         f"Did you mean {near}?" if near else "See what there is: modeldeck ls.",
     )
+
+
+def _sound_names(models: Iterable[LocalModel]) -> Iterator[str]:
+    for model in models:
+        if not model.problem:
+            yield from model.names
 
 
 def _at_path(
@@ -131,10 +137,15 @@ def _matches(models: Sequence[LocalModel], text: str) -> Iterator[list[LocalMode
     if not wanted:
         return
     yield [model for model in models if model.name == text]
-    yield [model for model in models if model.name.lower() == wanted]
-    yield [model for model in models if model.name.lower().rpartition("/")[2] == wanted]
-    yield [model for model in models if model.name.lower().startswith(wanted)]
-    yield [model for model in models if wanted in model.name.lower()]
+    ways: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == text,
+        lambda name: name.lower() == wanted,
+        lambda name: name.lower().rpartition("/")[2] == wanted,
+        lambda name: name.lower().startswith(wanted),
+        lambda name: wanted in name.lower(),
+    )
+    for answers in ways:
+        yield [model for model in models if any(map(answers, model.names))]
 
 
 def _named(model: LocalModel, among: Sequence[LocalModel]) -> str:
@@ -148,6 +159,8 @@ def _listed(models: Sequence[LocalModel], path: Path) -> LocalModel | None:
     name = real.name
     for model in models:
         if model.path == path or (model.path.name == name and model.path.resolve() == real):
+            return model
+        if any(seen.path == path for seen in model.also):
             return model
         for file in model.files:
             # A blob of the Hugging Face cache has another name than the links to it.

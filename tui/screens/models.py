@@ -131,7 +131,7 @@ class ModelsScreen(PlaceScreen):
     def _show_rows(self) -> None:
         state = self.state
         loaded_id = state.loaded.model.id if state.loaded else None
-        found = best_matches(self._query, state.models, lambda model: model.name)
+        found = best_matches(self._query, state.models, lambda model: " ".join(model.names))
         entries: Sequence[Entry] = [
             Entry(model, verdict, model.id == loaded_id)
             for model in found

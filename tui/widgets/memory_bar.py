@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MUTED: Final = ".detail--muted"
 _IN_USE: Final = "in use"
 _MOST_NAMED: Final = 3
+_INSET: Final = "  "
 _FREE: Final = "·"
 _CARD_ENDS: Final = "┃"
 
@@ -120,7 +121,8 @@ def bill_lines(
         yield _line(term)
         named = _named(others) if term.label == _IN_USE and not card.what_if else None
         if named:
-            yield from named.wrap(max(1, width), overflow="fold")
+            wrapped = named.wrap(max(1, width - len(_INSET)), overflow="fold")
+            yield from (Content(_INSET) + line for line in wrapped)
     left = card.usable_bytes - sum(term.size_bytes for term in parts)
     of = f"of {_gib(card.usable_bytes)} GiB"
     if left >= 0:

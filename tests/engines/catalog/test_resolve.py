@@ -43,6 +43,20 @@ def test_a_name_or_a_part_that_only_one_has_will_do(
     assert resolve(models, text).name == name
 
 
+def test_a_file_answers_to_its_name_in_every_store(tmp_path: Path) -> None:
+    first = write_llama(tmp_path / "one" / "sha256-1.gguf")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "Phi-4-mini.gguf").hardlink_to(first)
+    write_llama(tmp_path / "two" / "Qwen.gguf", name="other")
+    places = [Place(Source.LLAMA_CPP, tmp_path / "one"), Place(Source.FOLDER, tmp_path / "two")]
+    models = scan(places).models
+    (model,) = [model for model in models if model.also]
+    assert model.names == ("sha256-1", "Phi-4-mini")
+    for text in ("sha256-1", "Phi-4-mini", "phi-4", "MINI", str(tmp_path / "two/Phi-4-mini.gguf")):
+        assert resolve(models, text) is model
+    assert "Phi-4-mini" in refusal(models, "phi4min").next_step
+
+
 def refusal(models: tuple[LocalModel, ...], text: str) -> ModelNotFound:
     with pytest.raises(ModelNotFound) as caught:
         resolve(models, text)

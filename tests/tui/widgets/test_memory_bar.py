@@ -18,9 +18,9 @@ def test_who_else_holds_memory_is_named_the_three_largest_with_their_bytes() -> 
     others = [GpuProcess(pid, name, mib << 20) for pid, (name, mib) in enumerate(held)]
     lines = [line.plain for line in bill_lines(bill(1, 1), CARD, others=others, width=46)]
     at = next(i for i, line in enumerate(lines) if "by others now" in line)
-    assert lines[at + 1] == "vLLM 2.05, ComfyUI 0.78, Xorg 0.29"
+    assert lines[at + 1] == "  vLLM 2.05, ComfyUI 0.78, Xorg 0.29"
     narrow = [line.plain for line in bill_lines(bill(1, 1), CARD, others=others, width=20)]
-    assert narrow[at + 1 : at + 3] == ["vLLM 2.05, ComfyUI", "0.78, Xorg 0.29"]
+    assert narrow[at + 1 : at + 3] == ["  vLLM 2.05, ComfyUI", "  0.78, Xorg 0.29"]
 
 
 def test_nobody_is_named_on_a_card_that_is_not_here() -> None:
