@@ -28,6 +28,7 @@ from modeldeck.tui.theme import textual_themes
 
 if TYPE_CHECKING:
     from modeldeck.engines.fit.options import FitOptions
+    from modeldeck.tui.dry_runs import DryRuns
     from modeldeck.tui.talk import Talk
     from modeldeck.tui.talk_events import TalkEvent
 
@@ -57,11 +58,11 @@ class DeckApp(JudgingApp):
     CSS_PATH: ClassVar = ["app.tcss", "screens/place.tcss", "screens/models.tcss"]
     AUTO_FOCUS = ""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, dry_runs: DryRuns | None = None) -> None:
         super().__init__()
         settings = services.settings
         self.services = services
-        self.jobs = Jobs(self, services)
+        self.jobs = Jobs(self, services, dry_runs)
         self.actions = remapped(ACTIONS, settings.keymap)
         self.state = DeckState(
             places=services.place_names,

@@ -53,8 +53,10 @@ def open_deck(options: Namespace | PlainStart) -> int:
 
 async def _run(services: Services, *, mouse: bool) -> int:
     from modeldeck.tui.app import DeckApp  # Textual: about 0.3 s
+    from modeldeck.tui.dry_runs import DryRuns
 
-    app = DeckApp(services)
+    dry_runs = DryRuns()
+    app = DeckApp(services, dry_runs)
     asyncio.get_running_loop().call_later(_STARTED_S, _collect_garbage)
 
     def end(number: int) -> None:
@@ -65,6 +67,7 @@ async def _run(services: Services, *, mouse: bool) -> int:
             code = await app.run_async(mouse=mouse)
     finally:
         problem = app.close_talk()
+        dry_runs.rest()
         await services.close_engines()
         if problem is not None:
             complain(problem.cause)

@@ -9,7 +9,7 @@ from pathlib import Path
 from modeldeck.engines.catalog.reading import outlines_of
 from modeldeck.engines.catalog.split import parts_beside
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.fit.dry_run import agrees, checked
+from modeldeck.engines.fit.dry_run import checked
 from modeldeck.engines.fit.dry_runner import DryRunner
 from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.rebilled import answered
@@ -52,12 +52,7 @@ def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
         return one
     verdict = checked(found.verdict, found.plan, sizes, card)
     if verdict.source != "engine":
-        bill = verdict.bill
-        same = bill is not None and agrees(bill, sizes)
-        says = "agrees on weights and caches" if same else "differs on weights or caches"
-        note(
-            f"{one.target}: llama.cpp's dry run {says}; compute buffers are by formula, because"
-            " this build has no GPU"
-        )
+        says = verdict.proof or "llama.cpp has no sizes for it"
+        note(f"{one.target}: {says}; compute buffers are by formula: this build has no GPU")
         return one
     return replace(one, answer=answered(found, verdict, card), problem="")

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.tui.context_use import ContextUse
+    from modeldeck.tui.dry_runs import DryRuns
     from modeldeck.tui.learned_memory import MemoryLesson
     from modeldeck.tui.reply import Keeper, ReplyUpdate
     from modeldeck.tui.terminal_app import TerminalApp
 
 IDLE_SAMPLE_S = 2.0
 BUSY_SAMPLE_S = 0.5
+SIZE_AFTER_S = 0.4
+SIZER_RESTS_S = 60.0
 
 
 def _unforeseen(job: str, error: Exception) -> tuple[str, str]:
@@ -51,8 +54,11 @@ class Jobs:
     At most one model is loaded at a time: loading another one unloads the first.
     """
 
-    def __init__(self, app: TerminalApp, services: Services) -> None:
+    def __init__(
+        self, app: TerminalApp, services: Services, dry_runs: DryRuns | None = None
+    ) -> None:
         self._app = app
+        self._dry_runs = dry_runs
         self._services = services
         self._reply: Worker[None] | None = None
         self._pace = Pace.of(services.batch_ms)
@@ -135,6 +141,24 @@ class Jobs:
         known.update((m.id, (m.header, verdicts[m.id])) for m in new if m.id in verdicts)
         shown = {m.id: known[m.id][1] for m in models if m.id in known and m.header is not None}
         self._app.post_message(messages.ModelsJudged(shown, card, memory))
+
+    def size(self, model: LocalModel, verdict: Verdict, options: Options, card: Card) -> None:
+        """Ask llama.cpp itself about ``model``; an older question is dropped."""
+        if self._dry_runs is not None:
+            dry_runs = self._dry_runs
+            self._start("size", lambda: self._size(dry_runs, model, verdict, options, card))
+
+    async def _size(
+        self, dry_runs: DryRuns, model: LocalModel, verdict: Verdict, options: Options, card: Card
+    ) -> None:
+        await asyncio.sleep(SIZE_AFTER_S)
+        found = await asyncio.to_thread(dry_runs.sized, model, verdict, options, card)
+        if found is not None:
+            if self._judged.get(model.id, (None, None))[1] is verdict:
+                self._judged[model.id] = (model.header, found)
+            self._app.post_message(messages.ModelSized(model.id, verdict, found))
+        await asyncio.sleep(SIZER_RESTS_S)
+        await asyncio.to_thread(dry_runs.rest)
 
     def probe(self) -> None:
         """Ask every engine whether it can be used here."""

@@ -13,12 +13,34 @@ class JudgingApp(EverywhereApp):
     """Judges anew when the options, the card, its free memory or what was learnt change."""
 
     jobs: Jobs
+    _rested_on = ""
 
     @on(messages.ModelsJudged)
     def _models_judged(self, message: messages.ModelsJudged) -> None:
         self.change(
             self.state._replace(verdicts=message.verdicts, card=message.card, memory=message.memory)
         )
+
+        self._size_row()
+
+    @on(messages.RowRested)
+    def _row_rested(self, message: messages.RowRested) -> None:
+        self._rested_on = message.model_id
+        self._size_row()
+
+    def _size_row(self) -> None:
+        """Have llama.cpp itself size the model that the cursor rests on."""
+        model, card = self.state.model(self._rested_on), self.state.card
+        verdict = self.state.verdicts.get(self._rested_on)
+        if model is not None and card is not None and verdict is not None:
+            self.jobs.size(model, verdict, self.state.options, card)
+
+    @on(messages.ModelSized)
+    def _model_sized(self, message: messages.ModelSized) -> None:
+        verdicts = self.state.verdicts
+        if verdicts.get(message.model_id) is message.before:
+            changed = {**verdicts, message.model_id: message.verdict}
+            self.change(self.state._replace(verdicts=changed))
 
     @on(messages.HardwareSampled)
     def _hardware_sampled(self, message: messages.HardwareSampled) -> None:

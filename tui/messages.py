@@ -228,6 +228,24 @@ class ModelsJudged(Message):
         self.memory = memory
 
 
+class RowRested(Message):
+    """The cursor rests on a model."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__()
+        self.model_id = model_id
+
+
+class ModelSized(Message):
+    """What llama.cpp's dry run made of one model's verdict."""
+
+    def __init__(self, model_id: str, before: Verdict, verdict: Verdict) -> None:
+        super().__init__()
+        self.model_id = model_id
+        self.before = before
+        self.verdict = verdict
+
+
 class EnginesFound(Message):
     """Every engine there is, and sentences about those that could not be made."""
 

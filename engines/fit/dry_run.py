@@ -52,15 +52,18 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
 
     For a run on the CPU that is the whole bill. For one on the GPU it is, too, where the build has
     that card's backend; where it has not, weights and caches are held against the bill, and the
-    verdict stays as it is.
+    verdict stays as it is but for its ``proof``.
     """
     host = next(one for one in sizes if one.name == HOST)
     devices = [one for one in sizes if one.name != HOST]
     if plan.gpu_layers == 0:
         return _on_cpu(verdict, plan, host, card)
     bill = verdict.bill
-    if not devices or bill is None:
+    if bill is None:
         return verdict
+    if not devices:
+        said = "agrees on" if agrees(bill, sizes) else "counts otherwise:"
+        return verdict._replace(proof=f"llama.cpp {said} weights and cache")
     kv_share = bill.kv_gpu_bytes + bill.kv_host_bytes
     state = bill.recurrent_gpu_bytes + bill.recurrent_host_bytes
     state = state if kv_share else sum(one.cache_bytes for one in sizes)

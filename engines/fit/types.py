@@ -212,6 +212,7 @@ class Verdict(NamedTuple):
             derivable.
         cpu_moe_blocks: the first blocks, whose experts are on the CPU.
         rate_note: what was measured here that the rate was corrected by; may be empty.
+        proof: what llama.cpp's own dry run says of a bill that is not its own; may be empty.
     """
 
     kind: VerdictKind
@@ -225,3 +226,4 @@ class Verdict(NamedTuple):
     decode_tps: tuple[float, float, float] | None = None
     cpu_moe_blocks: int = 0
     rate_note: str = ""
+    proof: str = ""

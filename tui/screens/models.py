@@ -33,6 +33,7 @@ from modeldeck.tui.messages import (
     LoadOptionsAsked,
     OptionsAsked,
     RescanAsked,
+    RowRested,
     UnloadAsked,
 )
 from modeldeck.tui.screens.place import PlaceScreen
@@ -245,6 +246,8 @@ class ModelsScreen(PlaceScreen):
         self._rest = None
         self._show_detail()
         self.show_keys()
+        if (key := self.rows.cursor_key) is not None:
+            self.post_message(RowRested(key))
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:

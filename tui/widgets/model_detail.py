@@ -161,7 +161,8 @@ def _cache_note(detail: Detail) -> str:
 def _how_known(verdict: Verdict, card: Card) -> str:
     where = f"what if: {card.name}" if card.what_if else f"on {card.name}"
     learnt = f", {verdict.bill.learnt}" if verdict.bill is not None and verdict.bill.learnt else ""
-    return f"{_SOURCES[verdict.source]}{learnt}, {where}"
+    proof = f", {verdict.proof}" if verdict.proof else ""
+    return f"{_SOURCES[verdict.source]}{proof}{learnt}, {where}"
 
 
 def _speed(detail: Detail) -> Iterator[Content]:

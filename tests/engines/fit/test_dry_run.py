@@ -96,7 +96,10 @@ def test_memory_that_is_short_is_named_as_such() -> None:
 
 def test_a_build_for_the_cpu_proves_weights_and_caches_only() -> None:
     sizes = sizes_of(["Host 11540 402 300"])
-    assert checked(GUESS, Plan(), sizes, CARD) == GUESS
+    agreed = checked(GUESS, Plan(), sizes, CARD)
+    assert agreed == GUESS._replace(proof="llama.cpp agrees on weights and cache")
+    otherwise = checked(GUESS, Plan(), sizes_of(["Host 11540 900 300"]), CARD)
+    assert otherwise == GUESS._replace(proof="llama.cpp counts otherwise: weights and cache")
     assert GUESS.bill is not None
     assert agrees(GUESS.bill, sizes)
     assert not agrees(GUESS.bill, sizes_of(["Host 11540 900 300"]))

@@ -1,0 +1,48 @@
+"""The row under the cursor is sized by llama.cpp itself, in a child that does not stay."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from tests.support.large_headers import write_eight_billion
+from tests.support.machine import Machine
+
+pytestmark = pytest.mark.real
+
+WORKER = "modeldeck.engines.workers.dry_run"
+
+
+def sizers() -> list[psutil.Process]:
+    """Children below this test that size models."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if WORKER in " ".join(process.cmdline())
+    ]
+
+
+def test_llama_cpp_agrees_on_the_row_under_the_cursor(machine: Machine) -> None:
+    write_eight_billion(machine.models / "eight.gguf")
+    with machine.deck() as deck:
+        deck.wait_for(r"^.eight +Q4_K_M")
+        deck.wait_for(r"llama\.cpp agrees")
+        (sizer,) = sizers()
+        assert sizer.nice() > 0
+        deck.press("c")
+        deck.wait_for(r"ctx 16k")
+        deck.wait_for(r"llama\.cpp agrees")
+        deck.press("q")
+        assert deck.wait_exit() == 0
+        assert not sizers()
+    assert not list(machine.temporary.glob("modeldeck-*"))
+
+
+def test_a_deck_that_is_killed_leaves_no_sizer(machine: Machine) -> None:
+    write_eight_billion(machine.models / "eight.gguf")
+    with machine.deck() as deck:
+        deck.wait_for(r"llama\.cpp agrees")
+        (sizer,) = sizers()
+        psutil.Process(deck.pid).kill()
+        sizer.wait(timeout=10)
+        assert not sizer.is_running()
