@@ -48,5 +48,6 @@ def keeps(
     if kept is Kept.FITS_AT_CONTEXT:
         return verdict.kind is VerdictKind.FITS
     if kept is Kept.FITS:
-        return bool(verdict.max_context_tokens)
+        cannot = verdict.kind is VerdictKind.CANNOT_RUN
+        return bool(verdict.max_context_tokens) and not cannot
     return verdict.kind in RUNS and has_engine(model)

@@ -257,46 +257,27 @@ class Services:
 
         In ``brief`` they have no longest context and no rate. ``memory`` is what loads taught.
         """
-        from modeldeck.engines.fit.no_engine import no_engine
         from modeldeck.engines.fit.shapes import Shapes
-        from modeldeck.engines.fit.verdict import judge_found, judged_plan
         from modeldeck.engines.store.shapes import ShapeStore
+        from modeldeck.tui.row_verdicts import Judging, row_verdicts
 
         if self._shapes is None:
             self._shapes = Shapes(ShapeStore(self._database))
-        self._shapes.recall(models)
-        run_here = self._formats_run(models)
-        speed = None if brief else self.learned_speed.lesson()
-        verdicts: dict[str, Verdict] = {}
-        for model in models:
-            if model.header is not None and model.format not in run_here:
-                verdicts[model.id] = no_engine(model)
-            elif model.header is not None:
-                context = min(context_tokens, model.header.context_length or context_tokens)
-                plan = Plan(context_tokens=context, kv_type=kv_type)
-                shape = self._shapes.of(model, model.header)
-                here = memory.card_for(card, model.header.architecture) if memory else card
-                verdict = judge_found(shape, plan, here, projector_size(model), brief=brief)
-                if memory is not None and memory.knows(model):
-                    verdict = memory.measured(
-                        verdict, judged_plan(shape, plan, verdict), model, card
-                    )
-                verdicts[model.id] = speed.correct(verdict, model, card) if speed else verdict
-        if len(self._shapes) > len(verdicts):
-            self._shapes.keep_only(verdicts)
-        self._shapes.save()
-        return verdicts
+        judging = Judging(
+            context_tokens,
+            kv_type,
+            card,
+            lambda: [engine.info for engine in self.engines],
+            memory,
+            None if brief else self.learned_speed.lesson(),
+            brief,
+        )
+        return row_verdicts(models, self._shapes, judging)
 
     def reads(self, model: LocalModel) -> bool:
         """Whether some engine reads the model's format, usable here or not."""
-        return model.format in self._formats_run([model])
-
-    def _formats_run(self, models: Sequence[LocalModel]) -> frozenset[ModelFormat]:
-        """The formats that engines read; they are made only where a model is no GGUF file."""
-        always = frozenset({ModelFormat.GGUF})
-        if all(model.format in always for model in models):
-            return always
-        return always.union(*(engine.info.formats for engine in self.engines))
+        readers = (engine.info.formats for engine in self.engines)
+        return model.format is ModelFormat.GGUF or any(model.format in each for each in readers)
 
     def plan(
         self,

@@ -14,6 +14,7 @@ from modeldeck.engines.fit.folders import (
 from modeldeck.engines.fit.kept import Kept
 from modeldeck.engines.fit.paged import SGLANG, VLLM, paged_room
 from modeldeck.engines.fit.placement import STEP_TOKENS, gpu_need, last_not_negative
+from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
 from modeldeck.engines.types import KvType, Plan
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
@@ -37,13 +38,12 @@ def folder_refusal(engine: str, plan: Plan) -> str:
 
 
 def judge_folder(
-    model: Kept, layers: int, plan: Plan, card: Card, engine: str, margin_bytes: int
+    model: Kept, plan: Plan, card: Card, engine: str, margin_bytes: int = MARGIN_BYTES
 ) -> Verdict:
     """Whether ``engine`` holds the model and the plan's context on the card.
 
     Args:
         model: what it keeps.
-        layers: blocks.
         plan: its context, cache type and slots count.
         card: what is free.
         engine: adapter name of an engine for folders.
@@ -70,7 +70,7 @@ def judge_folder(
             "closed-form",
             reason,
             bill,
-            layers=layers,
+            layers=model.layers,
             max_context_tokens=longest,
         )
     reason = f"fits: {used} with {tokens_text(plan.context_tokens)} context"
@@ -87,9 +87,9 @@ def judge_folder(
         "closed-form",
         reason,
         bill,
-        layers_gpu=layers,
-        layers=layers,
-        gpu_layers=layers + 1,
+        layers_gpu=model.layers,
+        layers=model.layers,
+        gpu_layers=model.layers + 1,
         max_context_tokens=longest,
     )
 

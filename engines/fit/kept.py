@@ -22,6 +22,7 @@ class Kept:
     """A model in numbers, by whole layers.
 
     Attributes:
+        layers: blocks.
         weights_bytes: all tensors as stored.
         embedding_bytes: the table of input tokens, of those.
         elements: K and V elements of a token, over blocks that cache the context.
@@ -37,6 +38,7 @@ class Kept:
         trained_context_tokens: 0 when unknown.
     """
 
+    layers: int
     weights_bytes: int
     embedding_bytes: int
     elements: int
@@ -79,6 +81,7 @@ def _kept(header: ModelHeader) -> Kept:
     used = max(keys.per_layer("expert_used_count", (0,) * layers))
     experts = used * max(keys.per_layer("expert_feed_forward_length", (wide,) * layers))
     return Kept(
+        layers=layers,
         weights_bytes=weights.total_bytes,
         embedding_bytes=min(weights.token_embedding_bytes, weights.total_bytes),
         elements=sum(n for n, slid in zip(each, blocks.sliding, strict=True) if not slid),

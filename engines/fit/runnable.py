@@ -26,6 +26,11 @@ class Runs:
     sure: bool = True
     source: str = ""
 
+    @property
+    def written(self) -> str:
+        """The note, with its doubt; may be empty."""
+        return self.note if self.sure or not self.note else f"{self.note}, probably"
+
 
 @dataclass(frozen=True, slots=True)
 class CannotRun:

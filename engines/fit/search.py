@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from modeldeck.engines.fit.folder_search import judge_folder
-from modeldeck.engines.fit.hparams import HParams
 from modeldeck.engines.fit.kept import kept_of
 from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
 from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, gpu_need, longest_context
@@ -126,8 +125,7 @@ def _noted(found: Answer, here: Runs | CannotRun) -> Answer:
     verdict = found.verdict
     if isinstance(here, CannotRun) or not here.note or verdict.bill is None:
         return found
-    note = here.note if here.sure else f"{here.note}, probably"
-    return replace(found, verdict=verdict._replace(reason=f"{verdict.reason}; {note}"))
+    return replace(found, verdict=verdict._replace(reason=f"{verdict.reason}; {here.written}"))
 
 
 def _folder_answer(
@@ -137,7 +135,7 @@ def _folder_answer(
     kept = kept_of(header)
     if isinstance(kept, Unjudged):
         return Answer(options, engine, plan, not_judged(kept.why), False, False, None, None)
-    layers = HParams(header.architecture, header.hparams).number("block_count")
+    layers = kept.layers
     fewer = options.gpu_layers is not None and options.gpu_layers <= layers
     if fewer or options.cpu_moe_blocks:
         reason = f"cannot run: {engine} has all layers on the GPU, whatever --ngl or --n-cpu-moe"
@@ -146,7 +144,7 @@ def _folder_answer(
     plan = plan._replace(gpu_layers=layers + 1)
 
     def judged(plan: Plan) -> Verdict:
-        return judge_folder(kept, layers, plan, card, engine, options.margin_bytes)
+        return judge_folder(kept, plan, card, engine, options.margin_bytes)
 
     verdict = judged(plan)
     longest = verdict.max_context_tokens or 0

@@ -14,6 +14,7 @@ from modeldeck.engines.store.database import StoreError, is_text
 from modeldeck.engines.store.shapes import KeptShape, ShapeStore
 
 if TYPE_CHECKING:
+    from modeldeck.engines.fit.kept import Kept
     from modeldeck.engines.types import LocalModel, ModelHeader
 
 _MAKERS: Final = ("architectures", "hparams", "layers", "phases", "shape", "shape_text", "shaping")
@@ -29,11 +30,12 @@ class Shapes:
     def __init__(self, store: ShapeStore | None = None) -> None:
         self._store = store
         self._kept: dict[str, tuple[ModelHeader, Shape | Unjudged]] = {}
+        self._folders: dict[str, tuple[ModelHeader, Kept | Unjudged]] = {}
         self._unsaved: dict[str, KeptShape] = {}
         self._makers = _state_of_makers()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._folders)
 
     def of(self, model: LocalModel, header: ModelHeader) -> Shape | Unjudged:
         """The shape of ``model``, made anew when its header was read anew."""
@@ -47,6 +49,16 @@ class Shapes:
         if _can_be_kept(model):
             self._unsaved[model.id] = KeptShape(self._made_from(model), *encode(shape))
         return shape
+
+    def kept_of(self, model: LocalModel, header: ModelHeader) -> Kept | Unjudged:
+        """What an engine for folders keeps of ``model``, made anew for a header read anew."""
+        made = self._folders.get(model.id)
+        if made is not None and made[0] is header:
+            return made[1]
+        from modeldeck.engines.fit.kept import kept_of  # with what it needs 3 ms
+
+        self._folders[model.id] = (header, kept_of(header))
+        return self._folders[model.id][1]
 
     def recall(self, models: Iterable[LocalModel]) -> None:
         """Take from the store what is not at hand; a store that cannot be read has nothing."""
@@ -74,8 +86,8 @@ class Shapes:
     def keep_only(self, models: Iterable[str]) -> None:
         """Forget every other model."""
         wanted = frozenset(models)
-        for model in [model for model in self._kept if model not in wanted]:
-            del self._kept[model]
+        self._kept = {model: made for model, made in self._kept.items() if model in wanted}
+        self._folders = {model: made for model, made in self._folders.items() if model in wanted}
 
     def _made_from(self, model: LocalModel) -> str:
         return f"{self._makers} {model.stamp}"

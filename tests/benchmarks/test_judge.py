@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import pytest
 
-from modeldeck.engines.fit.cards import reference_card
+from modeldeck.engines.fit.cards import card_named, reference_card
 from modeldeck.engines.fit.shapes import Shapes
 from modeldeck.engines.fit.verdict import judge_found
 from modeldeck.engines.types import (
     BlockWeights,
+    EngineInfo,
     LocalModel,
     ModelFormat,
     ModelHeader,
@@ -21,6 +22,7 @@ from modeldeck.engines.types import (
     Source,
     WeightTable,
 )
+from modeldeck.tui.row_verdicts import Judging, row_verdicts
 from modeldeck.tui.widgets.model_rows import MadeRows, sorted_entries
 from tests.support.model_bench import bench_entries
 
@@ -76,6 +78,33 @@ def test_ten_thousand_verdicts(measured: Callable[..., None]) -> None:
     measured("10,000 verdicts, headers just read", first, unit="s of the processor")
     again = [seconds() for _ in range(5)]
     measured("10,000 verdicts, another context", *again, unit="s of the processor", limit=1)
+
+
+def test_ten_thousand_verdicts_of_every_format(measured: Callable[..., None]) -> None:
+    formats = (ModelFormat.GGUF, ModelFormat.GGUF, ModelFormat.FP8, ModelFormat.EXL3)
+    listed = [
+        listed_as(number)._replace(
+            format=formats[number % 4], header=dense(24 + number % 57, 60 * MIB + number * 4096)
+        )
+        for number in range(10_000)
+    ]
+    engines = [EngineInfo(name, name, frozenset(formats), "") for name in ("vllm", "exllamav3")]
+    shapes, contexts, cards = Shapes(), count(8192, 256), cycle(("RTX 3060 12GB", "RTX 4090"))
+
+    def seconds() -> float:
+        card = card_named(next(cards), 64 << 30)
+        judging = Judging(next(contexts), "f16", card, lambda: engines)
+        begun = time.process_time()
+        assert len(row_verdicts(listed, shapes, judging)) == 10_000
+        return time.process_time() - begun
+
+    seconds()
+    measured(
+        "10,000 verdicts, half of them of folders, another context and card",
+        *(seconds() for _ in range(5)),
+        unit="s of the processor",
+        limit=1,
+    )
 
 
 def test_ten_thousand_rows(measured: Callable[..., None]) -> None:

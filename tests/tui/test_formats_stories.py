@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from modeldeck.engines.fit.types import VerdictKind
 from modeldeck.engines.scripted import ScriptedEngine
+from modeldeck.engines.types import EngineInfo, ModelFormat
 from modeldeck.tui.cli import main
 from modeldeck.tui.commands import model_record, model_table
-from tests.support.decks import dense, open_deck
+from modeldeck.tui.settings import Settings
+from tests.support.decks import Deck, dense, open_deck
 from tests.support.safetensors_files import LLAMA, write_folder
 
 AWQ = {**LLAMA, "quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}
 EXL3 = {**LLAMA, "quantization_config": {"quant_method": "exl3", "bits": 4.25}}
+
+FP8 = {**LLAMA, "quantization_config": {"quant_method": "fp8"}}
 
 
 @pytest.fixture
@@ -119,3 +124,59 @@ def test_layers_are_no_option_of_an_engine_that_has_them_all_on_the_gpu(
     assert main(["fit", folder, "--ngl", "1", "--json"]) == 3
     (record,) = json.loads(capsys.readouterr().out)
     assert (record["verdict"], record["bill"]) == ("cannot-run", None)
+
+
+class Serving(ScriptedEngine):
+    """vLLM or ExLlamaV3, by its name, as far as a list is concerned."""
+
+    @property
+    def info(self) -> EngineInfo:
+        made = super().info
+        own = ModelFormat.FP8 if made.name == "vllm" else ModelFormat.EXL3
+        return made._replace(formats=frozenset({ModelFormat.GGUF, own}))
+
+
+def serving() -> tuple[Serving, Serving]:
+    return Serving(name="vllm"), Serving(name="exllamav3")
+
+
+def judged_for(deck: Deck, card: str) -> bool:
+    """The verdicts shown are for that card."""
+    now = deck.app.state.card
+    return now is not None and now.name.startswith(card)
+
+
+async def test_another_card_changes_which_formats_run(home: Path) -> None:
+    write_folder(home / "models" / "Tiny-FP8", config=FP8)
+    async with open_deck(home, *serving()) as deck:
+        await deck.rest()
+        assert "✕ no AWQ engine" in deck.text
+        await deck.type("/tiny-")
+        await deck.press("enter")
+        for card, fp8, exl3 in (
+            ("RTX 3060 12GB", "weight-only, by Marlin", ""),
+            ("RTX 4090", "", ""),
+            ("RTX 2080 Ti", "weight-only, by Marlin", "need compute capability 8.0"),
+            ("GTX 1080", "compute capability 7.5", "compute capability 8.0"),
+        ):
+            await deck.press("v")
+            await deck.see("verdicts for")
+            await deck.type(card)
+            await deck.press("enter")
+            await deck.until(partial(judged_for, deck, card), card)
+            verdicts = {Path(key).name: verdict for key, verdict in deck.app.state.verdicts.items()}
+            assert fp8 in verdicts["Tiny-FP8"].reason
+            assert exl3 in verdicts["Tiny-EXL3"].reason
+            assert (verdicts["Tiny-EXL3"].kind is VerdictKind.CANNOT_RUN) is bool(exl3)
+
+
+async def test_only_runnable_here_leaves_out_what_the_card_is_too_old_for(home: Path) -> None:
+    settings = Settings(model_dirs=(home / "models",), gpu="RTX 2080 Ti")
+    write_folder(home / "models" / "Tiny-FP8", config=FP8)
+    async with open_deck(home, *serving(), settings=settings) as deck:
+        await deck.rest()
+        await deck.press("f", "f", "f")
+        await deck.see("only runnable here")
+        rows = [line[:45] for line in deck.text.splitlines()]
+        assert any("FP8" in row for row in rows)
+        assert not any("bpw" in row or "AWQ" in row for row in rows)
