@@ -6,25 +6,39 @@ Files: ``Documentation/gpu/amdgpu`` of the Linux kernel (``mem_info_vram_total``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from modeldeck.engines.hardware.types import GpuClocks, GpuSnapshot, PcieLink
+from modeldeck.engines.hardware.types import GpuClocks, GpuProcess, GpuSnapshot, PcieLink
 from modeldeck.engines.text import clean_line
 
 _VENDOR: Final = "0x1002"
 _LONGEST: Final = 4096
 _GENERATIONS: Final = {"2.5": 1, "5.0": 2, "8.0": 3, "16.0": 4, "32.0": 5, "64.0": 6}
 
+Holders = Callable[[str], tuple[GpuProcess, ...]]
 
-def amd_gpus(root: Path = Path("/"), first_index: int = 0) -> tuple[GpuSnapshot, ...]:
-    """Every AMD card with memory of its own; what a card does not tell is None."""
+
+def amd_gpus(
+    root: Path = Path("/"), first_index: int = 0, holders: Holders | None = None
+) -> tuple[GpuSnapshot, ...]:
+    """Every AMD card with memory of its own; what a card does not tell is None.
+
+    Args:
+        root: where ``sys`` lies.
+        first_index: the number of the first.
+        holders: who holds memory of the card at a PCI address; None to leave that out.
+    """
     found: list[GpuSnapshot] = []
     for device in _devices(root / "sys/class/drm"):
         total = _number(device / "mem_info_vram_total")
         if total:
-            found.append(_snapshot(device, first_index + len(found), total))
+            gpu = _snapshot(device, first_index + len(found), total)
+            if holders is not None:
+                # What others than root see is not all: that nobody is seen says nothing.
+                gpu = gpu._replace(processes=holders(device.resolve().name) or None)
+            found.append(gpu)
     return tuple(found)
 
 

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from modeldeck.engines.hardware.host import HostReader
 from modeldeck.engines.hardware.nvml import Nvml, NvmlError, NvmlFault, driver_may_be_here
-from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, HostSnapshot
+from modeldeck.engines.hardware.types import (
+    GpuProcess,
+    GpuSnapshot,
+    HardwareSnapshot,
+    HostSnapshot,
+)
 from modeldeck.engines.text import clean_line
 
 if TYPE_CHECKING:
+    from modeldeck.engines.hardware.amd_processes import AmdProcesses
     from modeldeck.engines.hardware.gpus import GpuReader
 
 # The readers of cards are imported where such a card may be: 5 ms that `ls` does without.
@@ -40,19 +46,30 @@ class _Host(Protocol):
 Others = Callable[[HostSnapshot, int], tuple[GpuSnapshot, ...]]
 
 
-def other_gpus(
-    host: HostSnapshot, first_index: int, platform: str = sys.platform
-) -> tuple[GpuSnapshot, ...]:
+class OtherGpus:
     """AMD's cards on Linux, an Apple chip on a Mac; neither costs anything where it is not."""
-    if platform == "linux":
-        from modeldeck.engines.hardware.amd import amd_gpus
 
-        return amd_gpus(first_index=first_index)
-    if platform != "darwin":
-        return ()
-    from modeldeck.engines.hardware.apple import apple_gpu, is_apple_chip
+    def __init__(self, platform: str = sys.platform) -> None:
+        self._platform = platform
+        self._amd_processes: AmdProcesses | None = None
 
-    return (apple_gpu(host, first_index),) if is_apple_chip(platform) else ()
+    def __call__(self, host: HostSnapshot, first_index: int) -> tuple[GpuSnapshot, ...]:
+        """The cards now, the first of them numbered ``first_index``."""
+        if self._platform == "linux":
+            from modeldeck.engines.hardware.amd import amd_gpus
+
+            return amd_gpus(first_index=first_index, holders=self._holders)
+        if self._platform != "darwin":
+            return ()
+        from modeldeck.engines.hardware.apple import apple_gpu, is_apple_chip
+
+        return (apple_gpu(host, first_index),) if is_apple_chip(self._platform) else ()
+
+    def _holders(self, address: str) -> tuple[GpuProcess, ...]:
+        from modeldeck.engines.hardware.amd_processes import AmdProcesses
+
+        self._amd_processes = self._amd_processes or AmdProcesses()
+        return self._amd_processes.of(address)
 
 
 class HardwareMonitor:
@@ -73,12 +90,12 @@ class HardwareMonitor:
         nvml: Nvml | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         host: _Host | None = None,
-        others: Others = other_gpus,
+        others: Others | None = None,
     ) -> None:
         self._nvml = nvml
         self._clock_ns = clock_ns
         self._host = host if host is not None else HostReader()
-        self._others = others
+        self._others = others if others is not None else OtherGpus()
         self._lock = Lock()
         self._gpus: tuple[GpuReader, ...] = ()
         self._session = False

@@ -36,21 +36,22 @@ class Identity(NamedTuple):
     deck: int | None = None
 
 
-def identify(pid: int, said: str, proc: Path = _PROC) -> Identity:
+def identify(pid: int, said: str | None, proc: Path = _PROC) -> Identity:
     """Who ``pid`` is.
 
     Args:
         pid: as the driver counts it, which in a container may be another's number.
         said: the command line or program as the driver gives it. Only where its first word is that
-            of ``pid`` here too, what ``/proc`` tells of ``pid`` is believed.
+            of ``pid`` here too, what ``/proc`` tells of ``pid`` is believed. None for a number
+            that is ``/proc``'s own.
         proc: where the processes are.
     """
     words = _words(proc, pid)
-    if not words or _program(words[0]) != _program(said):
-        return Identity(clean_line(program_name((said,)), _LONGEST_NAME))
+    if not words or (said is not None and _program(words[0]) != _program(said)):
+        return Identity(clean_line(program_name((said or "",)), _LONGEST_NAME))
     deck = _deck_of(proc, pid, words)
     if deck is not None:
-        name = _model(words) or f"{_program(said)} of the deck"
+        name = _model(words) or f"{_program(words[0])} of the deck"
         return Identity(clean_line(name, 120), deck)
     if is_forked_python(words):
         parent = _parent(proc, pid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modeldeck.engines.hardware.apple import apple_gpu, is_apple_chip
-from modeldeck.engines.hardware.monitor import other_gpus
+from modeldeck.engines.hardware.monitor import OtherGpus
 from modeldeck.engines.hardware.types import HostSnapshot
 
 GIB = 1 << 30
@@ -20,4 +20,4 @@ def test_the_memory_of_the_host_is_that_of_the_gpu() -> None:
 def test_other_systems_are_not_asked() -> None:
     assert not is_apple_chip("linux")
     assert not is_apple_chip("win32")
-    assert other_gpus(HOST, 0, "win32") == ()
+    assert OtherGpus("win32")(HOST, 0) == ()
