@@ -57,10 +57,12 @@ class Graph(NamedTuple):
         queries: what is as wide as the queries beside attention.
         state_widths: of a recurrent block, in widths of the model.
         state_inner: of a recurrent block, in widths of its inner state.
-        scores: of an indexer, 32-bit numbers per token and cell.
+        scores: of an indexer, 32-bit numbers per token and cell; twice that without flash
+            attention.
         head_scores: with flash attention and one slot, the same for each attention head, and one
             more.
         indexer_widths: queries of an indexer that are alive with it.
+        indexer_made: the same before there are scores.
     """
 
     widths: int = 0
@@ -77,6 +79,7 @@ class Graph(NamedTuple):
     scores: float = 0.0
     head_scores: int = 0
     indexer_widths: int = 0
+    indexer_made: int = 0
 
 
 class Architecture(NamedTuple):
@@ -143,7 +146,8 @@ _DIFFUSION: Final = "dream llada llada-moe rnd1"
 
 _MARKED: Final = Window(pattern=None)
 _FUSED: Final = Graph(queries=4)
-_SPARSE: Final = Graph(scores=1.5625, indexer_widths=4)
+_HYPER: Final = Graph(widths=4, scores=1.5, indexer_widths=5, indexer_made=5)
+_SPARSE: Final = Graph(scores=1.5, indexer_widths=4, indexer_made=5)
 _SPECIAL: Final = {
     "chatglm glm4 phi3": Architecture(fused_gate=True),
     "grok": Architecture(flash_attention=False, dense_wide=True),
@@ -178,12 +182,12 @@ _SPECIAL: Final = {
     "deepseek2 mistral4": Architecture(latent=True),
     "deepseek32": Architecture(latent=True, indexer="all", graph=_SPARSE),
     "glm-dsa": Architecture(latent=True, indexer="types", graph=_SPARSE),
-    "hy_v4": Architecture(latent=True, indexer="types", graph=Graph(scores=2.5, indexer_widths=4)),
+    "hy_v4": Architecture(latent=True, indexer="types", graph=_HYPER),
     "dots3note": Architecture(
         latent=True,
         indexer="types",
         window=_MARKED,
-        graph=Graph(scores=1.5, indexer_widths=3),
+        graph=Graph(scores=1.5, indexer_widths=3, indexer_made=4),
     ),
     "minimax-m3": Architecture(indexer="after-dense", graph=Graph(head_scores=2, queries=1)),
     "mamba mamba2": Architecture(cached=False, recurrent="all"),

@@ -65,7 +65,7 @@ def widest_phase(
         size = 4 * tokens * phase.per_token
         size += 4 * phase.states * plan.slots
         if phase.scores:
-            size += int(4 * tokens * phase.scores * room.full_seen)
+            size += int(4 * tokens * phase.scores * room.full_seen) * (1 if flash else 2)
         if phase.heads:
             if unpacked:
                 # one layer's cache, back in f16 for the kernel

@@ -86,8 +86,15 @@ def _attention(
         else:
             width = facts.graph.queries * heads * length
         if indexed and facts.graph.scores:
-            queries = 2 * embedding + facts.graph.indexer_widths * indexer
-            yield Phase(queries, heads, scores=facts.graph.scores)
+            around = (3 + facts.graph.widths) * embedding + length
+            queries = around + facts.graph.indexer_widths * indexer
+            yield Phase(queries, scores=facts.graph.scores)
+            # Without flash attention, beside its scores.
+            turned = v_length if layers.latent else 0
+            yield Phase(queries - indexer, heads, scores=facts.graph.scores, turned=turned)
+            # Before there are scores: the queries as they are made.
+            made = (4 + facts.graph.widths) * embedding + facts.graph.indexer_made * indexer
+            yield Phase(made)
         yield Phase(
             (2 + facts.graph.widths) * embedding + width + inputs,
             heads,
@@ -97,6 +104,8 @@ def _attention(
             if facts.graph.head_scores
             else 0,
             turned=v_length if layers.latent else 0,
+            # The mask of what the indexer chose.
+            scores=0.5 if indexed and facts.graph.scores else 0.0,
         )
 
 
