@@ -44,7 +44,8 @@ class AskedChild:
     def ask(self, line: str, seconds: float) -> str:
         """The answer to one line. Raises NoAnswer."""
         stdin = self._process.stdin
-        assert stdin is not None
+        if stdin is None or self._process.returncode is not None:
+            raise NoAnswer("it ended")
         try:
             stdin.write(line.encode() + b"\n")
             stdin.flush()
@@ -72,12 +73,21 @@ class AskedChild:
     def end(self) -> None:
         """End the child and reap it: asked first, then killed with all it started."""
         process = self._process
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
+        if process.returncode is not None:
+            return
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+        if process.stdout is not None:
+            self._hear_out(time.monotonic() + _GRACE_S)
+            process.stdout.close()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def _hear_out(self, until: float) -> None:
+        """Wait for the end of what it says, which is its own end."""
+        with contextlib.suppress(NoAnswer, OSError):
+            while True:
+                self._rest = b""
+                self._line(until)
