@@ -34,7 +34,7 @@ class EverywhereApp(TerminalApp):
     def _machine_examined(self, message: messages.MachineExamined) -> None:
         from modeldeck.tui.screens.overlay import FindingsOverlay
 
-        self.push_screen(FindingsOverlay(message.findings, message.summary))
+        self.push_screen(FindingsOverlay(message.findings, message.summary, self.state.hardware))
 
     @on(messages.NoticeGiven)
     def _notice_given(self, message: messages.NoticeGiven) -> None:

@@ -14,6 +14,7 @@ from modeldeck.engines.hardware.types import (
 from modeldeck.engines.units import GIB, MIB
 
 NOT_KNOWN: Final = "n/a"
+_BUSY_PERCENT: Final = 20
 _MIG: Final = {Mig.PARENT: "cut into MIG instances", Mig.INSTANCE: "MIG instance"}
 
 
@@ -96,8 +97,9 @@ def _link(link: PcieLink, use_percent: int | None) -> str:
     now, best = link.generation, link.generation_max
     text = f"PCIe {_known(now)} x{_known(link.width)}"
     text += f" of PCIe {_known(best)} x{_known(link.width_max)}"
-    idle = now is not None and best is not None and now < best and not use_percent
-    return f"{text}, which an idle card lets fall" if idle else text
+    idle = use_percent is not None and use_percent < _BUSY_PERCENT
+    fallen = now is not None and best is not None and now < best
+    return f"{text}, which an idle card lets fall" if idle and fallen else text
 
 
 def _driver(gpu: GpuSnapshot) -> str:

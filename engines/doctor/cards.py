@@ -61,6 +61,31 @@ def driver(facts: Facts) -> Iterator[Found]:
         )
 
 
+def hidden(facts: Facts) -> Iterator[Found]:
+    """Cards that are here and that the environment hides from engines."""
+    shown = facts.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = [gpu for gpu in facts.hardware.gpus if gpu.compute_capability is not None]
+    whole = [gpu for gpu in cards if gpu.mig is not Mig.INSTANCE]
+    if shown is None or not whole:
+        return
+    names = [name.strip() for name in shown.split(",")]
+    # CUDA takes the devices up to the first that is none.
+    count = next((at for at, name in enumerate(names) if name in ("", "-1")), len(names))
+    if not count:
+        yield (
+            Severity.WARNING,
+            "CUDA_VISIBLE_DEVICES hides every card: engines run on the processor.",
+            "unset CUDA_VISIBLE_DEVICES, then start the deck again.",
+        )
+    elif count < len(whole):
+        yield (
+            Severity.ADVICE,
+            f"CUDA_VISIBLE_DEVICES lets engines see {count} of {len(whole)} cards; verdicts are for"
+            " the one with most free memory of all.",
+            "unset CUDA_VISIBLE_DEVICES, or name a card for verdicts: modeldeck --gpu NAME",
+        )
+
+
 def other_processes(facts: Facts) -> Iterator[Found]:
     """Somebody else holds much of the card. What an instance holds, its parent lists as well."""
     for gpu in (one for one in facts.hardware.gpus if one.mig is not Mig.PARENT):

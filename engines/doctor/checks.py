@@ -199,6 +199,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "driver": cards.driver,
     "engine-build": builds.engine_build,
     "engines": engines,
+    "hidden": cards.hidden,
     "other-processes": cards.other_processes,
     "heat": cards.heat,
     "link": cards.link,

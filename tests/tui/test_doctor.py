@@ -27,9 +27,9 @@ def ill(_: Facts) -> tuple[Finding, ...]:
 
 
 def test_how_it_stands_is_one_sentence() -> None:
-    assert summary(()) == "Nothing is wrong: 17 checks."
-    assert summary(ILL) == "1 error, 1 warning, 1 advice in 17 checks."
-    assert summary((ILL[0], ILL[0])) == "2 errors in 17 checks."
+    assert summary(()) == "Nothing is wrong: 18 checks."
+    assert summary(ILL) == "1 error, 1 warning, 1 advice in 18 checks."
+    assert summary((ILL[0], ILL[0])) == "2 errors in 18 checks."
 
 
 def test_severity_is_said_in_words() -> None:
@@ -69,7 +69,8 @@ async def test_the_doctor_is_one_key_away(
     async with open_deck(fresh_home, ScriptedEngine(), size=size) as deck:
         await deck.rest()
         await deck.press("6", "d")
-        await deck.see("1 error, 1 warning, 1 advice in 17 checks.")
+        await deck.see("1 error, 1 warning, 1 advice in 18 checks.")
+        await deck.see("GPU 0: NVIDIA GeForce RTX 3060")
         same_screen(deck.pilot)
         await deck.press("escape")
         await deck.see("ENGINE")

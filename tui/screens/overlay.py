@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +14,9 @@ from textual.widgets import Static
 
 from modeldeck.engines.doctor.types import Finding, Severity
 from modeldeck.tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from modeldeck.engines.hardware.types import HardwareSnapshot
 
 _STYLES: Final = {
     Severity.ERROR: "bold $text-error",
@@ -66,21 +69,30 @@ class TextOverlay(Screen[None]):
 
 
 class FindingsOverlay(TextOverlay):
-    """What the doctor found: severity in words, the cause, and what to do, set in below it."""
+    """What the doctor found: severity in words, the cause, and what to do, set in below it.
+
+    The machine as it is now follows, card by card.
+    """
 
     DEFAULT_CSS = """
     FindingsOverlay .next { padding-left: 4; margin-bottom: 1; }
     """
 
-    def __init__(self, findings: Sequence[Finding], summary: str) -> None:
+    def __init__(
+        self, findings: Sequence[Finding], summary: str, machine: HardwareSnapshot | None
+    ) -> None:
         super().__init__("What is wrong with this machine", (Content(summary), Content()))
         self._findings = findings
+        self._machine = machine
 
     def compose_text(self) -> ComposeResult:
-        """The summary, then each finding."""
+        """The summary, then each finding, then the machine."""
         from modeldeck.tui.examination import rounds
+        from modeldeck.tui.gpu_text import machine_lines
 
         yield from super().compose_text()
         for finding, (cause, next_step) in zip(self._findings, rounds(self._findings), strict=True):
             yield Static(Content.styled(cause, _STYLES[finding.severity]))
             yield Static(Content(next_step.strip()), classes="next")
+        if self._machine is not None:
+            yield Static(Content("\n".join(machine_lines(self._machine))))

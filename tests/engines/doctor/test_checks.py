@@ -184,6 +184,16 @@ def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
             "built with CUDA 12.8, whose own driver is 570.26; here is 535.54.03",
             "Update",
         ),
+        (
+            "hidden",
+            "warning",
+            {
+                "environ": {**WELL.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+                "hardware": with_card(compute_capability=(8, 6)),
+            },
+            "hides every card",
+            "unset CUDA_VISIBLE_DEVICES",
+        ),
         ("sleep", "advice", {"hardware": with_card(persistent=False)}, "the next load", "-pm 1"),
         ("windows", "advice", {"wsl": True}, "does not say which process", "Task Manager"),
         (
@@ -303,6 +313,18 @@ def test_a_folder_that_cannot_be_listed_is_told_once() -> None:
     facts = replace(WELL, models=closed, unreadable=(Path("/models"),), unreadable_count=1)
     (found,) = examine(facts)
     assert (found.check, found.severity) == ("disks", Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("shown", "count"), [("0", 1), ("1,0", None), ("GPU-1f,-1,0", 1), ("0,1", None)]
+)
+def test_a_hidden_card_of_two_is_told(shown: str, count: int | None) -> None:
+    card = CARD._replace(compute_capability=(8, 6))
+    two = HardwareSnapshot((card, card._replace(number=1)), HOST)
+    environ = {**WELL.environ, "CUDA_VISIBLE_DEVICES": shown}
+    found = examine(replace(WELL, hardware=two, environ=environ))
+    assert [one.check for one in found] == (["hidden"] if count else [])
+    assert all(f"see {count} of 2 cards" in one.cause for one in found)
 
 
 def test_a_card_in_use_does_not_sleep() -> None:
