@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import re
 import threading
@@ -15,6 +14,7 @@ from typing import Final
 from modeldeck.engines.errors import EngineError, EngineMissing
 from modeldeck.engines.fit.dry_run import DeviceSizes, sizes_of
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
+from modeldeck.engines.fit.sizing_library import sizing_library
 from modeldeck.engines.formats.gguf_outline import Outline, write_outlines
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Plan
@@ -30,15 +30,6 @@ _REASON: Final = re.compile(
 )
 
 
-def packaged_library() -> Path | None:
-    """The llama.cpp inside the wheel that the deck ships with; None when it is not installed."""
-    spec = importlib.util.find_spec("xllamacpp")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(spec.submodule_search_locations[0])
-    return next(iter(sorted(folder.glob("xllamacpp*.so"))), None)
-
-
 class DryRunner:
     """Asks llama.cpp for sizes without loading anything. Safe to use from several threads."""
 
@@ -46,7 +37,7 @@ class DryRunner:
         """Make a runner; its child starts with the first question.
 
         Args:
-            library: a llama.cpp with ``common_fit_print``; the packaged one by default.
+            library: a llama.cpp with ``common_fit_print``; usually that of ``sizing_library``.
             longest_s: what one answer may take.
         """
         self._library = library
@@ -121,7 +112,7 @@ class DryRunner:
     def _answer(self, line: str) -> dict[str, object]:
         """Raises NoAnswer."""
         if self._child is None:
-            library = self._library or packaged_library()
+            library = self._library or sizing_library()
             if library is None:
                 raise EngineMissing(
                     "There is no llama.cpp here to ask for sizes.", "Run: pip install xllamacpp"

@@ -21,7 +21,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
 from modeldeck.engines.workers.llama_cpp_model import EXPERTS_PATTERN
-from modeldeck.engines.workers.llama_library import open_library
+from modeldeck.engines.workers.llama_library import open_library, require_known_layout
 
 _PRINT: Final = "_Z16common_fit_printPKcP18llama_model_paramsP20llama_context_params"
 _LONGEST_SECONDS: Final = 60
@@ -94,6 +94,7 @@ def main() -> None:
     """Questions in, answers out, until our parent closes standard input."""
     os.nice(_NICE)
     library = open_library(sys.argv[1])
+    require_known_layout(library)
 
     def hear(level: int, text: bytes, _: object) -> None:
         if level == _ERROR:

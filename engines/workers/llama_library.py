@@ -85,3 +85,17 @@ def open_library(path: str) -> Any:
         library.llama_context_default_params.restype = WiderContextParams
     library.llama_backend_init()
     return library
+
+
+def require_known_layout(library: Any) -> None:
+    """End the program where the records above are not this library's: their defaults show it."""
+    model, context = library.llama_model_default_params(), library.llama_context_default_params()
+    f16 = 1
+    known = (
+        (model.main_gpu, model.check_tensors, model.use_extra_bufts) == (0, False, True)
+        and -1 <= model.n_gpu_layers <= 999
+        and (context.n_ctx, context.n_batch, context.n_ubatch) == (512, 2048, 512)
+        and (context.n_seq_max, context.type_k, context.type_v) == (1, f16, f16)
+    )
+    if not known:
+        raise SystemExit("this llama.cpp has records of another layout")

@@ -20,9 +20,12 @@ from modeldeck.engines.adapters.llama_server import LlamaServerEngine
 from modeldeck.engines.chat import ChatMessage, ChatRequest, Sampling
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.demo import model_path
+from modeldeck.engines.fit.dry_runner import DryRunner
+from modeldeck.engines.fit.sizing_library import own_library, packaged_library
 from modeldeck.engines.testing import EngineContract, EngineHarness, ask, words_of
 from modeldeck.engines.types import LoadedModel, LocalModel, Plan
 from tests.engines.conftest import local_model
+from tests.support.large_headers import eight_billion
 
 pytestmark = pytest.mark.engines
 
@@ -149,6 +152,22 @@ def test_llama_bench_measures_a_model(tools: Path) -> None:
 def test_llama_fit_params_sizes_a_model(tools: Path) -> None:
     text = output(str(tools / "llama-fit-params"), "-m", str(model_path()), "-c", "512")
     assert re.search(r"-c\s+\d+|-ngl", text)
+
+
+def test_a_build_of_ones_own_is_asked_for_sizes_like_the_wheel(tools: Path, tmp_path: Path) -> None:
+    outline = eight_billion(tmp_path)
+    own = own_library(str(tools))
+    assert own is not None
+    runners = DryRunner(own), DryRunner(packaged_library())
+    try:
+        for plan in (Plan(8192, gpu_layers=0), Plan(32768, "q8_0", slots=4, gpu_layers=0)):
+            (built,), (packaged,) = (runner.run([outline], plan) for runner in runners)
+            assert built.weights_bytes == packaged.weights_bytes
+            assert built.cache_bytes == packaged.cache_bytes
+            assert built.compute_bytes > 0
+    finally:
+        for runner in runners:
+            runner.close()
 
 
 def test_the_rpc_server_listens_where_it_is_told(tools: Path) -> None:
