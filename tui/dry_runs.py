@@ -6,6 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, ModelFormat, Plan
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _FORMATS: Final = frozenset({ModelFormat.GGUF, ModelFormat.LLAMAFILE})
 _MOST_KEPT: Final = 1000
+_MOST_CHARACTERS: Final = 120
 
 
 class DryRuns:
@@ -27,7 +29,7 @@ class DryRuns:
     def __init__(self) -> None:
         self._runner: DryRunner | None = None
         self._lock = Lock()
-        self._kept: dict[tuple[str, str, Plan], tuple[DeviceSizes, ...]] = {}
+        self._kept: dict[tuple[str, str, Plan], tuple[DeviceSizes, ...] | str] = {}
 
     def sized(
         self, model: LocalModel, verdict: Verdict, options: Options, card: Card
@@ -48,11 +50,14 @@ class DryRuns:
         asked = Plan(context_tokens=min(options.context_tokens, trained), kv_type=options.kv_type)
         plan = judged_plan(shape_of(model.header), asked, verdict)
         sizes = self._sizes(model, plan)
-        found = checked(verdict, plan, sizes, card) if sizes else verdict
+        if isinstance(sizes, str):
+            found = verdict._replace(proof=sizes)
+        else:
+            found = checked(verdict, plan, sizes, card) if sizes else verdict
         return found if found != verdict else None
 
-    def _sizes(self, model: LocalModel, plan: Plan) -> tuple[DeviceSizes, ...]:
-        """Empty where llama.cpp cannot be asked or refuses."""
+    def _sizes(self, model: LocalModel, plan: Plan) -> tuple[DeviceSizes, ...] | str:
+        """The sizes, or why llama.cpp has none; nothing where it cannot be asked."""
         key = (model.id, model.stamp, plan)
         with self._lock:
             if key not in self._kept:
@@ -61,14 +66,16 @@ class DryRuns:
                 self._kept[key] = self._ask(model, plan)
             return self._kept[key]
 
-    def _ask(self, model: LocalModel, plan: Plan) -> tuple[DeviceSizes, ...]:
+    def _ask(self, model: LocalModel, plan: Plan) -> tuple[DeviceSizes, ...] | str:
         from modeldeck.engines.catalog.reading import outlines_of
-        from modeldeck.engines.fit.dry_runner import DryRunner
+        from modeldeck.engines.fit.dry_runner import DryRunner, Refused
 
         if self._runner is None:
             self._runner = DryRunner()
         try:
             return self._runner.run(outlines_of(model.files), plan)
+        except Refused as refusal:
+            return f"but llama.cpp refuses it ({clean_line(refusal.why, _MOST_CHARACTERS)})"
         except (ModeldeckError, OSError):
             return ()
 

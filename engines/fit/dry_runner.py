@@ -30,6 +30,17 @@ _REASON: Final = re.compile(
 )
 
 
+class Refused(EngineError):
+    """llama.cpp does not take the model or the plan; ``why`` in its own words, cleaned."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"llama.cpp cannot size it: {why}.",
+            "The formula's answer stands; another file of this model may do better.",
+        )
+        self.why = why
+
+
 class DryRunner:
     """Asks llama.cpp for sizes without loading anything. Safe to use from several threads."""
 
@@ -62,7 +73,8 @@ class DryRunner:
 
         Raises:
             EngineMissing: there is no llama.cpp to ask.
-            EngineError: llama.cpp refuses the model or the plan, or does not answer; says why.
+            Refused: llama.cpp does not take the model or the plan.
+            EngineError: it does not answer, or cannot be asked.
         """
         try:
             with TemporaryDirectory(prefix="modeldeck-") as folder:
@@ -83,10 +95,7 @@ class DryRunner:
         said, problem = str(answer.get("said", "")), str(answer.get("problem", ""))
         sizes = sizes_of(said.splitlines())
         if not sizes:
-            raise EngineError(
-                f"llama.cpp cannot size it: {_reason(problem)}.",
-                "The formula's answer stands; another file of this model may do better.",
-            )
+            raise Refused(_reason(problem))
         return sizes
 
     def close(self) -> None:

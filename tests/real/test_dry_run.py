@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psutil
 import pytest
 
+from tests.real.test_first_loop import put_cursor_on
+from tests.support.gguf_files import llama_metadata, llama_tensors, write_gguf
 from tests.support.large_headers import write_eight_billion
 from tests.support.machine import Machine
 
@@ -46,3 +50,15 @@ def test_a_deck_that_is_killed_leaves_no_sizer(machine: Machine) -> None:
         psutil.Process(deck.pid).kill()
         sizer.wait(timeout=10)
         assert not sizer.is_running()
+
+
+def test_a_file_that_llama_cpp_refuses_is_told_before_it_is_loaded(machine: Machine) -> None:
+    metadata = llama_metadata(name="Odd") | {"llama.attention.head_count": 8}
+    tensors = [
+        replace(tensor, shape=(64, 48)) if "attn_q" in tensor.name else tensor
+        for tensor in llama_tensors()
+    ]
+    write_gguf(machine.models / "odd.gguf", metadata, tensors)
+    with machine.deck() as deck:
+        put_cursor_on(deck, "odd")
+        deck.wait_for(r"llama\.cpp refuses")
