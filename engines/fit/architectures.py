@@ -102,7 +102,7 @@ class Architecture(NamedTuple):
         dense_wide: its experts are as wide as ``feed_forward_length`` says.
         graph: what its graph keeps beside what all do.
         rolls_back: drafted tokens can be taken back out of its recurrent state.
-        has_output: it ends in an output layer; tied when that has no weights of its own.
+        has_output: it ends in an output layer on the GPU; tied when that has no weights of its own.
     """
 
     cached: bool = True
@@ -124,7 +124,7 @@ class Architecture(NamedTuple):
 
 
 _PLAIN: Final = """
-    baichuan bailingmoe bailingmoe2 bitnet chameleon command-r deci deepseek deepseek2-ocr
+    baichuan bailingmoe bailingmoe2 chameleon command-r deci deepseek deepseek2-ocr
     dots1 ernie4_5 ernie4_5-moe exaone gemma glm4moe granite grovemoe hrm_text hunyuan-dense
     hunyuan_vl hy_v3 internlm2 llama maincoder minicpm minicpm3 mistral3 nanbeige
     olmo openelm orion paddleocr pangu-embedded plamo plm qwen2 qwen2moe qwen2vl qwen3 qwen3moe
@@ -149,6 +149,8 @@ _FUSED: Final = Graph(queries=4)
 _HYPER: Final = Graph(widths=4, scores=1.5, indexer_widths=5, indexer_made=5)
 _SPARSE: Final = Graph(scores=1.5, indexer_widths=4, indexer_made=5)
 _SPECIAL: Final = {
+    # Its logits are made with the table of tokens where that is: on the host.
+    "bitnet": Architecture(has_output=False),
     "chatglm glm4 phi3": Architecture(fused_gate=True),
     "grok": Architecture(flash_attention=False, dense_wide=True),
     "qwen": Architecture(graph=Graph(networks=0.5)),

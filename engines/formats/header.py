@@ -15,7 +15,8 @@ from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, WeightTab
 
 _BLOCK: Final = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d{1,6})\.")
 _EXPERT: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\b")
-_HOST_ONLY: Final = ("per_layer_token_embd.", "position_embd.", "token_types.", "token_embd_norm.")
+_HOST_ONLY: Final = ("per_layer_token_embd.", "position_embd.", "token_types.")
+_WITH_FIRST: Final = ("token_embd_norm.", "per_layer_model_proj.", "per_layer_proj_norm.")
 _OUTPUT: Final = ("output.", "output_norm.")
 _GUESSED: Final = 1024
 _ROW_ELEMENTS: Final = 512
@@ -133,8 +134,9 @@ def weight_table(tensors: Sequence[TensorInfo]) -> WeightTable:
     output_weight = False
     for tensor in tensors:
         size = tensor.size_bytes
-        if found := _BLOCK.match(tensor.name):
-            index, is_expert = int(found[1]), bool(_EXPERT.search(tensor.name))
+        index = _block_of(tensor.name)
+        if index is not None:
+            is_expert = bool(_EXPERT.search(tensor.name))
             extra = cuda_padding_bytes(tensor)
             (experts if is_expert else dense)[index] += size
             padding[index] += extra
@@ -162,6 +164,13 @@ def weight_table(tensors: Sequence[TensorInfo]) -> WeightTable:
         largest_matrix_bytes=largest[False],
         largest_expert_bytes=largest[True],
     )
+
+
+def _block_of(name: str) -> int | None:
+    """The block that a tensor goes with; None for one outside of all."""
+    if found := _BLOCK.match(name):
+        return int(found[1])
+    return 0 if name.startswith(_WITH_FIRST) else None
 
 
 def cuda_padding_bytes(tensor: TensorInfo) -> int:

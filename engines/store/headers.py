@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast, overload
 from modeldeck.engines.store.database import Database, Schema, StoreError, is_text
 from modeldeck.engines.types import BlockWeights, HParam, ModelFormat, ModelHeader, WeightTable
 
-READER_VERSION: Final = 5
+READER_VERSION: Final = 6
 """Raised whenever the reader finds more in the same file, or what it finds is written otherwise."""
 
 _DAY_SECONDS: Final = 86_400

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -49,13 +50,13 @@ class Answer:
     """What llama.cpp says of one model.
 
     Attributes:
-        tensors: name, bytes, type and row length of every tensor.
+        tensors: name, bytes, type and shape of every tensor.
         buffers: for each context asked for, MiB by kind (``model``, ``KV``, ``RS``, ``compute``,
             ``output``); None where it has no such context.
         log: the end of what it printed.
     """
 
-    tensors: tuple[tuple[str, int, int, int], ...]
+    tensors: tuple[tuple[str, int, int, tuple[int, ...]], ...]
     buffers: tuple[Mapping[str, float] | None, ...]
     log: str
 
@@ -81,7 +82,7 @@ def ask(
 
 def _answer(record: Mapping[str, Any]) -> Answer:
     return Answer(
-        tensors=tuple((n, size, kind, row) for n, size, kind, row in record["tensors"]),
+        tensors=tuple((n, size, kind, tuple(shape)) for n, size, kind, shape in record["tensors"]),
         buffers=tuple(record["buffers"]),
         log=record["log"],
     )
@@ -132,15 +133,17 @@ class _Lab:
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """One model and all contexts over it."""
         library = self.library
-        tensors: list[tuple[str, int, int, int]] = []
+        tensors: list[tuple[str, int, int, list[int]]] = []
 
         def made(tensor: int, _data: object) -> None:
-            # ggml_tensor begins with its type, its buffer and ne[0].
-            head = ctypes.string_at(tensor, 24)
+            # ggml_tensor begins with its type, its buffer and its shape.
+            head = ctypes.string_at(tensor, 48)
             name = ctypes.string_at(library.ggml_get_name(ctypes.c_void_p(tensor))).decode()
             size = library.ggml_nbytes(ctypes.c_void_p(tensor))
-            kind, row = int.from_bytes(head[:4], "little"), int.from_bytes(head[16:], "little")
-            tensors.append((name, size, kind, row))
+            kind, *shape = struct.unpack("<I12x4q", head)
+            while len(shape) > 1 and shape[-1] == 1:
+                shape.pop()
+            tensors.append((name, size, kind, shape))
 
         callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(made)
         params = library.llama_model_default_params()

@@ -30,8 +30,8 @@ def header_from(keys: Mapping[str, Key], answer: Answer) -> ModelHeader:
     }
     unique = {tensor[0]: tensor for tensor in answer.tensors}
     tensors = [
-        TensorInfo(name=tensor, shape=(row,), ggml_type=kind, offset=0, size_bytes=size)
-        for tensor, size, kind, row in unique.values()
+        TensorInfo(name=tensor, shape=shape, ggml_type=kind, offset=0, size_bytes=size)
+        for tensor, size, kind, shape in unique.values()
     ]
     return ModelHeader(
         architecture=name,

@@ -103,7 +103,11 @@ def test_each_tensor_is_counted_once_where_llama_cpp_may_put_it() -> None:
         Tensor("per_layer_token_embd.weight", (64, 320), Q8_0),
         Tensor("position_embd.weight", (64, 10), F32),
         Tensor("token_types.weight", (64, 2), F32),
+    ]
+    first = [
         Tensor("token_embd_norm.weight", (64,), F32),
+        Tensor("per_layer_model_proj.weight", (64, 96), F16),
+        Tensor("per_layer_proj_norm.weight", (64,), F32),
     ]
     output = [
         Tensor("output.weight", (64, 320), Q6_K),
@@ -113,13 +117,14 @@ def test_each_tensor_is_counted_once_where_llama_cpp_may_put_it() -> None:
     other = [Tensor("rope_freqs.weight", (32,), F32), Tensor("blk.x.odd", (7,), F32)]
     embedding = [Tensor("token_embd.weight", (64, 320), F16)]
 
-    weights = weight_table(rows(*host, *output, *other, *embedding))
+    weights = weight_table(rows(*host, *first, *output, *other, *embedding))
 
     assert weights.host_only_bytes == sum(t.size_bytes for t in host)
     assert weights.output_bytes == sum(t.size_bytes for t in output)
     assert weights.other_bytes == sum(t.size_bytes for t in other)
     assert weights.token_embedding_bytes == 64 * 320 * 2
-    assert weights.blocks == ()
+    (block,) = weights.blocks
+    assert (block.number, block.dense_bytes) == (0, sum(t.size_bytes for t in first))
 
 
 @pytest.mark.parametrize(
