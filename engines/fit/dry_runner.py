@@ -137,5 +137,5 @@ def _reason(problem: str) -> str:
     lines: Sequence[str] = problem.splitlines()
     for line in lines:
         if found := _REASON.search(line):
-            return clean_line(found[1] or line, 200).rstrip(" .:)")
+            return clean_line(" ".join((found[1] or line).split()), 200).rstrip(" .:)")
     return clean_line(lines[-1], 200).rstrip(" .") if lines else "it ended without a word"
