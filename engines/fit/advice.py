@@ -89,6 +89,10 @@ def advise(
             projector_file_bytes=projector_file_bytes,
         )
 
+    def works(other: ModelHeader, options: FitOptions) -> bool:
+        after = answer(other, options, card, projector_file_bytes=projector_file_bytes)
+        return after.verdict.kind in (RUNS if fails else good)
+
     bill = found.verdict.bill
     if found.verdict.kind is VerdictKind.FITS or bill is None:
         return ()
@@ -118,15 +122,16 @@ def advise(
         if len(given) == most:
             break
     if not given and model_format is ModelFormat.GGUF:
-        wanted = RUNS if fails else good
-        given += _another_file(
-            header,
-            lambda other: (
-                answer(other, asked, card, projector_file_bytes=projector_file_bytes).verdict.kind
-                in wanted
-            ),
-            "then it runs" if fails else "then it is on the GPU",
-        )
+        gain = "then it runs" if fails else "then it is on the GPU"
+        given += _another_file(header, lambda other: works(other, asked), gain)
+    if not given and fails:
+        # One change is not enough: the file, and the options, all but engine and margin.
+        free = FitOptions(engine=asked.engine, margin_bytes=asked.margin_bytes)
+        if asking(free).verdict.kind in RUNS:
+            given.append(Advice("leave the options to the plan: then it runs", free))
+        elif model_format is ModelFormat.GGUF:
+            gain = "then it runs, with the options left to the plan"
+            given += _another_file(header, lambda other: works(other, free), gain)
     return tuple(given)
 
 

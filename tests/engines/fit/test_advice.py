@@ -76,6 +76,18 @@ def test_where_no_setting_helps_another_file_does() -> None:
     assert only.text == "IQ2_XXS of it, about 9.1 GiB: then it is on the GPU; much loss of quality"
 
 
+def test_where_one_change_is_too_few_the_options_are_left_to_the_plan() -> None:
+    model = llama(64, 283)._replace(parameters=32_800_000_000)
+    asked = FitOptions(context_tokens=131072, kv_type="f32", gpu_layers=65)
+    (only,) = advise(model, answer(model, asked, CARD), CARD)
+    assert only.text == "leave the options to the plan: then it runs"
+    small = CARD._replace(free_bytes=6 * GIB, ram_bytes=6 * GIB)
+    (only,) = advise(model, answer(model, asked, small), small)
+    assert only.text.endswith(
+        "then it runs, with the options left to the plan; much loss of quality"
+    )
+
+
 def test_nothing_is_advised_where_all_is_well() -> None:
     assert advise(llama(), answer(llama(), FitOptions(), CARD), CARD) == ()
 
