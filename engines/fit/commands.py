@@ -24,6 +24,8 @@ def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
         plan: the whole plan.
     """
     match engine:
+        case "llama_server" | "llama_cpp_python" if model.lower().endswith(".llamafile"):
+            return ()  # a program of its own: it brings its llama.cpp along
         case "llama_server":
             return llama_server_command(model, plan)
         case "llama_cpp_python":

@@ -69,7 +69,7 @@ def decode_rate(
     if cost.gpu.read_bytes:
         if not cards:
             return None
-        seconds += _fixed_seconds(cost)
+        seconds += fixed_seconds(cost)
         for card, share in cards:
             peak = card.bandwidth_bytes_per_second
             if not peak or card.decode_efficiency is None:
@@ -118,7 +118,7 @@ def _gpu_seconds(part: DeviceCost, quantisation: str, bytes_per_second: float) -
     return (weights + part.cache_bytes) / bytes_per_second
 
 
-def _fixed_seconds(cost: TokenCost) -> float:
+def fixed_seconds(cost: TokenCost) -> float:
     """What is not reading: kernel launches and the routing of experts."""
     part = cost.gpu
     blocks = part.routed_blocks + cost.host.routed_blocks

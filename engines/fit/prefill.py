@@ -2,7 +2,8 @@
 
 A micro-batch multiplies every weight in use with each of its tokens. Weights of the host are copied
 to the GPU for it (llama.cpp, ``op_offload``), all experts too: among hundreds of tokens each expert
-is some token's. Copies do not overlap with computing.
+is some token's. Copies do not overlap with computing. A short prompt is read no faster than the
+weights are, and every micro-batch launches its kernels anew.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from modeldeck.engines.fit.decode import band
+from modeldeck.engines.fit.decode import band, fixed_seconds
 from modeldeck.engines.fit.token_cost import DeviceCost, TokenCost
 from modeldeck.engines.fit.types import Card, HostSpeed, Rates
 
@@ -52,7 +53,7 @@ def prefill_rate(
     if not cards:
         seconds = _host_seconds(cost.host, host)
         return None if not seconds else band(1 / seconds, _WIDE_DOUBT)
-    times = [_card_seconds(cost.gpu, card, share, engine) for card, share in cards]
+    times = [_card_seconds(cost.gpu, card, share, engine, batch) for card, share in cards]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
         return None
@@ -63,15 +64,23 @@ def prefill_rate(
     if offloaded is None or stages + offloaded <= 0:
         return None
     doubt = _WIDE_DOUBT if cost.host.stored_bytes or cost.routed else _DOUBT
-    return band(1 / (stages + offloaded), doubt)
+    launches = fixed_seconds(cost) / batch if cost.gpu.read_bytes else 0.0
+    return band(1 / (stages + offloaded + launches), doubt)
 
 
-def _card_seconds(part: DeviceCost, card: Card, share: float, engine: str) -> float | None:
+def _card_seconds(
+    part: DeviceCost, card: Card, share: float, engine: str, batch: int
+) -> float | None:
+    """For each token: the arithmetic, or its share of reading all weights once if that is more."""
     if card.fp16_flops is None:
         return None
     peak = card.fp16_flops * _BACKEND_SHARE.get(engine, 1.0)
     reached = peak * (_EXPERT_SHARE if part.routed_blocks else _DENSE_SHARE)
-    return share * (2 * part.elements + part.attention_flops) / reached
+    computed = (2 * part.elements + part.attention_flops) / reached
+    read = 0.0
+    if card.bandwidth_bytes_per_second:
+        read = part.stored_bytes / card.bandwidth_bytes_per_second / batch
+    return share * max(computed, read)
 
 
 def _offloaded_seconds(
@@ -87,7 +96,7 @@ def _offloaded_seconds(
         return None
     if host is not None:
         bus = min(bus, host.bandwidth_bytes_per_second)
-    computed = _card_seconds(part, card, 1.0, engine)
+    computed = _card_seconds(part, card, 1.0, engine, batch)
     return None if computed is None else part.stored_bytes / bus / batch + computed
 
 

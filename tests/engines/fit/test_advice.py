@@ -150,6 +150,7 @@ def test_other_engines_get_the_plan_in_their_own_words() -> None:
     assert branch[2:5] == ("owner/name", "--revision", "4bit")
     assert engine_command("sglang", "hf:owner/name@4bit", plan)[4:6] == ("owner/name", "--revision")
     assert "4096" in serve
+    assert engine_command("llama_server", "all-in-one.llamafile", plan) == ()
     text = ollama_text(plan)
     assert json.loads(text.split("options: ")[1]) == {
         "num_ctx": 4096,

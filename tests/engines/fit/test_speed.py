@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.cards import card_named, card_with_vram
+from modeldeck.engines.fit.prefill import prefill_rate
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.speed import decode_rates, speeds
@@ -95,6 +96,19 @@ def test_a_prompt_is_read_slower_the_more_must_be_copied_to_the_gpu(model: str, 
     assert usual is not None
     assert moved is not None
     assert moved.middle <= usual.middle * 1.0001
+
+
+@pytest.mark.parametrize("model", sorted(FILES))
+def test_a_short_prompt_is_read_no_faster_than_the_weights_are(model: str) -> None:
+    cost = token_cost(SHAPES[model], Plan(), SHAPES[model].layers, 16)
+    short, long = (
+        prefill_rate(cost, [(CARD, 1.0)], HOST, prompt_tokens=tokens) for tokens in (33, 512)
+    )
+    assert short is not None
+    assert long is not None
+    assert CARD.bandwidth_bytes_per_second is not None
+    reading = cost.gpu.stored_bytes / CARD.bandwidth_bytes_per_second
+    assert short.middle <= min(long.middle, 33 / reading)
 
 
 def test_only_the_experts_in_use_are_read() -> None:
