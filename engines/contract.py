@@ -130,7 +130,7 @@ class LaunchCommand(Protocol):
     """Can say the exact command a person would type for the same load."""
 
     def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...]:
-        """The command as words, secrets left out."""
+        """The command as words, secrets left out; empty when none does the same."""
         ...
 
 

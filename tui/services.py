@@ -384,7 +384,8 @@ class Services:
         from modeldeck.engines.contract import LaunchCommand
 
         found = self.engine(engine)
-        return found.launch_command(model, plan) if isinstance(found, LaunchCommand) else None
+        words = found.launch_command(model, plan) if isinstance(found, LaunchCommand) else ()
+        return words or None
 
     def log_lines(self) -> tuple[str, ...]:
         """What the engines' processes wrote."""

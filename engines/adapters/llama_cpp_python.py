@@ -16,6 +16,7 @@ from typing import Final
 from modeldeck.engines.adapters.instances import HoldsInstances
 from modeldeck.engines.adapters.json_values import count, items, table, text
 from modeldeck.engines.adapters.llama_cpp_python_instance import ENGINE, WORKER, WorkerInstance
+from modeldeck.engines.adapters.llama_cpp_python_launch import library_server_words
 from modeldeck.engines.adapters.missing import missing_probe
 from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
@@ -121,8 +122,18 @@ class LlamaCppPythonEngine(HoldsInstances[WorkerInstance]):
         return tuple(token for token in ids if isinstance(token, int))
 
     async def count_tokens(self, instance: str, messages: Sequence[ChatMessage]) -> int:
-        """Prompt length of a conversation, chat template included."""
+        """Prompt length of a conversation, chat template and images included."""
         return await self._instance(instance).count_tokens(tuple(messages))
+
+    async def answers(self, instance: str) -> bool:
+        """Whether the worker answers at all; one that computes does."""
+        held = self._instances.get(instance)
+        return held is not None and await held.answers()
+
+    def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...]:
+        """The library's own server for the same load; empty when it cannot do the same."""
+        python = python_with(LIBRARY, ENGINE, self._chosen) or "python"
+        return library_server_words(python, model.path, plan, model.projector)
 
     async def metrics(self, instance: str) -> Mapping[str, float]:
         """The worker's counters since the load, named as llama-server names its own."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
 import secrets
 import socket
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Final
 
 from modeldeck.engines.adapters.json_values import count, items, table, text
@@ -43,6 +44,7 @@ ENGINE: Final = "llama_cpp_python"
 WORKER: Final = "modeldeck.engines.workers.llama_cpp_worker"
 _WEIGHTS_SHARE: Final = 0.9
 _TAIL_LINES: Final = 40
+PING_S: Final = 2.0
 
 Answer = Mapping[str, object]
 
@@ -135,6 +137,7 @@ class WorkerInstance:
             **self._plan._asdict(),
             "threads": threads_for(self._plan),
             "path": str(self._model.path),
+            "projector": str(self._model.projector) if self._model.projector else None,
         }
         async with contextlib.aclosing(self._ask("load", plan=plan)) as answers:
             async for answer in answers:
@@ -163,6 +166,7 @@ class WorkerInstance:
             pid=self._child.pid if self._child else None,
             load_ns=load_ns,
             device=device_of(self.log()),
+            sees_images=made.get("sees_images") is True,
         )
 
     async def _load_failed(self) -> LoadFailed | EngineMissing:
@@ -225,8 +229,16 @@ class WorkerInstance:
         raise await self._died()
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> int:
-        """Prompt length of a conversation, chat template included."""
-        return count(await self.value("count", messages=_said(messages)))
+        """Prompt length of a conversation. Raises EngineDied, RequestRefused."""
+        return count(await self.value("count", messages=await _said(messages)))
+
+    async def answers(self) -> bool:
+        """Whether the worker answers within two seconds, whatever it computes."""
+        try:
+            async with asyncio.timeout(PING_S):
+                return await self.value("ping") is True
+        except (EngineDied, RequestRefused, TimeoutError):
+            return False
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Stream one reply; closing the generator stops the worker at the next token.
@@ -236,9 +248,8 @@ class WorkerInstance:
             RequestRefused: the prompt is too long, or its template fails.
         """
         splitter = ThoughtSplitter()
-        asked = self._ask(
-            "chat", messages=_said(request.messages), sampling=request.sampling._asdict()
-        )
+        said = await _said(request.messages)
+        asked = self._ask("chat", messages=said, sampling=request.sampling._asdict())
         begun = False
         async with contextlib.aclosing(asked) as answers:
             async for answer in answers:
@@ -311,8 +322,17 @@ class WorkerInstance:
                 await self._reading
 
 
-def _said(messages: tuple[ChatMessage, ...]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+async def _said(messages: Iterable[ChatMessage]) -> list[dict[str, object]]:
+    """Messages as the worker takes them; images, which may be megabytes, hold nobody up."""
+    said: list[dict[str, object]] = []
+    for message in messages:
+        images = [await asyncio.to_thread(_base64, image.data) for image in message.images]
+        said.append({"role": message.role, "content": message.content, "images": images})
+    return said
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _timings(answer: Answer) -> Timings:

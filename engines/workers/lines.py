@@ -11,7 +11,7 @@ Table = Mapping[str, Any]
 
 _READ_BYTES = 1 << 16
 MOST_LINE_BYTES = 64 << 20
-"""The longest line that is read: a conversation of several million characters."""
+"""The longest line that is read: a conversation of several million characters, or many images."""
 
 
 def packed(message: Table) -> bytes:
@@ -21,10 +21,12 @@ def packed(message: Table) -> bytes:
 
 def messages(channel: socket.socket) -> Iterator[Table]:
     """The messages of the other end until it closes. Raises ValueError for what is none."""
-    rest = b""
+    rest = bytearray()
     while data := channel.recv(_READ_BYTES):
-        *whole, rest = (rest + data).split(b"\n")
+        *whole, begun = data.split(b"\n")
         for line in whole:
-            yield json.loads(line)
+            yield json.loads(bytes(rest) + line)
+            rest.clear()
+        rest += begun
         if len(rest) > MOST_LINE_BYTES:
             raise ValueError("a line without end")

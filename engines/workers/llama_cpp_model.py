@@ -12,6 +12,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from modeldeck.engines.workers.llama_cpp_sight import (
+    Patch,
+    Sight,
+    Unit,
+    Unreadable,
+    positions_in,
+    tokens_in,
+)
+
 _MOST_PIECE_BYTES: Final = 512
 _NS_PER_MS: Final = 1e6
 _ABORTED: Final = 2
@@ -90,8 +99,16 @@ class LlamaModel:
         if not self._context:
             raise NotLoaded("the context")
         self._memory = lib.llama_get_memory(self._context)
+        self._position = 0
         self._vocab = lib.llama_model_get_vocab(self._model)
-        self._held: list[int] = []
+        self._held: list[Unit] = []
+        self._sight: Sight | None = None
+        self._sight_ns = 0
+        if settings.get("projector"):
+            try:
+                self._sight = Sight(self._model, settings)
+            except Unreadable as error:
+                raise NotLoaded(error.args[0]) from error
         self._piece = ctypes.create_string_buffer(_MOST_PIECE_BYTES)
         self.context_tokens: int = lib.llama_n_ctx(self._context)
         self.slots: int = lib.llama_n_seq_max(self._context)
@@ -176,9 +193,33 @@ class LlamaModel:
         text = self._lib.llama_vocab_get_text(self._vocab, token)
         return text.decode("utf-8", "replace") if text else ""
 
-    def prompt(self, said: Sequence[Mapping[str, str]]) -> str:
-        """A conversation as the model was trained to read it."""
-        return self._formatter(said)
+    @property
+    def sees_images(self) -> bool:
+        """Whether a message may have images."""
+        return self._sight is not None
+
+    def prompt(self, said: Sequence[Mapping[str, Any]]) -> str:
+        """A conversation as the model was trained to read it, a mark in the place of each image."""
+        mark = self._sight.marker if self._sight else ""
+        return self._formatter(
+            [
+                {"role": m["role"], "content": mark * len(m.get("images", ())) + m["content"]}
+                for m in said
+            ]
+        )
+
+    @contextlib.contextmanager
+    def units(
+        self, prompt: str, images: Sequence[bytes], *, only_count: bool = False
+    ) -> Generator[Sequence[Unit]]:
+        """What ``prompt`` is made of, to be counted or computed. Raises Unreadable."""
+        if not images:
+            yield self.tokens(prompt, special=True)
+        elif self._sight is None:
+            raise Unreadable("the model was loaded without a projector")
+        else:
+            with self._sight.cut(prompt, images, only_count=only_count) as units:
+                yield units
 
     def tokens(self, text: str, *, special: bool) -> list[int]:
         """Token ids; ``special`` reads markers as such and adds what the model wants added."""
@@ -201,47 +242,87 @@ class LlamaModel:
 
     # Computing.
 
-    def keep_prefix(self, tokens: Sequence[int]) -> int:
-        """Forget what the cache holds beyond its common start with ``tokens``; its length.
+    def keep_prefix(self, units: Sequence[Unit]) -> int:
+        """Forget what the cache holds beyond its common start with ``units``; how many are that.
 
-        At least the last token is left to compute, since its logits are needed.
+        At least the last one is left to compute, since its logits are needed.
         """
         kept = 0
-        for held, wanted in zip(self._held, tokens[:-1], strict=False):
+        for held, wanted in zip(self._held, units[:-1], strict=False):
             if held != wanted:
                 break
             kept += 1
-        if not self._lib.llama_memory_seq_rm(self._memory, 0, kept, -1):
+        self._position = positions_in(units[:kept])
+        if not self._lib.llama_memory_seq_rm(self._memory, 0, self._position, -1):
             self._lib.llama_memory_clear(self._memory, True)
-            kept = 0
+            kept = self._position = 0
         del self._held[kept:]
         self._lib.llama_perf_context_reset(self._context)
+        self._sight_ns = 0
         return kept
 
-    def compute(self, tokens: Sequence[int]) -> Iterator[int]:
-        """Put ``tokens`` into the cache; yields how many are, after each micro-batch.
+    def compute(self, units: Sequence[Unit]) -> Iterator[int]:
+        """Put ``units`` into the cache; yields how many tokens are, after each micro-batch.
 
         Raises:
             Stopped: called off; the cache stands as if the last micro-batch had not begun.
             ContextFull: no room.
+            Unreadable: libmtmd could not compute an image.
         """
-        for start in range(0, len(tokens), self._step):
-            part = tokens[start : start + self._step]
-            ids = (self._lib.llama_token * len(part))(*part)
-            code = self._lib.llama_decode(
-                self._context, self._lib.llama_batch_get_one(ids, len(part))
-            )
+        done = 0
+        for part in self._steps(units):
+            code = self._see(part) if isinstance(part, Patch) else self._read(part)
+            new: Sequence[Unit] = (part,) if isinstance(part, Patch) else part
             if code:
-                self._lib.llama_memory_seq_rm(self._memory, 0, len(self._held), -1)
+                self._lib.llama_memory_seq_rm(self._memory, 0, self._position, -1)
+                if code not in (_NO_ROOM, _ABORTED) and isinstance(part, Patch):
+                    raise Unreadable("an image could not be computed")
                 raise ContextFull if code == _NO_ROOM else Stopped(str(code))
             self._lib.llama_synchronize(self._context)
-            self._held += part
-            yield start + len(part)
+            self._held += new
+            self._position += positions_in(new)
+            done += tokens_in(new)
+            yield done
+
+    def _steps(self, units: Sequence[Unit]) -> Iterator[Patch | list[int]]:
+        """Images one by one, and what is between them in micro-batches of tokens."""
+        tokens: list[int] = []
+        for unit in units:
+            if isinstance(unit, Patch) or len(tokens) == self._step:
+                if tokens:
+                    yield tokens
+                tokens = []
+            if isinstance(unit, Patch):
+                yield unit
+            else:
+                tokens.append(unit)
+        if tokens:
+            yield tokens
+
+    def _read(self, tokens: Sequence[int]) -> int:
+        size = len(tokens)
+        ids = (self._lib.llama_token * size)(*tokens)
+        # After an image llama.cpp could not say by itself where the text goes on.
+        at = (self._lib.llama_pos * size)(*range(self._position, self._position + size))
+        batch = self._lib.llama_batch_get_one(ids, size)
+        batch.pos = at
+        return int(self._lib.llama_decode(self._context, batch))
+
+    def _see(self, patch: Patch) -> int:
+        if self._sight is None:
+            raise Unreadable("the model was loaded without a projector")
+        before = self.perf()
+        code, took_ns = self._sight.compute(self._context, patch, self._position)
+        self._lib.llama_synchronize(self._context)
+        clocked_ns = self.perf().prefill_ns - before.prefill_ns
+        self._sight_ns += max(0, took_ns - clocked_ns)  # what the projector took
+        return code
 
     def perf(self) -> Perf:
-        """The times so far."""
+        """The times so far; the projector's belong to prefill."""
         data = self._lib.llama_perf_context(self._context)
-        return Perf(round(data.t_p_eval_ms * _NS_PER_MS), round(data.t_eval_ms * _NS_PER_MS))
+        prefill_ns = round(data.t_p_eval_ms * _NS_PER_MS) + self._sight_ns
+        return Perf(prefill_ns, round(data.t_eval_ms * _NS_PER_MS))
 
     @contextlib.contextmanager
     def sampler(self, wanted: Mapping[str, Any]) -> Generator[Callable[[], int]]:

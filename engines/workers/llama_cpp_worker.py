@@ -4,13 +4,14 @@ Run as a child with the socket's descriptor as its argument; it ends when the so
 ``--devices`` it prints version and devices as one line of JSON and ends.
 
 Requests: ``load`` (the plan), ``chat`` (messages, sampling), ``stop`` (a chat's id), ``tokenize``,
-``count``, ``metrics``. Each has an ``id`` that its answers carry. A chat is answered with
-``prefill``, ``text``, then ``end``; the others with ``value``, everything with ``error`` if it
-cannot be done. Times are nanoseconds.
+``count``, ``metrics``, ``ping``. Each has an ``id`` that its answers carry, a higher one than those
+before. A chat is answered with ``prefill``, ``text``, then ``end``; the others with ``value``,
+everything with ``error`` if it cannot be done. Images are base64. Times are nanoseconds.
 """
 
 from __future__ import annotations
 
+import base64
 import codecs
 import importlib
 import json
@@ -20,7 +21,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modeldeck.engines.workers.lines import messages, packed
@@ -31,17 +32,19 @@ from modeldeck.engines.workers.llama_cpp_model import (
     Stopped,
     devices,
 )
+from modeldeck.engines.workers.llama_cpp_sight import Unit, Unreadable, tokens_in
 
 Request = Mapping[str, Any]
 
 
 class Worker:
-    """Takes requests one after the other; a stop is heard at once."""
+    """Takes requests one after the other; a stop or a ping is heard at once."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._requests: queue.Queue[Request] = queue.Queue()
-        self._stopped_id = -1
+        self._telling = threading.Lock()
+        self._stopped: frozenset[int] = frozenset()
         self._now_id = 0
         self._model: LlamaModel | None = None
         self._counters = {
@@ -61,22 +64,35 @@ class Worker:
                 self._answer(request)
             except NotLoaded as error:
                 self._tell("error", kind="load", message=f"llama.cpp did not make {error}")
+            except Unreadable as error:
+                self._tell("error", kind="image", message=str(error))
+            except TemplateFailed as error:
+                self._tell("error", kind="template", message=str(error))
 
     def _listen(self) -> None:
         try:
             for message in messages(self._channel):
-                if message["do"] == "stop":
-                    self._stopped_id = max(self._stopped_id, message["id"])
-                else:
-                    self._requests.put(message)
+                match message["do"]:
+                    case "stop":
+                        later = {number for number in self._stopped if number >= self._now_id}
+                        self._stopped = frozenset({*later, message["id"]})
+                    case "ping":
+                        self._send(message["id"], "value", value=True)
+                    case _:
+                        self._requests.put(message)
         finally:
             os._exit(0)
 
     def _should_stop(self) -> bool:
-        return self._stopped_id >= self._now_id
+        return self._now_id in self._stopped
 
     def _tell(self, what: str, **more: object) -> None:
-        self._channel.sendall(packed({"id": self._now_id, "is": what, **more}))
+        self._send(self._now_id, what, **more)
+
+    def _send(self, identity: int, what: str, **more: object) -> None:
+        line = packed({"id": identity, "is": what, **more})
+        with self._telling:
+            self._channel.sendall(line)
 
     def _answer(self, request: Request) -> None:
         if request["do"] == "load":
@@ -92,8 +108,9 @@ class Worker:
             case "tokenize":
                 self._tell("value", value=model.tokens(request["text"], special=False))
             case "count":
-                prompt = model.prompt(request["messages"])
-                self._tell("value", value=len(model.tokens(prompt, special=True)))
+                prompt, images = _told(model, request)
+                with model.units(prompt, images, only_count=True) as units:
+                    self._tell("value", value=tokens_in(units))
             case _:
                 self._tell("value", value=self._counters)
 
@@ -107,28 +124,36 @@ class Worker:
                 self._tell("progress", share=share)
 
         self._model = model = LlamaModel(request["plan"], on_progress, self._should_stop)
-        self._tell("value", value={"context_tokens": model.context_tokens, "slots": model.slots})
+        made = {
+            "context_tokens": model.context_tokens,
+            "slots": model.slots,
+            "sees_images": model.sees_images,
+        }
+        self._tell("value", value=made)
 
     def _chat(self, model: LlamaModel, request: Request) -> None:
-        try:
-            prompt = model.prompt(request["messages"])
-        except Exception as error:  # a template is a program of a stranger's
-            self._tell("error", kind="template", message=f"{type(error).__name__}: {error}")
-            return
-        tokens = model.tokens(prompt, special=True)
-        if len(tokens) >= model.context_tokens:
-            sizes = {"prompt_tokens": len(tokens), "context_tokens": model.context_tokens}
+        prompt, images = _told(model, request)
+        with model.units(prompt, images) as units:
+            self._reply(model, request, units, thinks=prompt.rstrip().endswith("<think>"))
+
+    def _reply(
+        self, model: LlamaModel, request: Request, units: Sequence[Unit], *, thinks: bool
+    ) -> None:
+        total = tokens_in(units)
+        if total >= model.context_tokens:
+            sizes = {"prompt_tokens": total, "context_tokens": model.context_tokens}
             self._tell("error", kind="context", message="", **sizes)
             return
-        reply = _Reply(self._tell, len(tokens), model)
+        if not isinstance(units[-1], int):
+            raise Unreadable("the chat template says nothing after the image")
+        reply = _Reply(self._tell, total, model)
         begin_ns = time.monotonic_ns()
         try:
-            kept = model.keep_prefix(tokens)
-            reply.cached = kept
-            thinks = prompt.rstrip().endswith("<think>")
-            self._prefill(len(tokens), kept, kept, begin_ns, thinks)
-            for done in model.compute(tokens[kept:]):
-                self._prefill(len(tokens), kept, kept + done, begin_ns, thinks)
+            kept = model.keep_prefix(units)
+            reply.cached = cached = tokens_in(units[:kept])
+            self._prefill(total, cached, cached, begin_ns, thinks)
+            for done in model.compute(units[kept:]):
+                self._prefill(total, cached, cached + done, begin_ns, thinks)
                 if self._should_stop():
                     raise Stopped
             reply.begin()
@@ -175,6 +200,20 @@ class Worker:
         self._counters["prompt_seconds_total"] += prefill_ns / 1e9
         self._counters["tokens_predicted_total"] += decoded
         self._counters["tokens_predicted_seconds_total"] += decode_ns / 1e9
+
+
+class TemplateFailed(Exception):
+    """The model's chat template did not take the conversation."""
+
+
+def _told(model: LlamaModel, request: Request) -> tuple[str, list[bytes]]:
+    """The prompt of a request, and its images."""
+    said = request["messages"]
+    try:
+        prompt = model.prompt(said)
+    except Exception as error:  # a template is a program of a stranger's
+        raise TemplateFailed(f"{type(error).__name__}: {error}") from error
+    return prompt, [base64.b64decode(data) for m in said for data in m.get("images", ())]
 
 
 class _Reply:

@@ -34,9 +34,15 @@ def kill(engine: Engine, loaded: LoadedModel) -> None:
 
 class TestLlamaCppPython(EngineContract):
     @pytest.fixture
-    def harness(self, slow_model: LocalModel, broken_model: LocalModel) -> EngineHarness:
+    def harness(
+        self, slow_model: LocalModel, broken_model: LocalModel, seeing_model: LocalModel
+    ) -> EngineHarness:
         return EngineHarness(
-            make=LlamaCppPythonEngine, model=slow_model, broken=broken_model, kill=kill
+            make=LlamaCppPythonEngine,
+            model=slow_model,
+            broken=broken_model,
+            seeing=seeing_model,
+            kill=kill,
         )
 
 
@@ -177,3 +183,15 @@ async def test_it_hands_out_the_buffers_that_llama_cpp_names(
     sized = re.compile(r" buffer size = +(\S+) MiB$")
     printed = [float(match[1]) for line in engine.log() if (match := sized.search(line))]
     assert total_bytes(buffers, on_host=True) == pytest.approx(sum(printed) * (1 << 20), abs=99)
+
+
+def test_the_launch_command_uses_only_words_that_the_installed_server_knows() -> None:
+    python = LlamaCppPythonEngine().launch_command(local_model(model_path()), PLAN)[0]
+    settings = next(Path(python).parents[1].glob("lib/python*/site-packages/llama_cpp/server"))
+    known = re.findall(r"^    (\w+): ", (settings / "settings.py").read_text("utf-8"), re.M)
+    model = local_model(model_path())._replace(projector=Path("mmproj.gguf"))
+    words = LlamaCppPythonEngine().launch_command(model, PLAN._replace(gpu_layers=0))
+
+    options = [word.removeprefix("--") for word in words if word.startswith("--")]
+    assert len(options) > 12
+    assert set(options) <= set(known)
