@@ -38,6 +38,8 @@ LARGE = Size(1024, 20, 4096, 2048, gguf.GGMLQuantizationType.Q4_0)
 
 _TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
 _HEADS, _KV_HEADS = 8, 4
+_LOOK = 0.2
+"""Scale of queries and keys with which a token looks at some others, and not at all alike."""
 
 
 def _byte_tokens() -> list[str]:
@@ -62,15 +64,22 @@ def _random_q4_0(
 
 
 def make_random_model(
-    path: Path, size: Size = TINY, *, context_length: int = 4096, attention: float = 0.02
+    path: Path,
+    size: Size = TINY,
+    *,
+    context_length: int = 4096,
+    attention: float = 0.02,
+    places: bool = False,
 ) -> Path:
     """Write a model to ``path`` (whole or not at all) and return it.
 
-    With a scale of ``attention`` of 0.5, what it says hangs on all that was said before.
+    With a scale of ``attention`` of 0.5, what it says hangs on all that was said before. With
+    ``places`` it is built like Qwen2-VL: a token stands somewhere in time, height and width
+    (M-RoPE), and what is said hangs on that, too.
     """
     rng = np.random.default_rng(0)
     temporary = path.with_suffix(f".{os.getpid()}")
-    writer = gguf.GGUFWriter(temporary, "llama")
+    writer = gguf.GGUFWriter(temporary, "qwen2vl" if places else "llama")
     writer.add_name("random")
     writer.add_context_length(context_length)
     writer.add_embedding_length(size.width)
@@ -81,6 +90,9 @@ def make_random_model(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
     writer.add_rope_dimension_count(size.width // _HEADS)
+    if places:
+        half = size.width // _HEADS // 2
+        writer.add_rope_dimension_sections([half // 4, half * 3 // 8, half * 3 // 8, 0])
     writer.add_vocab_size(size.vocabulary)
     writer.add_file_type(2 if size.quantisation is gguf.GGMLQuantizationType.Q4_0 else 7)
     writer.add_quantization_version(2)
@@ -119,8 +131,8 @@ def make_random_model(
     for block in range(size.blocks):
         prefix = f"blk.{block}."
         norm(prefix + "attn_norm.weight")
-        matrix(prefix + "attn_q.weight", width, width)
-        matrix(prefix + "attn_k.weight", kv_width, width)
+        matrix(prefix + "attn_q.weight", width, width, _LOOK if places else 0.02)
+        matrix(prefix + "attn_k.weight", kv_width, width, _LOOK if places else 0.02)
         matrix(prefix + "attn_v.weight", kv_width, width, attention)
         matrix(prefix + "attn_output.weight", width, width, attention)
         norm(prefix + "ffn_norm.weight")

@@ -17,13 +17,17 @@ IMAGE_TOKENS = (IMAGE_PIXELS // PATCH_PIXELS) ** 2
 _WIDTH, _HEADS, _BLOCKS, _FEED_FORWARD = 64, 4, 2, 128
 
 
-def make_random_projector(path: Path, model_width: int) -> Path:
-    """Write a projector for a model of ``model_width`` to ``path`` and return it."""
+def make_random_projector(path: Path, model_width: int, *, merges: bool = False) -> Path:
+    """Write a projector for a model of ``model_width`` to ``path`` and return it.
+
+    One that ``merges`` is built like Qwen2-VL's: it takes an image in its own size, and makes one
+    token of four patches.
+    """
     rng = np.random.default_rng(0)
     writer = gguf.GGUFWriter(path, "clip")
     writer.add_file_type(0)
     writer.add_bool("clip.has_vision_encoder", True)
-    writer.add_string("clip.projector_type", "mlp")
+    writer.add_string("clip.projector_type", "qwen2vl_merger" if merges else "mlp")
     writer.add_bool("clip.use_gelu", True)
     writer.add_uint32("clip.vision.image_size", IMAGE_PIXELS)
     writer.add_uint32("clip.vision.patch_size", PATCH_PIXELS)
@@ -47,10 +51,15 @@ def make_random_projector(path: Path, model_width: int) -> Path:
         tensor(f"{name}.weight", rows, columns)
         tensor(f"{name}.bias", rows)
 
-    tensor("v.class_embd", _WIDTH)
-    tensor("v.patch_embd.weight", _WIDTH, 3, PATCH_PIXELS, PATCH_PIXELS)
-    tensor("v.position_embd.weight", IMAGE_TOKENS + 1, _WIDTH)
-    norm("v.pre_ln")
+    if merges:
+        tensor("v.patch_embd.weight", _WIDTH, 3, PATCH_PIXELS, PATCH_PIXELS)
+        tensor("v.patch_embd.weight.1", _WIDTH, 3, PATCH_PIXELS, PATCH_PIXELS)
+        norm("v.post_ln")
+    else:
+        tensor("v.class_embd", _WIDTH)
+        tensor("v.patch_embd.weight", _WIDTH, 3, PATCH_PIXELS, PATCH_PIXELS)
+        tensor("v.position_embd.weight", IMAGE_TOKENS + 1, _WIDTH)
+        norm("v.pre_ln")
     for block in range(_BLOCKS):
         prefix = f"v.blk.{block}."
         norm(prefix + "ln1")
@@ -59,7 +68,7 @@ def make_random_projector(path: Path, model_width: int) -> Path:
             linear(prefix + name, _WIDTH, _WIDTH)
         linear(prefix + "ffn_up", _FEED_FORWARD, _WIDTH)
         linear(prefix + "ffn_down", _WIDTH, _FEED_FORWARD)
-    linear("mm.0", model_width, _WIDTH)
+    linear("mm.0", model_width, _WIDTH * 4 if merges else _WIDTH)
     linear("mm.2", model_width, model_width)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -20,8 +20,10 @@ from modeldeck.engines.errors import LoadFailed, RequestRefused
 from modeldeck.engines.images import image_of
 from modeldeck.engines.testing import ask, question, words_of
 from modeldeck.engines.types import LoadedModel, LocalModel, Plan
+from tests.engines.conftest import local_model
 from tests.support.image_files import png
-from tests.support.random_projector import IMAGE_TOKENS
+from tests.support.random_model import TINY, make_random_model
+from tests.support.random_projector import IMAGE_TOKENS, make_random_projector
 
 pytestmark = pytest.mark.engines
 
@@ -89,6 +91,29 @@ async def test_it_sees_what_llama_server_sees(tools: Path, seeing_model: LocalMo
     sizes = {name: tokens for name, (_, tokens) in by_library.items()}
     assert sizes["red"] == sizes["blue"] == sizes["nothing"] + IMAGE_TOKENS
     assert sizes["both"] == sizes["nothing"] + 2 * IMAGE_TOKENS
+
+
+@pytest.fixture(scope="module")
+def model_with_places(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """Its tokens have places in width and height: an image has more tokens than positions."""
+    folder = tmp_path_factory.mktemp("places")
+    path = folder / "places.gguf"
+    model = local_model(make_random_model(path, attention=0.5, places=True))
+    projector = make_random_projector(folder / "mmproj.gguf", TINY.width, merges=True)
+    return model._replace(projector=projector)
+
+
+async def test_text_after_an_image_stands_where_llama_server_puts_it(
+    tools: Path, model_with_places: LocalModel
+) -> None:
+    server = LlamaServerEngine()
+    server.configure({"binary": str(tools / "llama-server")})
+    by_server = await told(server, model_with_places)
+    by_library = await told(LlamaCppPythonEngine(), model_with_places)
+
+    assert by_library == by_server
+    tokens = 4 * 3  # 64 x 48 pixels in patches of 8, four to a token
+    assert by_library["red"][1] >= by_library["nothing"][1] + tokens
 
 
 async def test_images_are_counted_before_they_are_sent(
