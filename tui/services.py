@@ -29,7 +29,6 @@ from modeldeck.engines.types import (
     Source,
 )
 from modeldeck.tui.settings import Settings, save_setting
-from modeldeck.tui.terminal import batch_ms
 
 if TYPE_CHECKING:
     from modeldeck.engines.catalog.unreadable import Unreadable
@@ -74,7 +73,6 @@ class Services:
     Attributes:
         settings: the user's settings.
         problems: sentences about settings, engines and stores that the user should read.
-        batch_ms: how long streamed text is gathered before it is drawn.
     """
 
     def __init__(
@@ -92,7 +90,7 @@ class Services:
         self._engines: EnginesMade | None = None
         self._engines_lock = Lock()
         self._early_scan: EarlyScan[ScanStep] | None = None
-        self.batch_ms = settings.batch_ms or batch_ms(environ)
+        self._environ = environ
         self._config_path = config_path
         self._database = database
         self._headers = HeaderCache(database)
@@ -104,6 +102,13 @@ class Services:
             Place(Source.DEMO, demo.model_path()),
         )
         self.config_dir = config_path.parent
+
+    @cached_property
+    def batch_ms(self) -> int:
+        """How long streamed text is gathered before it is drawn."""
+        from modeldeck.tui.terminal import batch_ms
+
+        return self.settings.batch_ms or batch_ms(self._environ)
 
     @cached_property
     def cards(self) -> Cards:

@@ -22,6 +22,8 @@ from modeldeck.engines.store.headers import CachedHeader, HeaderCache
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import AlsoSeen, LocalModel, Source
 
+_AT_ONCE: Final = 128
+
 MAX_PROBLEMS: Final = 1000
 """Files with a problem that are listed one by one; more are counted."""
 
@@ -73,7 +75,7 @@ def models_of(
     projectors = Projectors()
     companions = problems = 0
     for place in places:
-        for files in _sets_of(place, walk):
+        for files in _recalled(_sets_of(place, walk), cache):
             if should_stop():
                 return
             if files.identity <= seen:
@@ -98,6 +100,14 @@ def models_of(
     notes.extend(
         _notes(walk, [path for path in walk.absent if path in folders], companions, problems)
     )
+
+
+def _recalled(sets: Iterator[FileSet], cache: HeaderCache | None) -> Iterator[FileSet]:
+    """The same, some at a time, their headers asked of the cache together."""
+    while some := list(islice(sets, _AT_ONCE)):
+        if cache is not None:
+            cache.recall(files.path for files in some)
+        yield from some
 
 
 def unreadable_in(places: Iterable[Place], should_stop: Callable[[], bool] = never) -> Unreadable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
@@ -92,13 +92,15 @@ class CardRow(NamedTuple):
 @cache
 def known_cards() -> tuple[CardRow, ...]:
     """Every card in the table, in its order. Read once, when first asked for: 4 ms."""
+    return tuple(_cards())
+
+
+def _cards() -> Iterator[CardRow]:
     text = Path(__file__).with_name("cards.csv").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
-    return tuple(
-        _row(row, int(size) * MIB)
-        for row in csv.DictReader(lines)
-        for size in row["memory_mib"].split("/")
-    )
+    for row in csv.DictReader(lines):
+        for size in row["memory_mib"].split("/"):
+            yield _row(row, int(size) * MIB)
 
 
 def card_named(name: str, ram_bytes: int) -> Card:
@@ -140,8 +142,8 @@ def _near(key: str) -> list[str]:
 
 
 def reference_card(ram_bytes: int) -> Card:
-    """The what-if card of a machine without a GPU."""
-    return card_named(REFERENCE_CARD, ram_bytes)
+    """The what-if card of a machine without a GPU: the first of the table."""
+    return _card(next(_cards()), ram_bytes)
 
 
 def card_with_vram(vram_bytes: int, ram_bytes: int) -> Card:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast, overload
 
@@ -152,11 +152,14 @@ class HeaderCache:
         self._database = database
         self._unsaved: dict[str, _Row] = {}
         self._unnamable: dict[str, _Row] = {}
+        self._recalled: Mapping[str, _Row | None] = {}
 
     def get(self, path: Path, stamp: Stamp) -> CachedHeader | None:
         """What was found in ``path`` when it had this stamp, or None."""
         name = str(path)
-        row = self._unsaved.get(name) or self._kept(name)
+        row = self._unsaved.get(name)
+        if row is None:
+            row = self._recalled[name] if name in self._recalled else self._kept(name)
         if row is None or row.stamp != stamp.text:
             return None
         try:
@@ -166,6 +169,15 @@ class HeaderCache:
         if time.time() - row.seen > _STILL_SEEN_SECONDS:
             self._keep(path, row.stamp, row.header, row.problem)
         return CachedHeader(header, row.problem)
+
+    def recall(self, paths: Iterable[Path]) -> None:
+        """Have at hand what is kept of ``paths``, which are to be asked for next: one query."""
+        names = [name for path in paths if is_text(name := str(path))]
+        marks = ",".join("?" * len(names))
+        query = f"SELECT path, stamp, header, problem, seen FROM headers WHERE path IN ({marks})"  # noqa: S608
+        with contextlib.suppress(StoreError):
+            rows = self._database.rows(query, names)
+            self._recalled = dict.fromkeys(names) | {path: _Row(*row) for path, *row in rows}
 
     def _kept(self, path: str) -> _Row | None:
         """The row of ``path``; none where the cache cannot be read, which only makes it slower."""
@@ -185,6 +197,7 @@ class HeaderCache:
     def save(self) -> None:
         """Write what is new. Raises StoreError."""
         unsaved, self._unsaved = self._unsaved, {}
+        self._recalled = {}
         if not unsaved:
             return
         rows = [(p, row.stamp, row.header, row.problem, row.seen) for p, row in unsaved.items()]

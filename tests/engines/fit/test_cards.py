@@ -27,6 +27,10 @@ MIB = 1 << 20
 RAM = 32 << 30
 
 
+def test_the_first_card_of_the_table_is_the_reference() -> None:
+    assert reference_card(GIB) == card_named(REFERENCE_CARD, GIB)
+
+
 def test_the_reference_card_has_what_linux_leaves_of_it() -> None:
     card = reference_card(RAM)
     assert card.name == "RTX 3060 12GB"

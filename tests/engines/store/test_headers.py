@@ -265,3 +265,22 @@ def test_spoilt_blocks_are_noticed_when_they_are_read(
 ) -> None:
     with pytest.raises(ValueError, match="block"):
         KeptBlocks(numbers, places, kinds)
+
+
+def test_what_was_recalled_is_asked_of_the_database_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, found = HeaderCache(database), CachedHeader(None, "The file is empty.")
+    first.put(PATH, STAMP, found)
+    first.save()
+    cache, absent = HeaderCache(database), Path("/not/kept")
+    cache.recall([PATH, absent, Path("/no\udcfftext")])
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "rows", lambda *_: pytest.fail("it was asked"))
+        assert cache.get(PATH, STAMP) == found
+        assert cache.get(absent, STAMP) is None
+    newer = Stamp("newer")
+    cache.put(PATH, newer, found)
+    assert cache.get(PATH, newer) == found
+    cache.save()
+    assert cache.get(PATH, newer) == found
