@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit import cards
 from modeldeck.engines.fit.cards import (
+    REFERENCE_CARD,
     card_from_gpu,
     card_named,
     card_of,
@@ -28,7 +29,7 @@ RAM = 32 << 30
 
 
 def test_the_first_card_of_the_table_is_the_reference() -> None:
-    assert reference_card(GIB) == card_named(REFERENCE_CARD, GIB)
+    assert reference_card(RAM) == card_named(REFERENCE_CARD, RAM)
 
 
 def test_the_reference_card_has_what_linux_leaves_of_it() -> None:
