@@ -54,6 +54,16 @@ def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(name, metavar="SIZE", type=_bytes, help=text)
     parser.add_argument(
+        "--draft", metavar="TARGET", help="a draft model that llama-server loads with it (-md)"
+    )
+    parser.add_argument(
+        "--lora",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a LoRA adapter (GGUF) loaded with it; may be given several times",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="let the engine size the model from its header"
     )
     parser.add_argument(

@@ -17,6 +17,7 @@ from modeldeck.engines.catalog.targets import (
 from modeldeck.engines.choice import choose
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.advice import advise, must_go
+from modeldeck.engines.fit.beside import NOTHING_BESIDE, Beside
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions, usual_engine
 from modeldeck.engines.fit.rebilled import answered
@@ -48,7 +49,7 @@ def run_fit(services: Services, options: argparse.Namespace) -> int:
     judging = judged_card(services, snapshot, options)
     if judging.remark:
         note(judging.remark)
-    given = fit_options(options)
+    given = replace(fit_options(options), beside=_beside(services, options))
     judged = [
         one for text in options.target for one in _judged(services, options, text, given, judging)
     ]
@@ -80,6 +81,15 @@ def _guide(services: Services, options: argparse.Namespace) -> int:
         return emit([asdict(truth) for truth in truths])
     say("\n\n".join(guide_text(truth) for truth in truths))
     return 0
+
+
+def _beside(services: Services, options: argparse.Namespace) -> Beside:
+    """What is loaded with every target. Raises ModeldeckError."""
+    if not options.draft and not options.lora:
+        return NOTHING_BESIDE
+    from modeldeck.tui.fit_beside import beside
+
+    return beside(services, options.draft, options.lora)
 
 
 def _judged(
@@ -174,7 +184,7 @@ def _header(
         model_format=model_format,
         projector_file_bytes=projector_file_bytes,
     )
-    if memory is not None and local is not None:
+    if memory is not None and local is not None and given.beside == NOTHING_BESIDE:
         known = memory.measured(found.verdict, found.plan, local, judging.card, engine)
         found = answered(found, known, judging.card) if known is not found.verdict else found
     advice = [

@@ -88,7 +88,9 @@ def bill_record(bill: Bill, others: Sequence[OtherProcess] = ()) -> dict[str, ob
         "compute_host": bill.compute_host_bytes,
         "projector": bill.projector_gpu_bytes + bill.projector_host_bytes,
         "draft": bill.draft_bytes,
+        "draft_host": bill.draft_host_bytes,
         "lora": bill.lora_bytes,
+        "lora_host": bill.lora_host_bytes,
         "context_overhead": bill.context_overhead_bytes,
         "other_processes": [
             {"name": other.name, "bytes": other.used_bytes}

@@ -93,8 +93,8 @@ def bill_lines(
         ("state", bill.recurrent_gpu_bytes, bill.recurrent_host_bytes),
         ("compute", bill.compute_gpu_bytes, bill.compute_host_bytes),
         ("projector", bill.projector_gpu_bytes, bill.projector_host_bytes),
-        ("draft", bill.draft_bytes, 0),
-        ("adapters", bill.lora_bytes, 0),
+        ("draft", bill.draft_bytes, bill.draft_host_bytes),
+        ("adapters", bill.lora_bytes, bill.lora_host_bytes),
         ("CUDA", bill.context_overhead_bytes, 0),
     ]
     yield f"  {'GiB':<12}{'GPU':>7}{'memory':>8}"
@@ -157,6 +157,8 @@ def _command(engine: str, judged: Judged) -> Iterator[str]:
         return
     words = engine_command(engine, judged.model, found.plan)
     if words:
+        if engine == "llama_server":
+            words += found.options.beside.llama_server_words(on_gpu=found.plan.gpu_layers > 0)
         yield f"  {shlex.join(words)}"
 
 

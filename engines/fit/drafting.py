@@ -1,9 +1,9 @@
-"""What drafting takes: a second context of llama.cpp beside the model's own.
+"""What multi-token prediction takes: a second context of llama.cpp over blocks of the model's own.
 
-The draft has its own weights, a cache over the whole context (16 bits, whatever the model's type)
-and its own compute buffer; a recurrent model keeps a copy of its state for each drafted token
-besides (``bill``'s ``rollback_tokens``). The size that llama-server logs for a multi-token
-prediction context is only a part of this.
+It has its weights, a cache over the whole context (16 bits, whatever the model's type) and its own
+compute buffer; a recurrent model keeps a copy of its state for each drafted token besides
+(``bill``'s ``rollback_tokens``). The size that llama-server logs for such a context is only a part
+of this. A draft model of its own is a term of ``bill``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,7 @@ from modeldeck.engines.fit.cache import cells_of, micro_batch
 from modeldeck.engines.fit.compute import graph_bytes, logits_bytes
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
-from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.types import Plan
-
-
-def draft_model_bytes(
-    draft: Shape, plan: Plan, context_tokens: int, profile: EngineProfile = LLAMA_SERVER
-) -> int:
-    """A draft model with all of it on the GPU, for the model's own plan."""
-    own = plan._replace(kv_type="f16", cpu_moe_blocks=0)
-    terms = bill(draft, own, context_tokens, draft.layers, profile=profile)
-    return terms.total_gpu_bytes - terms.context_overhead_bytes
 
 
 def prediction_bytes(

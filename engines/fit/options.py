@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from modeldeck.engines.errors import SettingsError
+from modeldeck.engines.fit.beside import NOTHING_BESIDE, Beside
 from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import KvType, ModelFormat
@@ -42,6 +43,7 @@ class FitOptions:
         swa_full: sliding-window layers cache the whole context.
         engine: adapter name of the engine that would run it.
         margin_bytes: to be kept free on the GPU.
+        beside: a draft model and adapters that are loaded with it.
     """
 
     context_tokens: int | None = None
@@ -54,6 +56,7 @@ class FitOptions:
     swa_full: bool | None = None
     engine: str | None = None
     margin_bytes: int = MARGIN_BYTES
+    beside: Beside = NOTHING_BESIDE
 
 
 def engine_name(text: str) -> str:

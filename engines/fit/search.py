@@ -83,7 +83,11 @@ def answer(
     profile = PROFILES.get(engine, LLAMA_SERVER)
     trained = header.context_length if header.context_length > 0 else usual_context_tokens
     plan = _first_plan(options, max(1, min(usual_context_tokens, trained)), profile)
-    refused = cannot_load(engine, model_format) or _too_old(engine, model_format, card)
+    refused = (
+        cannot_load(engine, model_format)
+        or _too_old(engine, model_format, card)
+        or options.beside.refusal(engine, header)
+    )
     if refused:
         reason = f"cannot run: {refused}"
         verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason)
@@ -94,7 +98,7 @@ def answer(
     found = shape_of(header)
     if isinstance(found, Unjudged):
         return Answer(options, engine, plan, not_judged(found.why), False, False, None, None)
-    shape = with_projector(found, projector_file_bytes)
+    shape = options.beside.with_model(with_projector(found, projector_file_bytes))
     if options.flash_attention is None and not _flash_works(shape, plan, options):
         plan = plan._replace(flash_attention=False)
     if options.gpu_layers is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from modeldeck.engines.types import WeightTable
+
 
 class Phase(NamedTuple):
     """One part of the graph; equal blocks are one phase.
@@ -91,6 +93,8 @@ class Shape(NamedTuple):
         reads_cache: it attends to what is cached, not to the batch alone.
         head_sizes: elements per head of K and V, of all blocks that attend.
         rolls_back: drafted tokens can be taken back out of its recurrent state.
+        draft: a draft model beside it; None without one.
+        adapters: LoRA tensors beside it, by where the tensors are that they change.
         ahead_bytes: weights of the blocks for multi-token prediction, loaded for drafting alone.
         ahead_elements: their K and V elements per token.
     """
@@ -136,3 +140,5 @@ class Shape(NamedTuple):
     rolls_back: bool = False
     ahead_bytes: int = 0
     ahead_elements: int = 0
+    draft: Shape | None = None
+    adapters: tuple[WeightTable, ...] = ()

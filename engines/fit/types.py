@@ -132,7 +132,8 @@ class Bill(NamedTuple):
 
     Attributes:
         recurrent_gpu_bytes: state of recurrent layers, whatever the context.
-        draft_bytes: a draft model or multi-token prediction: its weights, cache and compute.
+        draft_bytes: a draft model or multi-token prediction on the GPU: its weights, cache
+            and compute.
         lora_bytes: adapters, on the GPU.
         context_overhead_bytes: CUDA's own context and modules, outside the engine's buffers.
         margin_bytes: kept free; not part of a total.
@@ -156,7 +157,9 @@ class Bill(NamedTuple):
     projector_gpu_bytes: int = 0
     projector_host_bytes: int = 0
     draft_bytes: int = 0
+    draft_host_bytes: int = 0
     lora_bytes: int = 0
+    lora_host_bytes: int = 0
     other_processes: tuple[OtherProcess, ...] = ()
     spread_bytes: int = 0
     loads: int = 0
@@ -189,7 +192,8 @@ class Bill(NamedTuple):
     def total_host_bytes(self) -> int:
         """Everything in host memory."""
         own = self.weights_host_bytes + self.kv_host_bytes + self.compute_host_bytes
-        return own + self.recurrent_host_bytes + self.projector_host_bytes
+        beside = self.projector_host_bytes + self.draft_host_bytes + self.lora_host_bytes
+        return own + self.recurrent_host_bytes + beside
 
 
 class Verdict(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from modeldeck.engines.fit.drafting import draft_model_bytes, prediction_bytes
+from modeldeck.engines.fit.drafting import prediction_bytes
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shaping import shape_of
@@ -244,11 +244,13 @@ def test_experts_leave_from_the_front_and_blocks_from_the_front_too() -> None:
 def test_a_draft_has_weights_a_cache_and_a_graph_of_its_own() -> None:
     plan = Plan(context_tokens=32768, kv_type="q8_0")
     alone = bill(QWEN3_4B, Plan(context_tokens=32768), 32768, 36)
-    drafted = draft_model_bytes(QWEN3_4B, plan, 32768)
     parts = (alone.weights_gpu_bytes, alone.kv_gpu_bytes, alone.compute_gpu_bytes)
-    assert drafted == sum(parts)
-    whole = bill(MAGIDONIA, plan, 32768, 40, draft_bytes=drafted)
-    assert whole.total_gpu_bytes - bill(MAGIDONIA, plan, 32768, 40).total_gpu_bytes == drafted
+    without = bill(MAGIDONIA, plan, 32768, 40)
+    whole = bill(MAGIDONIA._replace(draft=QWEN3_4B), plan, 32768, 40)
+    assert whole.draft_bytes == sum(parts) == whole.total_gpu_bytes - without.total_gpu_bytes
+    on_cpu = bill(MAGIDONIA._replace(draft=QWEN3_4B), plan, 32768, None)
+    assert on_cpu.draft_bytes == 0
+    assert on_cpu.draft_host_bytes > sum(parts[:2])
 
 
 def test_predicting_ahead_costs_its_blocks_their_cache_and_a_graph() -> None:
