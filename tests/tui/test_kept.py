@@ -8,6 +8,7 @@ import pytest
 
 from modeldeck.engines.scripted import Script, ScriptedEngine
 from tests.support.decks import dense, open_deck
+from tests.support.screens import ScreenCheck
 
 
 @pytest.fixture
@@ -49,6 +50,25 @@ async def test_esc_shows_everything_again(home: Path) -> None:
         await deck.rest()
         await deck.press("f", "escape")
         assert len(listed(deck.text)) == 4
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+async def test_what_is_kept_stands_before_an_assumed_card(
+    home: Path, same_screen: ScreenCheck, size: tuple[int, int]
+) -> None:
+    async with open_deck(home, ScriptedEngine(), size=size) as deck:
+        await deck.rest()
+        await deck.press("v")
+        await deck.type("6000 ada")
+        await deck.press("enter")
+        await deck.see("RTX 6000 Ada")
+        await deck.rest()
+        for kept in ("only fits at this ctx", "only fits at some ctx", "only runnable here"):
+            await deck.press("f")
+            await deck.see(f"{kept}   what if RTX")
+        await deck.press("home")
+        await deck.pilot.pause(0.5)
+        same_screen(deck.pilot)
 
 
 async def test_without_an_engine_nothing_is_runnable(home: Path) -> None:

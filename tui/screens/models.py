@@ -149,7 +149,9 @@ class ModelsScreen(PlaceScreen):
     def _show_options(self) -> None:
         state = self.state
         card = state.card
-        shown = "…" if card is None else f"{card.name} (what if)" if card.what_if else "this one"
+        judged_for = "card …" if card is None else "card this one"
+        if card is not None and card.what_if:
+            judged_for = f"what if {card.name}"
         total = sum(model.size_bytes for model in state.models)
         count = f"{len(state.models)} model{'' if len(state.models) == 1 else 's'}"
         if state.scanning:
@@ -157,11 +159,13 @@ class ModelsScreen(PlaceScreen):
         free = (
             f", {gib_text(card.free_bytes)} free" if card and not self.has_class("-narrow") else ""
         )
+        every = self._kept is Kept.ALL
         parts = [
             f"ctx {tokens_text(state.options.context_tokens)}",
             f"kv {state.options.kv_type}",
-            f"card {shown}{free}",
-            f"{count}  {size_text(total)}B" if self._kept is Kept.ALL else f"only {self._kept}",
+            *(() if every else (f"only {self._kept}",)),  # a narrow screen cuts off what is last
+            f"{judged_for}{free}",
+            *((f"{count}  {size_text(total)}B",) if every else ()),
         ]
         self.options_line.show(Content("   ".join(parts)))
 
