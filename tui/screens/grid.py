@@ -84,7 +84,7 @@ class GridScreen(PlaceScreen):
             wanted = self.state.options.context_tokens
             column = sum(1 for context in self._contexts if context < wanted)
             cursor = (row, column)
-        name = f"{card.name} (what if)" if card.what_if else card.name
+        name = f"what if {card.name}" if card.what_if else card.name
         self.title_line.show(
             Content.assemble(
                 " ",
