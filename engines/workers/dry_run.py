@@ -28,8 +28,8 @@ _LONGEST_SECONDS: Final = 60
 _MOST_BYTES: Final = 1 << 18
 _NICE: Final = 5
 _ERROR: Final = 4  # ggml.h, ggml_log_level
-# ggml.h
-_TYPES: Final = {
+# Numbers of ggml.h.
+KV_TYPES: Final = {
     "f32": 0,
     "f16": 1,
     "q4_0": 2,
@@ -64,7 +64,7 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
     context.n_ubatch = question["micro_batch_tokens"]
     context.n_outputs_max = question["outputs"]
     context.flash = int(question["flash_attention"])
-    context.type_k = context.type_v = _TYPES[question["kv_type"]]
+    context.type_k = context.type_v = KV_TYPES[question["kv_type"]]
     context.swa_full, context.kv_unified = question["swa_full"], question["unified"]
     context.offload_kqv = context.op_offload = question["gpu_layers"] != 0
     path = os.fsencode(question["path"])

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeldeck.engines.workers.dry_run import KV_TYPES
 from modeldeck.engines.workers.llama_library import open_library
 
 Key = int | float | bool | str | list[int]
 
-_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
 _LONGEST_SECONDS = 30
 _KINDS = ("model", "KV", "RS", "compute", "output")
 
@@ -169,7 +169,7 @@ class _Lab:
         params.n_batch, params.n_ubatch = 2048, asked.micro_batch_tokens
         params.n_outputs_max = asked.slots
         params.flash = int(asked.flash_attention)
-        params.type_k = params.type_v = _TYPES[asked.kv_type]
+        params.type_k = params.type_v = KV_TYPES[asked.kv_type]
         params.swa_full, params.kv_unified = asked.swa_full, asked.unified
         self.library.llama_init_from_model.argtypes = [ctypes.c_void_p, type(params)]
         context = ctypes.c_void_p(self.library.llama_init_from_model(model, params))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modeldeck.engines.fit.options import FitOptions
+from modeldeck.engines.fit.search import Answer, answer
+from modeldeck.engines.fit.types import Card
 from modeldeck.engines.scripted import ScriptedEngine
-from modeldeck.engines.types import Device, LoadedModel, LocalModel, Plan, Probe
+from modeldeck.engines.types import Device, LoadedModel, LocalModel, ModelHeader, Plan, Probe
+from modeldeck.tui.screens import options as options_screen
 from modeldeck.tui.screens.options import OptionsScreen
 from tests.support.bytes_sent import bytes_sent
 from tests.support.decks import Deck, dense, open_deck
@@ -55,6 +60,21 @@ async def test_the_options_look_as_they_did(
         await deck.press("right", "right", "down", "down", "left")
         await deck.pilot.pause(0.3)
         same_screen(deck.pilot)
+
+
+async def test_opening_prices_the_model_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    priced: list[FitOptions] = []
+
+    def counted(header: ModelHeader, options: FitOptions, card: Card, **rest: Any) -> Answer:
+        priced.append(options)
+        return answer(header, options, card, **rest)
+
+    monkeypatch.setattr(options_screen, "answer", counted)
+    async with open_deck(home, ScriptedEngine()) as deck:
+        await open_options(deck)
+        assert len(priced) == 1
+        await deck.press("right")
+        assert len(priced) == 2
 
 
 async def test_every_step_is_priced_at_once(home: Path) -> None:

@@ -80,14 +80,11 @@ class OptionsScreen(PlaceScreen):
                 yield ModelDetail(id="detail")
 
     def on_mount(self) -> None:
-        """The options take the keys."""
-        super().on_mount()
+        """The options take the keys; Textual calls the base's handler too."""
         self.fields.focus()
-        self._price()
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self, _event: Resize) -> None:
         """The bill follows the width."""
-        super().on_resize(event)
         self.detail.lines_changed()
 
     def show_state(self, state: DeckState, before: DeckState) -> None:

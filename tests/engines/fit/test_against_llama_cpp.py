@@ -13,6 +13,7 @@ import gguf
 import numpy as np
 import pytest
 
+from modeldeck.engines.catalog.reading import adapter_in
 from modeldeck.engines.fit.shape import Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
@@ -26,11 +27,15 @@ LAYERS, EMBEDDING, FEED_FORWARD, HEADS, KV_HEADS, VOCABULARY = 3, 512, 1536, 8, 
 # Loads the model with our plan in full, then leaves without unwinding the server's threads.
 LOAD = """
 import os, sys, xllamacpp as x
-path, context, flash, kv, slots, micro_batch = sys.argv[1:]
+path, context, flash, kv, slots, micro_batch, *lora = sys.argv[1:]
 p = x.CommonParams()
 p.model.path, p.n_ctx, p.n_parallel, p.kv_unified = path, int(context), int(slots), True
 p.n_batch, p.n_ubatch, p.fit_params, p.warmup = 2048, int(micro_batch), False, False
 p.n_gpu_layers, p.port, p.verbosity = 0, 0, 4
+if lora:
+    info = x.CommonAdapterLoraInfo()
+    info.path, info.scale = lora[0], 1.0
+    p.lora_adapters = [info]
 p.flash_attn_type = x.llama_flash_attn_type(int(flash))
 p.cache_type_k = p.cache_type_v = getattr(x.ggml_type, "GGML_TYPE_" + kv.upper())
 server = x.Server(p)
@@ -163,3 +168,35 @@ def test_every_buffer_is_as_large_as_billed(
     assert terms.kv_host_bytes / MIB == pytest.approx(printed(log, "KV"), abs=0.01)
     compute = printed(log, "compute") + printed(log, "output")
     assert terms.compute_host_bytes / MIB == pytest.approx(compute, abs=1.1)
+
+
+def test_an_adapter_is_as_large_as_billed(tmp_path: Path) -> None:
+    shape = shape_of(write_model(tmp_path / "model.gguf", tied=False))
+    assert not isinstance(shape, Unjudged)
+    path = tmp_path / "adapter.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 16.0)
+    for at in range(LAYERS):
+        for half in "ab":
+            widths = (16, EMBEDDING) if half == "a" else (EMBEDDING, 16)
+            name = f"blk.{at}.attn_q.weight.lora_{half}"
+            writer.add_tensor(name, np.full(widths, 0.01, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    words = [str(tmp_path / "model.gguf"), "512", "1", "f16", "1", "512", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    log = done.stdout + done.stderr
+    assert "loaded" in log, log[-3000:]
+    beside = shape._replace(adapters=(adapter_in(path).weights,))
+    terms = bill(beside, Plan(context_tokens=512, gpu_layers=0), 512, None)
+    assert terms.lora_host_bytes / MIB == pytest.approx(printed(log, "LoRA"), abs=0.01)
