@@ -83,7 +83,8 @@ class OptionsScreen(PlaceScreen):
         """The options take the keys; Textual calls the base's handler too."""
         self.fields.focus()
 
-    def on_resize(self, _event: Resize) -> None:
+    @on(Resize)
+    def _follow_width(self) -> None:
         """The bill follows the width."""
         self.detail.lines_changed()
 
