@@ -26,7 +26,9 @@ TABLES: Final = (
 """The fields with a number for each count of blocks, 0 included."""
 
 _LISTS: Final = ("phases", "head_sizes")
-_PLAIN: Final = tuple(name for name in Shape._fields if name not in (*TABLES, *_LISTS))
+# What is loaded with a model is no part of what its file says.
+_BESIDE: Final = ("draft", "adapters")
+_PLAIN: Final = tuple(name for name in Shape._fields if name not in (*TABLES, *_LISTS, *_BESIDE))
 
 
 class Written(NamedTuple):
