@@ -98,13 +98,11 @@ class ChatScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         """Show the conversation as it is; ready to type."""
-        super().on_mount()
         self.prompt.focus()
         self.post_message(messages.TalkTold(Changed()))
 
     def on_resize(self, event: Resize) -> None:
         """Below a hundred columns the panel folds to one line above the prompt."""
-        super().on_resize(event)
         narrow = event.size.width < WIDE
         if narrow != self.has_class("-narrow"):
             self.set_class(narrow, "-narrow")

@@ -95,7 +95,6 @@ class ConversationsScreen(PlaceScreen):
 
     def on_resize(self, event: Resize) -> None:
         """The columns follow the width."""
-        super().on_resize(event)
         self.heading.show(heading(event.size.width))
 
     def show_state(self, state: DeckState, before: DeckState) -> None:

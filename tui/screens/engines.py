@@ -97,7 +97,6 @@ class EnginesScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         """The list takes the keys."""
-        super().on_mount()
         self.rows.focus()
 
     def show_state(self, state: DeckState, before: DeckState) -> None:

@@ -100,14 +100,12 @@ class ModelsScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         """The list takes the keys."""
-        super().on_mount()
         self.filter_field.cursor_blink = False
         self.rows.show_sorting(self._sort, descending=self._sort in _DESCENDING)
         self.rows.focus()
 
     def on_resize(self, event: Resize) -> None:
         """Below a hundred columns the bill folds to two lines under the list."""
-        super().on_resize(event)
         narrow = event.size.width < WIDE
         self.set_class(narrow, "-narrow")
         self.detail.set_class(narrow, "-short")

@@ -60,7 +60,10 @@ class PlaceScreen(Screen[None]):
         """Show what changed between ``before`` and ``state``. Called once mounted."""
 
     def on_mount(self) -> None:
-        """Draw the first state, then follow the focus for the key line."""
+        """Draw the first state, then follow the focus for the key line.
+
+        Textual calls this besides the place's own ``on_mount``, and after it.
+        """
         self.ready = True
         self._whole = len(self.children)
         self.take_state(self.state)
