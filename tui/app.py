@@ -308,11 +308,11 @@ class DeckApp(JudgingApp):
         from modeldeck.tui.failed_load import after_failed_load
 
         assert message.error is not None
-        hardware, key = self.state.hardware, key_name(self._places.chat.key_of("chat.retry"))
+        hardware = self.state.hardware
         card = self.services.cards.card_here(hardware) if hardware is not None else None
         card = self.state.with_learnt(card, message.model)
         size = self.services.projector_bytes(message.model)
-        return after_failed_load(message.model, message.error, message.plan, card, size, key)
+        return after_failed_load(message.model, message.error, message.plan, card, size)
 
     @on(messages.RetryAsked)
     def _retry_asked(self) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from modeldeck.engines.errors import EngineError, ModeldeckError
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, Plan
 from modeldeck.tui.state import Notice, Retry
 
 if TYPE_CHECKING:
     from modeldeck.engines.fit.types import Card
+
+_NAME_CELLS: Final = 40
+"""Of a longer name only so much: the offer must stay in sight."""
 
 
 def after_failed_load(
@@ -18,7 +22,6 @@ def after_failed_load(
     plan: Plan | None,
     card: Card | None,
     projector_file_bytes: int,
-    retry_key: str,
 ) -> tuple[Notice, Retry | None]:
     """The notice, and the plan to try next where memory was what failed.
 
@@ -28,7 +31,6 @@ def after_failed_load(
         plan: what was tried; None when it did not come so far.
         card: with what was free.
         projector_file_bytes: of the projector loaded with the model.
-        retry_key: the key that tries again, as a person reads it.
     """
     from modeldeck.engines.fit.shortage import autopsy, rescues
     from modeldeck.engines.fit.types import Bill
@@ -43,12 +45,13 @@ def after_failed_load(
     bill = verdict.bill or Bill()
     need_bytes = bill.total_host_bytes if shortage.on_host else bill.total_gpu_bytes
     found = rescues(model.header, plan, card, projector_file_bytes)
-    cause = f"Could not load {model.name}: {autopsy(shortage, card, need_bytes)}."
+    name = clean_line(model.name, _NAME_CELLS)
+    cause = f"Could not load {name}: {autopsy(shortage, card, need_bytes)}."
     if not found:
         return Notice(cause, error.next_step, failure=True, log_tail=tail), None
     first, *others = found
-    offer = f"{retry_key} loads it with {first.change}"
+    offer = f"loads it with {first.change}"
     if others:
         offer += "; " + " or ".join(rescue.change for rescue in others) + " would fit too"
     retry = Retry(model, first.plan, first.change)
-    return Notice(cause, f"{offer}.", failure=True, log_tail=tail), retry
+    return Notice(cause, failure=True, log_tail=tail, offer=f"{offer}."), retry

@@ -64,6 +64,7 @@ class Notice(NamedTuple):
         failure: whether something went wrong.
         log_tail: the last lines of the engine.
         passing: it goes when what it says no longer holds.
+        offer: what the key that tries a failed load again does now; the place names the key.
     """
 
     cause: str
@@ -71,6 +72,7 @@ class Notice(NamedTuple):
     failure: bool = False
     log_tail: tuple[str, ...] = ()
     passing: bool = False
+    offer: str = ""
 
     @classmethod
     def of(cls, error: ModeldeckError) -> Notice:

@@ -121,4 +121,8 @@ async def test_edit_and_fork_look_as_they_did(
         await deck.see("2/2")
         await deck.press("e")
         await deck.see("edit › Why")
+        held = deck.app.talk
+        await deck.until(
+            lambda: held.context_use is not None and held.context_use.exact, "the count"
+        )
         same_screen(deck.pilot)

@@ -297,6 +297,10 @@ class ChatScreen(PlaceScreen):
             case _:
                 return True
 
+    def way_to_retry(self) -> str:
+        """The key is the chat's own."""
+        return self.way_to("chat.retry")
+
     def _close_inline(self) -> None:
         self.query_one("#inline", Vertical).remove_children()
         self.prompt.focus()

@@ -68,11 +68,13 @@ class PlaceScreen(Screen[None]):
         self._whole = len(self.children)
         self.take_state(self.state)
         self.watch(self, "focused", self.show_keys, init=False)
+        self.watch(self, "focused", self.show_notice, init=False)
         self.show_keys()
 
     def on_resize(self, event: Resize) -> None:
         """Show as many keys as the new width takes."""
         self.show_keys()
+        self.show_notice()
 
     def take_state(self, state: DeckState) -> None:
         """Keep ``state`` and, when mounted, draw it."""
@@ -84,9 +86,24 @@ class PlaceScreen(Screen[None]):
         self.show_state(state, before)
 
     def show_notice(self) -> None:
-        """Show the deck's notice."""
-        log_key = key_name(self.key_of("everywhere.log"))
-        self.notice.show(notice_line(self.state.notice, log_key))
+        """Show the deck's notice, with the keys that do what it says from where the focus is."""
+        if not self.ready or not self.query("#notice"):
+            return
+        log, retry = self.way_to("everywhere.log"), self.way_to_retry()
+        width = self.size.width - 2
+        line = notice_line(self.state.notice, width, log_keys=log, retry_keys=retry)
+        self.notice.show(line)
+
+    def way_to(self, action_id: str) -> str:
+        """What to press for an action: from a text field, ``esc`` before a key that types."""
+        key = key_name(self.key_of(action_id))
+        entry = next(entry for entry in self._all_actions if entry.id == action_id)
+        return key if self.works_now(entry) else f"esc {key}"
+
+    def way_to_retry(self) -> str:
+        """What to press to load again what failed; the chat has the key for it."""
+        keys = (self.way_to("everywhere.chat"), key_name(self.key_of("chat.retry")))
+        return " ".join(keys)
 
     def key_of(self, action_id: str) -> str:
         """The first key of an action, the user's own when it was changed."""

@@ -112,16 +112,35 @@ def _cells(entry: Action) -> int:
     return len(key_name(entry.keys[0])) + len(entry.label) + 4
 
 
-def notice_line(notice: Notice | None, log_key: str) -> Content:
-    """Cause, then next step; a failure says so in words and names the key of the log."""
+def notice_line(
+    notice: Notice | None, width: int = 0, *, log_keys: str = "", retry_keys: str = ""
+) -> Content:
+    """Cause, then next step; a failure says so in words and names the keys that help.
+
+    Args:
+        notice: what to say.
+        width: what does not fit beside the rest into so many cells stands below it.
+        log_keys: what to press for the log.
+        retry_keys: what to press to try a failed load again.
+    """
     if notice is None:
         return Content("")
     if not notice.failure:
         return Content.assemble((notice.cause, "$foreground-muted"), f" {notice.next_step}")
-    log = f"  ({log_key} log)" if notice.log_tail else ""
-    return Content.assemble(
-        (f"✕ {notice.cause}", "bold $error"), f" {notice.next_step}", (log, "$foreground-muted")
-    )
+    parts = [(" ", Content(notice.next_step))] if notice.next_step else []
+    if notice.offer:
+        offer = Content.assemble((retry_keys, "bold $primary"), f" {notice.offer}")
+        parts.append((" ", offer))
+    if notice.log_tail:
+        log = Content.assemble((log_keys, "bold $primary"), (" log", "$foreground-muted"))
+        parts.append(("   ", log))
+    said = row = Content.styled(f"✕ {notice.cause}", "bold $error")
+    for gap, part in parts:
+        longer = row + gap + part
+        beside = longer.cell_length <= width
+        row = longer if beside else Content("  ") + part
+        said = said + gap + part if beside else said + "\n  " + part
+    return said
 
 
 class TopBar(Horizontal):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modeldeck.engines.hardware.types import GpuSnapshot, HardwareSnapshot, HostSnapshot, Mig
-from modeldeck.tui.widgets.chrome import hardware_line
+from modeldeck.tui.state import Notice
+from modeldeck.tui.widgets.chrome import hardware_line, notice_line
 
 GIB = 1 << 30
 HOST = HostSnapshot("gpubox", "Ryzen", 12, 3.0, 64 * GIB, 60 * GIB)
@@ -41,3 +42,29 @@ def test_what_matters_least_goes_first(gpus: tuple[GpuSnapshot, ...], room: int,
 
 def test_before_the_first_sample_there_is_nothing() -> None:
     assert hardware_line(None, 40).plain == ""
+
+
+FAILED = Notice("It failed.", "Try another.", failure=True, log_tail=("bang",))
+
+
+@pytest.mark.parametrize(
+    ("notice", "width", "said"),
+    [
+        (None, 80, ""),
+        (Notice("Theme ink."), 80, "Theme ink. "),
+        (FAILED, 80, "✕ It failed. Try another.   l log"),
+        (FAILED, 33, "✕ It failed. Try another.   l log"),
+        (FAILED, 32, "✕ It failed. Try another.\n  l log"),
+        (FAILED, 24, "✕ It failed.\n  Try another.   l log"),
+        (FAILED, 22, "✕ It failed.\n  Try another.   l log"),
+        (FAILED, 20, "✕ It failed.\n  Try another.\n  l log"),
+        (FAILED._replace(log_tail=()), 80, "✕ It failed. Try another."),
+        (
+            Notice("It failed.", failure=True, offer="loads it smaller."),
+            80,
+            "✕ It failed. esc r loads it smaller.",
+        ),
+    ],
+)
+def test_what_to_do_is_kept_together(notice: Notice | None, width: int, said: str) -> None:
+    assert notice_line(notice, width, log_keys="l", retry_keys="esc r").plain == said
