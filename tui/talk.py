@@ -329,7 +329,7 @@ class Talk:
         self._ledger.keep(read, opened, lambda error: self._tell(NotKept(error)))
 
     def next_branch(self) -> None:
-        """Show the next branch at the fork nearest above the end, and go on from there."""
+        """Show the next branch, and go on from there; all of them come round."""
         conversation, tree = self.conversation, self.branch.tree
         leaf = tree.next_branch(self.branch.leaf)
         if conversation is None or leaf is None or self.busy:

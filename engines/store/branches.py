@@ -51,19 +51,28 @@ class Tree:
         }
 
     def next_branch(self, leaf: int | None) -> int | None:
-        """The end of the next branch at the fork nearest above ``leaf``; None without a fork.
+        """The end of the branch to show after the one to ``leaf``; None when there is no other.
 
-        Below the fork the newest message is followed.
+        From the newest to the oldest and round again, so that every branch is reached, and the
+        first after a question asked anew is the one it was asked in.
         """
+        ends = self._ends()
+        if leaf in ends:
+            return ends[ends.index(leaf) - 1] if len(ends) > 1 else None
+        return ends[-1] if ends else None
+
+    def _ends(self) -> list[int]:
+        """The last messages of all branches, as they stand side by side."""
         children = self._children()
-        for message in self._upwards(leaf):
-            beside = children[self.parents[message]]
-            if len(beside) > 1:
-                at = beside[(beside.index(message) + 1) % len(beside)]
-                while at in children:
-                    at = children[at][-1]
-                return at
-        return None
+        ends: list[int] = []
+        waiting = children.get(None, [])[::-1]
+        while waiting:
+            message = waiting.pop()
+            below = children.get(message, [])
+            waiting += below[::-1]
+            if not below:
+                ends.append(message)
+        return ends
 
     def _children(self) -> dict[int | None, list[int]]:
         children: dict[int | None, list[int]] = {}

@@ -87,8 +87,31 @@ async def test_answers_asked_again_are_counted(home: Path) -> None:
             await answered(deck, words)
             await deck.see(f"Small-3B  {number}/{number}")
         await deck.press("escape", "b")
+        await deck.see("Small-3B  2/3")
+        assert "Second" in deck.text
+        await deck.press("b")
         await deck.see("Small-3B  1/3")
         assert "Because" in deck.text
+
+
+async def test_b_comes_to_every_branch_of_forks_in_forks(home: Path) -> None:
+    engine = ScriptedEngine()
+    async with open_deck(home, engine) as deck:
+        await chat(deck)
+        await exchange(deck, engine, "Why", "Because")
+        engine.script = Script(answer=("Anew",))
+        await deck.press("ctrl+r")
+        await answered(deck, "Anew")
+        engine.script = Script(answer=("Edited",))
+        await deck.press("escape", "e")
+        await deck.see("edit › Why")
+        await deck.type(" not")
+        await deck.press("enter")
+        await answered(deck, "Edited")
+        await deck.press("escape")
+        for words in ("Anew", "Because", "Edited", "Anew"):
+            await deck.press("b")
+            await deck.see(words)
 
 
 async def test_there_is_no_branch_to_go_to_before_there_is_one(home: Path) -> None:

@@ -267,7 +267,7 @@ class ChatScreen(PlaceScreen):
             self.ask_bar.edit(question.text)
 
     def action_chat_branch(self) -> None:
-        """Show the next branch at the nearest fork."""
+        """Show the next branch: all of them come round."""
         self._talk.next_branch()
 
     def is_valid(self, entry: Action) -> bool:

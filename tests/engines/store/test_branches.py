@@ -26,11 +26,11 @@ def test_the_forks_of_a_branch_are_numbered() -> None:
     assert str(Fork(2, 3)) == "2/3"
 
 
-def test_the_nearest_fork_above_the_end_is_walked_round() -> None:
-    assert TREE.next_branch(4) == 6
+def test_every_branch_comes_round_the_newest_first() -> None:
+    assert TREE.next_branch(7) == 6
     assert TREE.next_branch(6) == 4
-    assert TREE.next_branch(7) == 6, "below the fork the newest message is followed"
-    assert TREE.next_branch(2) == 7
+    assert TREE.next_branch(4) == 7
+    assert TREE.next_branch(2) == 7, "what is no end is followed by the newest"
     assert Tree({1: None, 2: 1}).next_branch(2) is None
     assert Tree().next_branch(None) is None
 
@@ -53,18 +53,25 @@ def trees(draw: st.DrawFn) -> Tree:
 
 
 @given(trees(), st.data())
-def test_walking_stays_among_the_ends_and_comes_back_to_the_fork(
-    tree: Tree, data: st.DataObject
-) -> None:
+def test_walking_comes_to_every_end_once_and_back(tree: Tree, data: st.DataObject) -> None:
     ends = sorted(set(tree.parents) - set(tree.parents.values()))
-    end = data.draw(st.sampled_from(ends))
-    following = tree.next_branch(end)
-    assert (following is None) == (not tree.forks(end))
-    if following is not None:
-        assert following in ends
-        for message, fork in tree.forks(following).items():
-            assert tree.siblings(tree.parents[message])[fork.index - 1] == message
-            assert fork.count > 1
+    begin = end = data.draw(st.sampled_from(ends))
+    seen: list[int] = []
+    while (following := tree.next_branch(end)) is not None:
+        assert tree.forks(end)
+        seen.append(end := following)
+        if end == begin:
+            break
+    assert sorted(seen) == (ends if len(ends) > 1 else [])
+    assert bool(tree.forks(begin)) == (len(ends) > 1)
+
+
+@given(trees(), st.data())
+def test_a_fork_says_where_its_message_stands(tree: Tree, data: st.DataObject) -> None:
+    message = data.draw(st.sampled_from(sorted(tree.parents)))
+    for forked, fork in tree.forks(message).items():
+        assert tree.siblings(tree.parents[forked])[fork.index - 1] == forked
+        assert fork.count > 1
 
 
 def test_rings_in_a_damaged_file_end() -> None:
