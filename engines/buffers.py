@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-BufferKind = Literal["weights", "kv", "recurrent", "compute", "output", "lora", "projector"]
+BufferKind = Literal[
+    "weights", "kv", "recurrent", "compute", "output", "lora", "projector", "draft"
+]
 
 _HOST: Final = re.compile(r"(?:CPU|AMX|BLAS|HBM|KLEIDIAI|KURN)(?:_\w+)?|\w+_Host", re.IGNORECASE)
 
@@ -16,7 +18,8 @@ class Buffer(NamedTuple):
 
     Attributes:
         device: in the engine's words: ``CUDA0``, ``CPU_Mapped``, ``CUDA_Host``.
-        kind: what it holds; ``output`` are logits, ``projector`` what encoding an image takes.
+        kind: what it holds; ``output`` are logits, ``projector`` what encoding an image takes,
+            ``draft`` all that what drafts takes.
         size_bytes: as the engine printed it, so to its own rounding (llama.cpp: 0.01 MiB).
     """
 

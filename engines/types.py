@@ -195,6 +195,19 @@ class LocalModel(NamedTuple):
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 
 
+class Draft(NamedTuple):
+    """What guesses tokens ahead of a model, which then checks them all at once.
+
+    Attributes:
+        model: what is loaded for it, as an engine is handed it; empty: the model's own blocks for
+            multi-token prediction.
+        tokens: guessed at most at a time; llama-server's own default.
+    """
+
+    model: str = ""
+    tokens: int = 3
+
+
 class Plan(NamedTuple):
     """Exactly how a model is to be loaded; engines pass it on whole and do not rewrite it.
 
@@ -211,6 +224,8 @@ class Plan(NamedTuple):
         swa_full: sliding-window layers cache the whole context, not only their window.
         threads: CPU threads for decode and prefill; 0 lets the adapter choose.
         mmap: map weights instead of reading them.
+        draft: what guesses tokens ahead; None: nothing does.
+        adapters: files of LoRA adapters that are applied.
     """
 
     context_tokens: int = 4096
@@ -224,6 +239,8 @@ class Plan(NamedTuple):
     swa_full: bool = False
     threads: int = 0
     mmap: bool = True
+    draft: Draft | None = None
+    adapters: tuple[str, ...] = ()
 
 
 ALL_LAYERS = 999

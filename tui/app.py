@@ -199,7 +199,12 @@ class DeckApp(JudgingApp):
         model = self.state.model(message.model_id)
         if model is not None and model.header is not None:
             self._places.options.open(model)
+            self.jobs.find_adapters(model)
             self.switch_mode("options")
+
+    @on(messages.AdaptersFound)
+    def _adapters_found(self, message: messages.AdaptersFound) -> None:
+        self._places.options.offer_adapters(message.model, message.adapters)
 
     @on(messages.GridAsked)
     def _grid_asked(self, message: messages.GridAsked) -> None:
@@ -260,7 +265,11 @@ class DeckApp(JudgingApp):
         if choice.engine is None:
             self.give_notice(Notice(choice.reason, choice.next_step, failure=True))
             return
-        plan = self._plan(model, choice.engine, message.options)
+        try:
+            plan = self._plan(model, choice.engine, message.options)
+        except ModeldeckError as error:
+            self.give_notice(Notice.of(error))
+            return
         words = self.services.launch_command(choice.engine, model, plan)
         if words is None:
             self.give_notice(
@@ -311,16 +320,20 @@ class DeckApp(JudgingApp):
         hardware = self.state.hardware
         card = self.services.cards.card_here(hardware) if hardware is not None else None
         card = self.state.with_learnt(card, message.model)
-        size = self.services.projector_bytes(message.model)
-        return after_failed_load(message.model, message.error, message.plan, card, size)
+        plan = message.plan or Plan()
+        try:
+            beside = self.services.companions(message.model, plan.draft, plan.adapters)
+        except ModeldeckError:
+            return Notice.of(message.error), None
+        return after_failed_load(message.model, message.error, message.plan, card, beside)
 
     @on(messages.RetryAsked)
     def _retry_asked(self) -> None:
         retry = self.state.retry
         if retry is not None:
-            from modeldeck.tui.load_options import given_by
+            from modeldeck.engines.fit.options import FitOptions
 
-            self._load(retry.model, given_by(retry.plan))
+            self._load(retry.model, FitOptions.of(retry.plan))
 
     @on(messages.Unloaded)
     def _unloaded(self, message: messages.Unloaded) -> None:

@@ -10,6 +10,7 @@ from modeldeck.engines.types import LocalModel, Plan
 from modeldeck.tui.state import Notice, Retry
 
 if TYPE_CHECKING:
+    from modeldeck.engines.fit.companions import Companions
     from modeldeck.engines.fit.types import Card
 
 _NAME_CELLS: Final = 40
@@ -21,7 +22,7 @@ def after_failed_load(
     error: ModeldeckError,
     plan: Plan | None,
     card: Card | None,
-    projector_file_bytes: int,
+    companions: Companions,
 ) -> tuple[Notice, Retry | None]:
     """The notice, and the plan to try next where memory was what failed.
 
@@ -30,7 +31,7 @@ def after_failed_load(
         error: why it failed.
         plan: what was tried; None when it did not come so far.
         card: with what was free.
-        projector_file_bytes: of the projector loaded with the model.
+        companions: what was loaded with the model.
     """
     from modeldeck.engines.fit.shortage import autopsy, rescues
     from modeldeck.engines.fit.types import Bill
@@ -41,10 +42,10 @@ def after_failed_load(
     shortage = shortage_of(tail)
     if shortage is None or plan is None or card is None or model.header is None:
         return Notice.of(error), None
-    verdict = judge(model.header, plan, card, projector_file_bytes)
+    verdict = judge(model.header, plan, card, companions)
     bill = verdict.bill or Bill()
     need_bytes = bill.total_host_bytes if shortage.on_host else bill.total_gpu_bytes
-    found = rescues(model.header, plan, card, projector_file_bytes)
+    found = rescues(model.header, plan, card, companions)
     name = clean_line(model.name, _NAME_CELLS)
     cause = f"Could not load {name}: {autopsy(shortage, card, need_bytes)}."
     if not found:

@@ -26,43 +26,12 @@ def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="a path, a name from ls, hf:repo[:file], ollama:name:tag or a URL",
     )
-    counts = (
-        ("--ubatch", 1, "micro-batch in tokens"),
-        ("--slots", 1, "sequences in one unified cache"),
-        ("--ngl", 0, "layers on the GPU as llama.cpp counts: k blocks are k+1"),
-        ("--n-cpu-moe", 0, "blocks whose experts stay on the CPU"),
-    )
-    parser.add_argument(
-        "--ctx", metavar="N", type=_tokens, help="context in tokens, over all slots; 32k is 32768"
-    )
-    for name, least, text in counts:
-        parser.add_argument(name, metavar="N", type=_count(least), help=text)
-    parser.add_argument(
-        "--kv", metavar="TYPE", type=_kv_type, help=f"cache type: {', '.join(get_args(KvType))}"
-    )
-    parser.add_argument(
-        "--no-flash-attn", action="store_true", help="judge without flash attention"
-    )
-    parser.add_argument(
-        "--swa-full", action="store_true", help="sliding windows cache the whole context"
-    )
-    parser.add_argument("--engine", metavar="NAME", type=_engine, help="engine that would run it")
+    _add_options(parser)
     for name, text in (
         ("--free", "free memory of the GPU, taken as given"),
         ("--ram", "free memory of the machine, instead of what it has"),
-        ("--margin", "to be kept free on the GPU; 256MiB unless set"),
     ):
         parser.add_argument(name, metavar="SIZE", type=_bytes, help=text)
-    parser.add_argument(
-        "--draft", metavar="TARGET", help="a draft model that llama-server loads with it (-md)"
-    )
-    parser.add_argument(
-        "--lora",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="a LoRA adapter (GGUF) loaded with it; may be given several times",
-    )
     parser.add_argument(
         "--dry-run", action="store_true", help="let the engine size the model from its header"
     )
@@ -74,23 +43,72 @@ def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def fit_options(options: argparse.Namespace) -> FitOptions:
-    """What was given; the rest is None and will be planned."""
-    from modeldeck.engines.fit.options import FitOptions
-    from modeldeck.engines.fit.terms import MARGIN_BYTES
-
-    return FitOptions(
-        context_tokens=options.ctx,
-        kv_type=options.kv,
-        micro_batch_tokens=options.ubatch,
-        slots=options.slots,
-        gpu_layers=options.ngl,
-        cpu_moe_blocks=options.n_cpu_moe,
-        flash_attention=False if options.no_flash_attn else None,
-        swa_full=True if options.swa_full else None,
-        engine=options.engine,
-        margin_bytes=MARGIN_BYTES if options.margin is None else options.margin,
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``FitOptions``, by the names that its fields have."""
+    add = parser.add_argument
+    add(
+        "--ctx",
+        dest="context_tokens",
+        metavar="N",
+        type=_tokens,
+        help="context in tokens, over all slots; 32k is 32768",
     )
+    for name, field, least, text in (
+        ("--ubatch", "micro_batch_tokens", 1, "micro-batch in tokens"),
+        ("--slots", "slots", 1, "sequences in one unified cache"),
+        ("--ngl", "gpu_layers", 0, "layers on the GPU as llama.cpp counts: k blocks are k+1"),
+        ("--n-cpu-moe", "cpu_moe_blocks", 0, "blocks whose experts stay on the CPU"),
+    ):
+        add(name, dest=field, metavar="N", type=_count(least), help=text)
+    types = ", ".join(get_args(KvType))
+    add("--kv", dest="kv_type", metavar="TYPE", type=_kv_type, help=f"cache type: {types}")
+    add(
+        "--no-flash-attn",
+        dest="flash_attention",
+        action="store_const",
+        const=False,
+        help="judge without flash attention",
+    )
+    add(
+        "--swa-full",
+        action="store_const",
+        const=True,
+        help="sliding windows cache the whole context",
+    )
+    add("--engine", metavar="NAME", type=_engine, help="engine that would run it")
+    add(
+        "--margin",
+        dest="margin_bytes",
+        metavar="SIZE",
+        type=_bytes,
+        default=argparse.SUPPRESS,
+        help="to be kept free on the GPU; 256MiB unless set",
+    )
+    add(
+        "--draft",
+        metavar="TARGET",
+        help="a smaller model that guesses tokens ahead; mtp: the model's own blocks do",
+    )
+    add(
+        "--lora",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a LoRA adapter to apply; may be given again",
+    )
+
+
+def fit_options(given: argparse.Namespace) -> FitOptions:
+    """What was given; the rest is None and will be planned.
+
+    What drafts and the adapters are not in it: they are files to be read.
+    """
+    from dataclasses import fields
+
+    from modeldeck.engines.fit.options import FitOptions
+
+    named = {field.name for field in fields(FitOptions)} - {"draft"}
+    return FitOptions(**{name: value for name, value in vars(given).items() if name in named})
 
 
 def _count(least: int) -> Callable[[str], int]:

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass, replace
 
 from modeldeck.engines.fit.cards import card_from_gpu, card_of, with_freed
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.types import Card, OtherProcess
 from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot, HostSnapshot
 from modeldeck.engines.units import gib_number
@@ -23,6 +24,7 @@ class JudgedCard:
         remark: what the reader should know of the card; may be empty.
         host: the machine beside the card; None when nobody looked.
         cards: all that are here; none for a what-if card.
+        beside: what is loaded with every target.
     """
 
     card: Card
@@ -31,6 +33,7 @@ class JudgedCard:
     remark: str = ""
     host: HostSnapshot | None = None
     cards: tuple[Card, ...] = ()
+    beside: Companions = ALONE
 
 
 def judged_card(

@@ -17,7 +17,7 @@ from modeldeck.engines.catalog.targets import (
 from modeldeck.engines.choice import choose
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.advice import advise, must_go
-from modeldeck.engines.fit.beside import NOTHING_BESIDE, Beside
+from modeldeck.engines.fit.companions import ALONE
 from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions, usual_engine
 from modeldeck.engines.fit.rebilled import answered
@@ -49,7 +49,12 @@ def run_fit(services: Services, options: argparse.Namespace) -> int:
     judging = judged_card(services, snapshot, options)
     if judging.remark:
         note(judging.remark)
-    given = replace(fit_options(options), beside=_beside(services, options))
+    given, beside = fit_options(options), ALONE
+    if options.draft is not None or options.lora:
+        from modeldeck.tui.fit_beside import with_beside
+
+        given, beside = with_beside(services, given, options)
+    judging = replace(judging, beside=beside)
     judged = [
         one for text in options.target for one in _judged(services, options, text, given, judging)
     ]
@@ -81,15 +86,6 @@ def _guide(services: Services, options: argparse.Namespace) -> int:
         return emit([asdict(truth) for truth in truths])
     say("\n\n".join(guide_text(truth) for truth in truths))
     return 0
-
-
-def _beside(services: Services, options: argparse.Namespace) -> Beside:
-    """What is loaded with every target. Raises ModeldeckError."""
-    if not options.draft and not options.lora:
-        return NOTHING_BESIDE
-    from modeldeck.tui.fit_beside import beside
-
-    return beside(services, options.draft, options.lora)
 
 
 def _judged(
@@ -170,6 +166,7 @@ def _header(
     local: LocalModel | None = None,
     projector_file_bytes: int = 0,
 ) -> Judged:
+    companions = judging.beside._replace(projector_file_bytes=projector_file_bytes)
     model_format = local.format if local is not None else header.format
     engine = given.engine or usual_engine(model_format)
     memory = services.learned_memory.lesson()
@@ -182,9 +179,9 @@ def _header(
         judging.card,
         usual_context_tokens=services.settings.context_tokens,
         model_format=model_format,
-        projector_file_bytes=projector_file_bytes,
+        companions=companions,
     )
-    if memory is not None and local is not None and given.beside == NOTHING_BESIDE:
+    if memory is not None and local is not None:
         known = memory.measured(found.verdict, found.plan, local, judging.card, engine)
         found = answered(found, known, judging.card) if known is not found.verdict else found
     advice = [
@@ -194,7 +191,7 @@ def _header(
             found,
             judging.card,
             model_format=model_format,
-            projector_file_bytes=projector_file_bytes,
+            companions=companions,
         )
     ]
     bill = found.verdict.bill
@@ -207,6 +204,7 @@ def _header(
     return Judged(
         target=name,
         header=header,
+        companions=companions,
         card=judging.card,
         answer=found,
         decode=rates.decode,
@@ -233,5 +231,6 @@ def _rates(services: Services, found: Answer, judging: JudgedCard) -> Speeds:
 def _text(judged: Judged, given: FitOptions, judging: JudgedCard) -> str:
     row = None
     if judged.header is not None and judged.answer is not None and judged.answer.shape is not None:
-        row = grid([judged.header], given, judged.card or judging.card)[0]
+        card = judged.card or judging.card
+        row = grid([judged.header], given, card, companions=judged.companions)[0]
     return fit_text(judged, judging.card, judging.others, row)

@@ -36,6 +36,9 @@ def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[J
         elif one.answer.engine not in PROFILES:
             note(f"{one.target}: no dry run: it is llama.cpp's, and sizes what that runs")
             yield one
+        elif one.answer.plan.draft is not None or one.answer.plan.adapters:
+            note(f"{one.target}: no dry run: it sizes a model without a draft or adapters")
+            yield one
         else:
             yield _asked(one, one.answer, card, runner)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.search import Answer
 from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
@@ -21,6 +22,7 @@ class Judged:
     Attributes:
         target: as typed.
         header: None when there is a problem.
+        companions: what is loaded with it.
         card: with what was learnt here of such models; None when there is a problem.
         answer: None when there is a problem.
         decode: predicted tokens per second at depth 0.
@@ -35,6 +37,7 @@ class Judged:
 
     target: str
     header: ModelHeader | None = None
+    companions: Companions = ALONE
     card: Card | None = None
     answer: Answer | None = None
     decode: Rates | None = None

@@ -157,8 +157,6 @@ def _command(engine: str, judged: Judged) -> Iterator[str]:
         return
     words = engine_command(engine, judged.model, found.plan)
     if words:
-        if engine == "llama_server":
-            words += found.options.beside.llama_server_words(on_gpu=found.plan.gpu_layers > 0)
         yield f"  {shlex.join(words)}"
 
 

@@ -160,6 +160,15 @@ class Jobs:
         await asyncio.sleep(SIZER_RESTS_S)
         await asyncio.to_thread(dry_runs.rest)
 
+    def find_adapters(self, model: LocalModel) -> None:
+        """Look for adapters that are for ``model``."""
+
+        async def find() -> None:
+            found = await asyncio.to_thread(self._services.adapters_for, model)
+            self._app.post_message(messages.AdaptersFound(model, found))
+
+        self._start("adapters", find)
+
     def probe(self) -> None:
         """Ask every engine whether it can be used here."""
         self._start("probe", self._probe)

@@ -163,8 +163,14 @@ def plan_text(plan: Plan, layers: int) -> str:
     return (
         f"{plan.context_tokens} {plan.kv_type} {plan.slots} {plan.batch_tokens}"
         f" {plan.micro_batch_tokens} fa{plan.flash_attention:d} {on_gpu} {experts}"
-        f" swa{plan.swa_full:d} mmap{plan.mmap:d}"
+        f" swa{plan.swa_full:d} mmap{plan.mmap:d}{_beside(plan)}"
     )
+
+
+def _beside(plan: Plan) -> str:
+    """The files that are loaded besides; empty without any."""
+    draft = f" draft{plan.draft.tokens} {plan.draft.model}" if plan.draft is not None else ""
+    return draft + "".join(f" lora {adapter}" for adapter in plan.adapters)
 
 
 def _where(held: Held) -> tuple[str, int | None] | None:

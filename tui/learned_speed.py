@@ -30,7 +30,7 @@ class LearnedSpeed:
         """Keep what a finished reply says of ``card``; whether it said anything.
 
         Nothing is learnt from a short reply, one that did not end by itself, a model without a
-        predicted rate, or a card that is only assumed.
+        predicted rate or with a draft or an adapter beside it, or a card that is only assumed.
         """
         from modeldeck.engines.fit.correction import type_family, where_of
         from modeldeck.engines.fit.shape import Shape
@@ -44,6 +44,8 @@ class LearnedSpeed:
         if header is None or not isinstance(shape, Shape) or rate.tokens_per_second <= 0:
             return False
         plan = loaded.plan
+        if plan.draft is not None or plan.adapters:
+            return False
         where = where_of(plan, shape.layers)
         depth = (reading.prompt_tokens or 0) + (tokens or 0) // 2
         predicted = _predicted(shape, loaded, card, depth)

@@ -9,11 +9,21 @@ from typing import Final, get_args
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.types import KvType, ModelHeader, Plan
 from modeldeck.engines.units import tokens_text
+from modeldeck.tui.load_beside import (
+    NOTHING,
+    Offers,
+    adapters_of,
+    adapters_value,
+    draft_of,
+    draft_value,
+    name_of,
+)
 from modeldeck.tui.state import CONTEXT_STEPS
 
 Value = int | str | bool
 
 _MICRO_BATCHES: Final = (64, 128, 256, 512, 1024, 2048, 4096)
+NO_OFFERS: Final = Offers()
 _SLOTS: Final = tuple(range(1, 9))
 _LABELS: Final[Mapping[str, str]] = {
     "context_tokens": "context",
@@ -24,6 +34,8 @@ _LABELS: Final[Mapping[str, str]] = {
     "slots": "slots",
     "flash_attention": "flash attention",
     "swa_full": "full window",
+    "draft": "draft",
+    "adapters": "adapter",
 }
 
 
@@ -51,6 +63,8 @@ class OptionField:
         """The value ``step`` steps further; it stops at both ends."""
         if self.now in self.steps:
             at = self.steps.index(self.now) + step
+        elif isinstance(self.now, str):
+            at = 0  # a file that is not offered any more
         else:
             numbers = [value for value in self.steps if isinstance(value, int)]
             below = sum(1 for value in numbers if value < int(self.now))
@@ -58,13 +72,16 @@ class OptionField:
         return self.steps[max(0, min(at, len(self.steps) - 1))]
 
 
-def option_fields(options: FitOptions, plan: Plan, header: ModelHeader) -> tuple[OptionField, ...]:
+def option_fields(
+    options: FitOptions, plan: Plan, header: ModelHeader, offers: Offers = NO_OFFERS
+) -> tuple[OptionField, ...]:
     """The options that mean something for a model.
 
     Args:
         options: what was set.
         plan: what comes of it, everything else planned.
         header: of the model.
+        offers: what may be loaded beside it.
     """
     layers = len(header.weights.blocks)
     return tuple(
@@ -74,13 +91,15 @@ def option_fields(options: FitOptions, plan: Plan, header: ModelHeader) -> tuple
             steps,
             _value(plan, name, layers),
             _text(plan, name, layers),
-            getattr(options, name) is not None,
+            getattr(options, name) not in (None, ()),
         )
-        for name, steps in _steps(header).items()
+        for name, steps in _steps(header, offers).items()
     )
 
 
-def with_value(options: FitOptions, name: str, value: Value | None) -> FitOptions:
+def with_value(
+    options: FitOptions, name: str, value: Value | None, offers: Offers = NO_OFFERS
+) -> FitOptions:
     """The same with one option set; None: planned again.
 
     Raises:
@@ -105,41 +124,15 @@ def with_value(options: FitOptions, name: str, value: Value | None) -> FitOption
             return replace(options, micro_batch_tokens=value)
         case "slots", int() | None:
             return replace(options, slots=value)
+        case "draft", str() | None:
+            return replace(options, draft=draft_of(value or NOTHING))
+        case "adapters", str() | None:
+            return replace(options, adapters=adapters_of(value or NOTHING, offers))
         case _:
             raise ValueError(f"{name} cannot be {value!r}")
 
 
-def given_by(plan: Plan) -> FitOptions:
-    """Options that leave nothing of ``plan`` to be planned."""
-    return FitOptions(
-        context_tokens=plan.context_tokens,
-        kv_type=plan.kv_type,
-        micro_batch_tokens=plan.micro_batch_tokens,
-        slots=plan.slots,
-        gpu_layers=plan.gpu_layers,
-        cpu_moe_blocks=plan.cpu_moe_blocks,
-        flash_attention=plan.flash_attention,
-        swa_full=plan.swa_full,
-    )
-
-
-def for_the_cpu(planned: Plan, options: FitOptions) -> Plan:
-    """``planned``, which is for the CPU, with what was set, as far as it is not about the GPU."""
-    micro_batch_tokens = options.micro_batch_tokens or planned.micro_batch_tokens
-    return planned._replace(
-        context_tokens=options.context_tokens or planned.context_tokens,
-        kv_type=options.kv_type or planned.kv_type,
-        micro_batch_tokens=micro_batch_tokens,
-        batch_tokens=max(micro_batch_tokens, planned.batch_tokens),
-        slots=options.slots or planned.slots,
-        flash_attention=(
-            planned.flash_attention if options.flash_attention is None else options.flash_attention
-        ),
-        swa_full=planned.swa_full if options.swa_full is None else options.swa_full,
-    )
-
-
-def _steps(header: ModelHeader) -> dict[str, tuple[Value, ...]]:
+def _steps(header: ModelHeader, offers: Offers) -> dict[str, tuple[Value, ...]]:
     layers = len(header.weights.blocks)
     trained = header.context_length
     contexts = [step for step in CONTEXT_STEPS if not trained or step < trained]
@@ -155,6 +148,10 @@ def _steps(header: ModelHeader) -> dict[str, tuple[Value, ...]]:
     steps["flash_attention"] = (False, True)
     if header.hparams.get(f"{header.architecture}.attention.sliding_window"):
         steps["swa_full"] = (False, True)
+    if len(offers.draft_steps) > 1:
+        steps["draft"] = offers.draft_steps
+    if len(offers.adapter_steps) > 1:
+        steps["adapters"] = offers.adapter_steps
     return steps
 
 
@@ -168,6 +165,8 @@ def _value(plan: Plan, name: str, layers: int) -> Value:
         "slots": plan.slots,
         "flash_attention": plan.flash_attention,
         "swa_full": plan.swa_full,
+        "draft": draft_value(plan.draft),
+        "adapters": adapters_value(plan.adapters),
     }
     return values[name]
 
@@ -185,5 +184,7 @@ def _text(plan: Plan, name: str, layers: int) -> str:
             return f"{now} of {layers}" if now else "none"
         case "flash_attention" | "swa_full":
             return "on" if now else "off"
+        case "draft" | "adapters":
+            return name_of(str(now))
         case _:
             return str(now)

@@ -7,6 +7,7 @@ are written out: each start makes all of them, and a dataclass takes ten times a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -91,6 +92,15 @@ class LoadOptionsAsked(Message):
     def __init__(self, model_id: str) -> None:
         super().__init__()
         self.model_id = model_id
+
+
+class AdaptersFound(Message):
+    """The adapters on this machine that are for a model."""
+
+    def __init__(self, model: LocalModel, adapters: tuple[Path, ...]) -> None:
+        super().__init__()
+        self.model = model
+        self.adapters = adapters
 
 
 class GridAsked(Message):

@@ -61,9 +61,7 @@ class Places:
             case "options":
                 from modeldeck.tui.screens.options import OptionsScreen
 
-                return OptionsScreen(
-                    self._actions, self._state_now(), self._services.projector_bytes
-                )
+                return OptionsScreen(self._actions, self._state_now(), self._services.companions)
             case "grid":
                 from modeldeck.tui.screens.grid import GridScreen
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines.catalog.projectors import projector_size
+from modeldeck.engines.fit.companions import Companions
 from modeldeck.engines.fit.row import judge_file, judge_kept, without_engine
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shapes import Shapes
@@ -92,7 +93,9 @@ def _of_file(
     """For llama.cpp, with what was learnt here."""
     card, memory, speed = judging.card, judging.memory, judging.speed
     here = memory.card_for(card, header.architecture) if memory else card
-    verdict = judge_file(shape, plan, here, way, projector_size(model), brief=judging.brief)
+    verdict = judge_file(
+        shape, plan, here, way, Companions(projector_size(model)), brief=judging.brief
+    )
     if memory is not None and memory.knows(model):
         verdict = memory.measured(verdict, judged_plan(shape, plan, verdict), model, card)
     return speed.correct(verdict, model, card) if speed else verdict

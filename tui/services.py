@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines import demo
 from modeldeck.engines.catalog.places import Place, default_places
-from modeldeck.engines.catalog.projectors import projector_size
 from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
 from modeldeck.engines.errors import EngineMissing, ModeldeckError
 from modeldeck.engines.paths import data_dir, home_relative, is_folder
@@ -21,6 +20,7 @@ from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.types import (
     Device,
+    Draft,
     KvType,
     LoadedModel,
     LocalModel,
@@ -33,6 +33,7 @@ from modeldeck.tui.settings import Settings, save_setting
 if TYPE_CHECKING:
     from modeldeck.engines.catalog.unreadable import Unreadable
     from modeldeck.engines.contract import Engine
+    from modeldeck.engines.fit.companions import Companions
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.shapes import Shapes
     from modeldeck.engines.fit.types import Card, Verdict
@@ -243,10 +244,24 @@ class Services:
 
     # Verdicts.
 
-    @staticmethod
-    def projector_bytes(model: LocalModel) -> int:
-        """The size of the file that is loaded with a model to see images; 0 for none."""
-        return projector_size(model)
+    def companions(
+        self, model: LocalModel, draft: Draft | None = None, adapters: Sequence[str] = ()
+    ) -> Companions:
+        """What is loaded with a model. Raises ModelNotFound, FormatError."""
+        from modeldeck.tui.companions import companions_of
+
+        return companions_of(model, draft, adapters, self._headers)
+
+    def adapters_for(self, model: LocalModel) -> tuple[Path, ...]:
+        """The adapters in the places looked through that are for ``model``."""
+        from modeldeck.engines.catalog.adapters import adapters_in
+        from modeldeck.engines.fit.companions import unfit_adapter
+
+        header = model.header
+        if header is None or model.format is not ModelFormat.GGUF:
+            return ()
+        found = adapters_in(self._places, self._headers)
+        return tuple(one.path for one in found if not unfit_adapter(header, one.sizes))
 
     def judge(
         self,
@@ -296,27 +311,17 @@ class Services:
         """How ``model`` would be loaded now: for the card that is here and the engine's devices.
 
         What is ``given`` is kept, and the rest planned around it.
-        """
-        if model.header is None or hardware is None:
-            return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
-        from modeldeck.engines.fit.cards import card_of
-        from modeldeck.engines.fit.plan import plan_for
-        from modeldeck.engines.fit.search import answer
-        from modeldeck.tui.load_options import for_the_cpu
 
-        engine_has_gpu = any(not device.name.startswith("CPU") for device in devices)
-        has_gpu = engine_has_gpu and bool(hardware.gpus)
-        card, projector_bytes = card_of(hardware), projector_size(model)
-        if given is not None and has_gpu:
-            return answer(
-                model.header,
-                given,
-                card,
-                usual_context_tokens=context_tokens,
-                projector_file_bytes=projector_bytes,
-            ).plan
-        planned = plan_for(model.header, card, context_tokens, kv_type, has_gpu, projector_bytes)
-        return planned if given is None else for_the_cpu(planned, given)
+        Raises:
+            ModelNotFound: the draft model or an adapter has gone.
+            FormatError: an adapter is none.
+        """
+        from modeldeck.tui.load_plan import plan_now
+        from modeldeck.tui.state import Options
+
+        asked = (given.draft, given.adapters) if given is not None else (None, ())
+        wanted, beside = Options(context_tokens, kv_type), self.companions(model, *asked)
+        return plan_now(model, wanted, hardware, devices, given, beside)
 
     # Engines and the machine.
 

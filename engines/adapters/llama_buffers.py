@@ -48,6 +48,11 @@ _KINDS: Final[Mapping[str | None, BufferKind]] = {
 _REPLACED: Final = frozenset({"compute", "output"})
 """A device has one of these: reserving it again replaces what was there."""
 
+_DRAFTS: Final = re.compile(
+    rf"{_LEAD}\S{{1,60}}: (?:loading draft model|creating MTP draft context)\b.*"
+)
+"""From here on it is what drafts that is loaded, until the log ends or the slots begin."""
+
 _TEMPLATE: Final = "example_format:"
 """From here on the log holds text made by the model's chat template, which can say anything."""
 
@@ -62,6 +67,7 @@ def buffers_of(lines: Iterable[str]) -> tuple[Buffer, ...]:
     """
     found: dict[tuple[str, BufferKind], int] = {}
     graphs: dict[str, int] = {}
+    drafts: dict[tuple[str, BufferKind], int] | None = None
     projector_on = "CPU"
     for line in itertools.takewhile(lambda line: _TEMPLATE not in line, lines):
         text = line.strip()
@@ -69,12 +75,17 @@ def buffers_of(lines: Iterable[str]) -> tuple[Buffer, ...]:
             projector_on = on["device"]
         elif size := _PROJECTOR_SIZE.fullmatch(text):
             _add(found, projector_on, "projector", size)
+        elif _DRAFTS.fullmatch(text):
+            drafts = {}
         elif (buffer := _BUFFER.fullmatch(text)) is None:
             continue
         elif buffer["function"] in _PROJECTOR_GRAPH:
             graphs[buffer["device"]] = _bytes(buffer)
         else:
-            _add(found, buffer["device"], _KINDS.get(buffer["what"], "recurrent"), buffer)
+            kind = _KINDS.get(buffer["what"], "recurrent")
+            _add(found if drafts is None else drafts, buffer["device"], kind, buffer)
+    for (device, _), size_bytes in (drafts or {}).items():
+        found[device, "draft"] = found.get((device, "draft"), 0) + size_bytes
     for device, size_bytes in graphs.items():
         found[device, "projector"] = found.get((device, "projector"), 0) + size_bytes
     buffers = (Buffer(device, kind, size) for (device, kind), size in found.items())

@@ -25,7 +25,7 @@ from modeldeck.engines.adapters.llama_server_wire import (
     count_body,
     request_body,
 )
-from modeldeck.engines.adapters.planned import require_planned
+from modeldeck.engines.adapters.planned import require_drafting, require_planned
 from modeldeck.engines.buffers import Buffer
 from modeldeck.engines.chat import ChatEvent, ChatMessage, ChatRequest
 from modeldeck.engines.contract import OnProgress
@@ -245,6 +245,7 @@ class ServerInstance:
             slots if isinstance(slots, int) else None,
             self.log()[-_TAIL_LINES:],
         )
+        require_drafting(self._plan, self.log())
         return LoadedModel(
             instance=self.id,
             engine=ENGINE,

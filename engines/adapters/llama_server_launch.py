@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from modeldeck.engines.adapters.llama_server_address import Address
+from modeldeck.engines.adapters.llama_server_beside import beside_settings, beside_words
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect
 from modeldeck.engines.types import Plan
 
@@ -62,10 +63,7 @@ def server_words(
     for option in options:
         if dialect.knows(option[0]):
             words += option
-    if projector is not None and dialect.knows("--mmproj"):
-        words += ["--mmproj", str(projector)]
-        if plan.gpu_layers == 0 and dialect.knows("--no-mmproj-offload"):
-            words.append("--no-mmproj-offload")
+    words += beside_words(plan, dialect, projector)
     if plan.cpu_moe_blocks:
         words += _experts(plan.cpu_moe_blocks, dialect)
     if plan.swa_full and dialect.knows("--swa-full"):
@@ -141,8 +139,7 @@ def wheel_settings(
     }
     if plan.gpu_layers == 0:
         settings |= {"no_op_offload": True, "no_kv_offload": True}
-    if projector is not None:
-        settings |= {"mmproj.path": str(projector), "mmproj_use_gpu": plan.gpu_layers != 0}
+    settings |= beside_settings(plan, projector)
     if plan.cpu_moe_blocks:
         settings["tensor_buft_overrides"] = _experts_on_cpu(plan.cpu_moe_blocks)
     return settings

@@ -79,33 +79,6 @@ def _read(files: FileSet) -> CachedHeader:
     return CachedHeader(header_of(parts)._replace(format=format_of(files)), None)
 
 
-def adapter_in(path: Path) -> ModelHeader:
-    """The header of a LoRA adapter for llama.cpp (``general.type`` is ``adapter``).
-
-    Raises:
-        FormatError: the file cannot be read, or holds no such adapter.
-    """
-    from modeldeck.engines.formats.header import header_of
-
-    shown = clean_line(str(path), 200)
-    try:
-        part = _opened(path)
-    except OSError as error:
-        reason = clean_line(error.strerror or str(error))
-        raise FormatError(
-            f"The adapter {shown} cannot be read ({reason}).", "Name its file."
-        ) from error
-    if (part.metadata.get("general.type"), part.metadata.get("adapter.type")) != (
-        "adapter",
-        "lora",
-    ):
-        raise FormatError(
-            f"{shown} is no LoRA adapter for llama.cpp.",
-            "Name a GGUF file that convert_lora_to_gguf.py wrote.",
-        )
-    return header_of([part])
-
-
 def outlines_of(paths: Sequence[Path]) -> tuple[Outline, ...]:
     """What llama.cpp needs to size a model whose files these are. Raises FormatError, OSError."""
     return tuple(map(_outline, paths))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.placement import gpu_need
 from modeldeck.engines.fit.quants import QUANTS, bits_per_weight, requantised
@@ -65,7 +66,7 @@ def advise(
     most: int = 3,
     *,
     model_format: ModelFormat = ModelFormat.GGUF,
-    projector_file_bytes: int = 0,
+    companions: Companions = ALONE,
 ) -> tuple[Advice, ...]:
     """What would put all of it on the GPU, or at least make it run; the cheapest first.
 
@@ -77,20 +78,21 @@ def advise(
         card: what is free.
         most: how many to give.
         model_format: how the model is stored.
-        projector_file_bytes: of the projector loaded with it; 0 is none.
+        companions: what is loaded with it.
     """
 
     def asking(options: FitOptions) -> Answer:
+        with_draft = options.draft is not None
         return answer(
             header,
             options,
             card,
             model_format=model_format,
-            projector_file_bytes=projector_file_bytes,
+            companions=companions if with_draft else companions._replace(draft=None),
         )
 
     def works(other: ModelHeader, options: FitOptions) -> bool:
-        after = answer(other, options, card, projector_file_bytes=projector_file_bytes)
+        after = answer(other, options, card, companions=companions)
         return after.verdict.kind in (RUNS if fails else good)
 
     bill = found.verdict.bill
@@ -126,7 +128,12 @@ def advise(
         given += _another_file(header, lambda other: works(other, asked), gain)
     if not given and fails:
         # One change is not enough: the file, and the options, all but engine and margin.
-        free = FitOptions(engine=asked.engine, margin_bytes=asked.margin_bytes)
+        free = FitOptions(
+            engine=asked.engine,
+            margin_bytes=asked.margin_bytes,
+            draft=asked.draft,
+            adapters=asked.adapters,
+        )
         if asking(free).verdict.kind in RUNS:
             given.append(Advice("leave the options to the plan: then it runs", free))
         elif model_format is ModelFormat.GGUF:
@@ -220,6 +227,10 @@ def _candidates(found: Answer, asked: FitOptions) -> Iterator[_Candidate]:
             "without --swa-full",
             "an edited prompt is read again",
             replace(asked, swa_full=False),
+        )
+    if plan.draft is not None:
+        yield _Candidate(
+            "draft", "without drafting", "decoding gets slower", replace(asked, draft=None)
         )
     if not plan.flash_attention:
         yield _Candidate(

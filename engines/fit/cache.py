@@ -86,9 +86,19 @@ def cache_bytes(shape: Shape, plan: Plan, room: Cells, k: int) -> int:
     return _bytes(full * room.full + sliding * room.sliding, plan.kv_type)
 
 
-def state_bytes(shape: Shape, plan: Plan, k: int, rollback_tokens: int = 0) -> int:
+def state_bytes(shape: Shape, plan: Plan, k: int) -> int:
     """Recurrent state of the last k blocks; drafted tokens that may be taken back have copies."""
-    return shape.state_bytes[k] * max(plan.slots, 1) * (1 + rollback_tokens * shape.rolls_back)
+    return shape.state_bytes[k] * max(plan.slots, 1) * (1 + drafted(plan) * shape.rolls_back)
+
+
+def outputs(plan: Plan) -> int:
+    """Tokens whose next one is computed at once: of each slot one, and those drafted for it."""
+    return min(plan.slots * (1 + drafted(plan)), plan.batch_tokens)
+
+
+def drafted(plan: Plan) -> int:
+    """Tokens guessed ahead at most; 0 when nothing drafts."""
+    return plan.draft.tokens if plan.draft is not None else 0
 
 
 def micro_batch(plan: Plan, context_tokens: int) -> int:

@@ -7,10 +7,10 @@ what was judged. How many CPU threads to use is the machine's matter and is left
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from modeldeck.engines.types import Plan
+from modeldeck.engines.types import ALL_LAYERS, Plan
 
 _HUB: Final = "https://huggingface.co"
 
@@ -59,7 +59,32 @@ def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
         words.append("--swa-full")
     if not plan.mmap:
         words += ["--load-mode", "none"]
-    return tuple(words)
+    return (*words, *_beside_words(plan))
+
+
+def _beside_words(plan: Plan) -> Iterator[str]:
+    """Adapters, and what drafts."""
+    for adapter in plan.adapters:
+        yield from ("--lora", adapter)
+    draft = plan.draft
+    if draft is None:
+        return
+    yield from ("--spec-type", "draft-simple" if draft.model else "draft-mtp")
+    yield from ("--spec-draft-n-max", str(draft.tokens))
+    if draft.model:
+        yield from _draft_model(draft.model)
+        yield from ("-ngld", str(ALL_LAYERS if plan.gpu_layers else 0))
+    if plan.gpu_layers == 0:
+        yield from ("-devd", "none")
+    yield from ("-ctkd", "f16", "-ctvd", "f16")
+
+
+def _draft_model(model: str) -> tuple[str, ...]:
+    """The Hub is named by repository and quantisation; a single file must be here."""
+    place, _, file = model.removeprefix("hf:").partition(":")
+    if not model.startswith("hf:") or file.lower().endswith(".gguf"):
+        return ("-md", file if model.startswith("hf:") else model)
+    return ("-hfd", f"{place}:{file}" if file else place)
 
 
 def ollama_options(plan: Plan) -> Mapping[str, int]:

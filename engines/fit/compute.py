@@ -7,7 +7,7 @@ that it prints on real cards.
 
 from __future__ import annotations
 
-from modeldeck.engines.fit.cache import Cells, cells_of, kv_bytes, micro_batch
+from modeldeck.engines.fit.cache import Cells, cells_of, kv_bytes, micro_batch, outputs
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
 from modeldeck.engines.types import Plan
@@ -87,8 +87,8 @@ def widest_phase(
 
 def logits_bytes(shape: Shape, plan: Plan, tokens: int, profile: EngineProfile) -> int:
     """The last part of the graph: the tokens whose next one is asked for."""
-    outputs = tokens if profile.outputs_follow_batch else min(tokens, plan.slots)
-    return 4 * outputs * (shape.vocabulary + shape.embedding)
+    asked = tokens if profile.outputs_follow_batch else min(tokens, outputs(plan))
+    return 4 * asked * (shape.vocabulary + shape.embedding)
 
 
 def masks_within(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: EngineProfile) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Card, VerdictKind
@@ -50,6 +51,8 @@ def grid(
     options: FitOptions,
     card: Card,
     contexts: Sequence[int] = GRID_CONTEXTS,
+    *,
+    companions: Companions = ALONE,
 ) -> tuple[GridRow, ...]:
     """Every variant at every context, the largest variant first.
 
@@ -58,27 +61,31 @@ def grid(
         options: what was given; its context is replaced by each of ``contexts``.
         card: what is free.
         contexts: in tokens.
+        companions: what is loaded with each.
     """
+
+    def cell(header: ModelHeader, context_tokens: int) -> Cell:
+        if 0 < header.context_length < context_tokens:
+            return Cell(context_tokens, None)
+        asked = replace(options, context_tokens=context_tokens)
+        verdict = answer(
+            header, asked, card, model_format=header.format, companions=companions
+        ).verdict
+        return Cell(
+            context_tokens,
+            verdict.kind,
+            verdict.layers_gpu,
+            verdict.layers,
+            verdict.decode_tps,
+            verdict.reason,
+        )
+
     rows = [
         GridRow(
             header.quantisation,
             header.weights.total_bytes,
-            tuple(_cell(header, options, card, context) for context in contexts),
+            tuple(cell(header, context) for context in contexts),
         )
         for header in headers
     ]
     return tuple(sorted(rows, key=lambda row: -row.size_bytes))
-
-
-def _cell(header: ModelHeader, options: FitOptions, card: Card, context_tokens: int) -> Cell:
-    if 0 < header.context_length < context_tokens:
-        return Cell(context_tokens, None)
-    verdict = answer(header, replace(options, context_tokens=context_tokens), card).verdict
-    return Cell(
-        context_tokens,
-        verdict.kind,
-        verdict.layers_gpu,
-        verdict.layers,
-        verdict.decode_tps,
-        verdict.reason,
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from modeldeck.engines.buffers import Buffer, total_bytes
+from modeldeck.engines.buffers import Buffer, BufferKind, total_bytes
 from modeldeck.engines.fit.types import Bill, Correction
 from modeldeck.engines.units import GIB
 
@@ -50,7 +50,10 @@ def measured_sizes(buffers: Sequence[Buffer], process_gpu_bytes: int | None) -> 
         sizes[f"compute_{side}_bytes"] = compute_bytes
         if any(one.kind == "projector" for one in buffers):
             sizes[f"projector_{side}_bytes"] = total_bytes(buffers, "projector", on_host=on_host)
-    sizes["lora_bytes"] = total_bytes(buffers, "lora", on_host=False)
+    beside: tuple[BufferKind, ...] = ("lora", "draft")
+    for kind in beside:
+        sizes[f"{kind}_bytes"] = total_bytes(buffers, kind, on_host=False)
+        sizes[f"{kind}_host_bytes"] = total_bytes(buffers, kind, on_host=True)
     in_buffers = total_bytes(buffers, on_host=False)
     if process_gpu_bytes is not None and process_gpu_bytes >= in_buffers:
         sizes["context_overhead_bytes"] = process_gpu_bytes - in_buffers

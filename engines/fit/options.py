@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from modeldeck.engines.errors import SettingsError
-from modeldeck.engines.fit.beside import NOTHING_BESIDE, Beside
 from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import KvType, ModelFormat
+from modeldeck.engines.types import Draft, KvType, ModelFormat, Plan
 
 _F: Final = ModelFormat
 _FOLDERS: Final = frozenset({_F.SAFETENSORS, _F.GPTQ, _F.AWQ, _F.FP8, _F.COMPRESSED_TENSORS})
@@ -43,7 +42,8 @@ class FitOptions:
         swa_full: sliding-window layers cache the whole context.
         engine: adapter name of the engine that would run it.
         margin_bytes: to be kept free on the GPU.
-        beside: a draft model and adapters that are loaded with it.
+        draft: what guesses tokens ahead; None: nothing does, which is never planned otherwise.
+        adapters: files of LoRA adapters to apply.
     """
 
     context_tokens: int | None = None
@@ -56,7 +56,48 @@ class FitOptions:
     swa_full: bool | None = None
     engine: str | None = None
     margin_bytes: int = MARGIN_BYTES
-    beside: Beside = NOTHING_BESIDE
+    draft: Draft | None = None
+    adapters: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan) -> FitOptions:
+        """Options that leave nothing of ``plan`` to be planned."""
+        return cls(
+            context_tokens=plan.context_tokens,
+            kv_type=plan.kv_type,
+            micro_batch_tokens=plan.micro_batch_tokens,
+            slots=plan.slots,
+            gpu_layers=plan.gpu_layers,
+            cpu_moe_blocks=plan.cpu_moe_blocks,
+            flash_attention=plan.flash_attention,
+            swa_full=plan.swa_full,
+            draft=plan.draft,
+            adapters=plan.adapters,
+        )
+
+    def over(self, plan: Plan) -> Plan:
+        """``plan`` with what is given."""
+        micro_batch_tokens = _given(self.micro_batch_tokens, plan.micro_batch_tokens)
+        return plan._replace(
+            context_tokens=_given(self.context_tokens, plan.context_tokens),
+            kv_type=_given(self.kv_type, plan.kv_type),
+            micro_batch_tokens=micro_batch_tokens,
+            batch_tokens=max(micro_batch_tokens, plan.batch_tokens),
+            slots=_given(self.slots, plan.slots),
+            gpu_layers=_given(self.gpu_layers, plan.gpu_layers),
+            cpu_moe_blocks=_given(self.cpu_moe_blocks, plan.cpu_moe_blocks),
+            flash_attention=_given(self.flash_attention, plan.flash_attention),
+            swa_full=_given(self.swa_full, plan.swa_full),
+            draft=self.draft,
+            adapters=self.adapters,
+        )
+
+
+_T = TypeVar("_T")
+
+
+def _given(value: _T | None, planned: _T) -> _T:
+    return planned if value is None else value
 
 
 def engine_name(text: str) -> str:

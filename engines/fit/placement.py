@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from modeldeck.engines.fit.drafting import whole_bill
 from modeldeck.engines.fit.memory_lesson import corrected_bill
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
-from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.fit.types import Bill, Card, Correction, Corrections
 from modeldeck.engines.types import Plan
 
@@ -45,7 +45,9 @@ class Case(NamedTuple):
     def price(self, blocks_on_gpu: int | None, context_tokens: int | None = None) -> Bill:
         """The bill with those blocks on the GPU (None: no GPU), usually at the plan's context."""
         context_tokens = context_tokens or self.plan.context_tokens
-        terms = bill(self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile)
+        terms = whole_bill(
+            self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile
+        )
         if self.card.learnt is not None:
             terms = corrected_bill(terms, self._correction(self.card.learnt, blocks_on_gpu))
         if self.margin_bytes is None or blocks_on_gpu is None:

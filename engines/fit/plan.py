@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from modeldeck.engines.fit.companions import ALONE, Companions, with_companions
 from modeldeck.engines.fit.shape import Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
 from modeldeck.engines.fit.types import Card
-from modeldeck.engines.fit.verdict import judge_shape, with_projector
+from modeldeck.engines.fit.verdict import judge_shape
 from modeldeck.engines.types import HParam, KvType, ModelHeader, Plan
 from modeldeck.engines.units import GIB
 
@@ -22,7 +23,7 @@ def plan_for(
     context_tokens: int,
     kv_type: KvType,
     has_gpu: bool,
-    projector_file_bytes: int = 0,
+    companions: Companions = ALONE,
 ) -> Plan:
     """What to load a model with here: as much on the GPU as fits, else on the CPU.
 
@@ -35,14 +36,16 @@ def plan_for(
         context_tokens: wanted, over all slots.
         kv_type: wanted.
         has_gpu: the engine can use a GPU; without one the plan is for the CPU.
-        projector_file_bytes: of the projector that is loaded with it; 0 is none.
+        companions: what is loaded with it.
     """
     if header.context_length > 0:
         context_tokens = min(context_tokens, header.context_length)
     plan = Plan(context_tokens=max(context_tokens, 1), kv_type=kv_type)
     shape = shape_of(header)
     if isinstance(shape, Unjudged):
-        room = card._replace(free_bytes=card.free_bytes - projector_bytes(projector_file_bytes))
+        room = card._replace(
+            free_bytes=card.free_bytes - projector_bytes(companions.projector_file_bytes)
+        )
         fits = has_gpu and _surely_fits(header, plan, room)
         return plan if fits else plan._replace(gpu_layers=0)
     if has_gpu and not flash_attention_on_cuda(shape):
@@ -51,8 +54,10 @@ def plan_for(
         plan = plan._replace(kv_type="f16")
     if not has_gpu:
         return plan._replace(gpu_layers=0)
-    shape = with_projector(shape, projector_file_bytes)
-    verdict = judge_shape(shape, plan, card)
+    whole = with_companions(shape, companions)
+    if isinstance(whole, Unjudged):
+        return plan._replace(gpu_layers=0)
+    verdict = judge_shape(whole, plan, card)
     # On the CPU flash attention takes any head size.
     return plan._replace(
         gpu_layers=verdict.gpu_layers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge_found, not_judged
@@ -19,15 +20,15 @@ def judge_file(
     plan: Plan,
     card: Card,
     way: Way,
-    projector_file_bytes: int = 0,
+    companions: Companions = ALONE,
     *,
     brief: bool = False,
 ) -> Verdict:
     """A model that llama.cpp loads; on a card too old for it, with the CPU alone."""
     if not way.too_old:
-        return judge_found(shape, plan, card, projector_file_bytes, brief=brief)
+        return judge_found(shape, plan, card, companions, brief=brief)
     on_cpu = plan._replace(gpu_layers=0)
-    verdict = judge_found(shape, on_cpu, card, projector_file_bytes, brief=brief)
+    verdict = judge_found(shape, on_cpu, card, companions, brief=brief)
     return verdict._replace(reason=f"{verdict.reason}; {way.too_old}")
 
 

@@ -16,6 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from modeldeck.engines.fit.companions import (
+    ALONE,
+    Companions,
+    refused_companions,
+    unjudged_companions,
+    with_companions,
+)
 from modeldeck.engines.fit.folder_search import judge_folder
 from modeldeck.engines.fit.kept import kept_of
 from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
@@ -26,7 +33,7 @@ from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
 from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
-from modeldeck.engines.fit.verdict import judge_shape, not_judged, with_projector
+from modeldeck.engines.fit.verdict import judge_shape, not_judged
 from modeldeck.engines.types import ALL_LAYERS, ModelFormat, ModelHeader, Plan
 
 USUAL_CONTEXT_TOKENS: Final = 8192
@@ -67,7 +74,7 @@ def answer(
     *,
     usual_context_tokens: int = USUAL_CONTEXT_TOKENS,
     model_format: ModelFormat = ModelFormat.GGUF,
-    projector_file_bytes: int = 0,
+    companions: Companions = ALONE,
 ) -> Answer:
     """The best plan for ``header`` within ``options`` on ``card``. Never raises.
 
@@ -77,7 +84,7 @@ def answer(
         card: what is free now.
         usual_context_tokens: to start from when no context is given; the settings'.
         model_format: how the model is stored.
-        projector_file_bytes: of the projector loaded with it; 0 is none.
+        companions: what is loaded with it.
     """
     engine = options.engine or usual_engine(model_format)
     profile = PROFILES.get(engine, LLAMA_SERVER)
@@ -86,19 +93,21 @@ def answer(
     refused = (
         cannot_load(engine, model_format)
         or _too_old(engine, model_format, card)
-        or options.beside.refusal(engine, header)
+        or (engine in PROFILES and refused_companions(header, engine, options, companions))
     )
     if refused:
         reason = f"cannot run: {refused}"
         verdict = Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason)
         return Answer(options, engine, plan, verdict, False, False, 0, None)
+    if unjudged := unjudged_companions(engine, options):
+        return Answer(options, engine, plan, not_judged(unjudged), False, False, None, None)
     if engine not in PROFILES:
         found_folder = _folder_answer(header, options, card, engine, plan)
         return _noted(found_folder, runnable(model_format, engine, card))
     found = shape_of(header)
-    if isinstance(found, Unjudged):
-        return Answer(options, engine, plan, not_judged(found.why), False, False, None, None)
-    shape = options.beside.with_model(with_projector(found, projector_file_bytes))
+    shape = found if isinstance(found, Unjudged) else with_companions(found, companions)
+    if isinstance(shape, Unjudged):
+        return Answer(options, engine, plan, not_judged(shape.why), False, False, None, None)
     if options.flash_attention is None and not _flash_works(shape, plan, options):
         plan = plan._replace(flash_attention=False)
     if options.gpu_layers is not None:
@@ -166,20 +175,10 @@ def _folder_answer(
 
 
 def _first_plan(options: FitOptions, usual_context_tokens: int, profile: EngineProfile) -> Plan:
-    def given(value: int | None, usual: int) -> int:
-        return usual if value is None else value
-
-    return Plan(
-        context_tokens=given(options.context_tokens, usual_context_tokens),
-        kv_type=options.kv_type or "f16",
-        slots=given(options.slots, profile.slots),
-        micro_batch_tokens=given(options.micro_batch_tokens, 512),
-        batch_tokens=max(2048, given(options.micro_batch_tokens, 512)),
-        flash_attention=options.flash_attention is not False,
-        gpu_layers=ALL_LAYERS,
-        cpu_moe_blocks=given(options.cpu_moe_blocks, 0),
-        swa_full=profile.swa_full if options.swa_full is None else options.swa_full,
+    usual = Plan(
+        context_tokens=usual_context_tokens, slots=profile.slots, swa_full=profile.swa_full
     )
+    return options.over(usual)._replace(gpu_layers=ALL_LAYERS)
 
 
 def _flash_works(shape: Shape, plan: Plan, options: FitOptions) -> bool:
@@ -235,10 +234,13 @@ def _answered(
     card: Card,
     profile: EngineProfile,
 ) -> Answer:
-    if verdict.bill is None:
+    bill = verdict.bill
+    if bill is None:
         none_fits = 0 if verdict.kind is VerdictKind.CANNOT_RUN else None
         return Answer(options, engine, plan, verdict, False, False, none_fits, shape)
-    need = verdict.bill.total_gpu_bytes + options.margin_bytes
+    if plan.draft is not None:
+        verdict = verdict._replace(rate_note="without what drafting gains")
+    need = bill.total_gpu_bytes + options.margin_bytes
     case = Case(shape, plan, card, options.margin_bytes, profile)
     blocks = None if plan.gpu_layers == 0 else plan.gpu_layers - 1
     return Answer(

@@ -45,6 +45,18 @@ class Unjudged(NamedTuple):
     why: str
 
 
+class Beside(NamedTuple):
+    """What is loaded beside a model, in numbers.
+
+    Attributes:
+        draft: the draft model; None when nothing drafts, or the model's own blocks do.
+        adapters: their tensors, by where the tensors are that they change.
+    """
+
+    draft: Shape | None = None
+    adapters: tuple[WeightTable, ...] = ()
+
+
 class Shape(NamedTuple):
     """A model in numbers.
 
@@ -93,10 +105,9 @@ class Shape(NamedTuple):
         reads_cache: it attends to what is cached, not to the batch alone.
         head_sizes: elements per head of K and V, of all blocks that attend.
         rolls_back: drafted tokens can be taken back out of its recurrent state.
-        draft: a draft model beside it; None without one.
-        adapters: LoRA tensors beside it, by where the tensors are that they change.
         ahead_bytes: weights of the blocks for multi-token prediction, loaded for drafting alone.
         ahead_elements: their K and V elements per token.
+        beside: what is loaded with it; None: nothing but a projector.
     """
 
     layers: int
@@ -140,5 +151,4 @@ class Shape(NamedTuple):
     rolls_back: bool = False
     ahead_bytes: int = 0
     ahead_elements: int = 0
-    draft: Shape | None = None
-    adapters: tuple[WeightTable, ...] = ()
+    beside: Beside | None = None

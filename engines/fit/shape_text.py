@@ -26,9 +26,8 @@ TABLES: Final = (
 """The fields with a number for each count of blocks, 0 included."""
 
 _LISTS: Final = ("phases", "head_sizes")
-# What is loaded with a model is no part of what its file says.
-_BESIDE: Final = ("draft", "adapters")
-_PLAIN: Final = tuple(name for name in Shape._fields if name not in (*TABLES, *_LISTS, *_BESIDE))
+_ASKED_FOR: Final = ("beside",)
+_PLAIN: Final = tuple(name for name in Shape._fields if name not in (*TABLES, *_LISTS, *_ASKED_FOR))
 
 
 class Written(NamedTuple):

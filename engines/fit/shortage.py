@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.types import WHOLE_ON_GPU, Card, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.out_of_memory import Shortage
@@ -33,7 +34,7 @@ class Rescue:
 
 
 def rescues(
-    header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int = 0
+    header: ModelHeader, plan: Plan, card: Card, companions: Companions = ALONE
 ) -> tuple[Rescue, ...]:
     """At most three changes of ``plan`` that fit ``card``, the least costly first.
 
@@ -44,11 +45,11 @@ def rescues(
         header: the model.
         plan: what failed.
         card: with what was free when it failed.
-        projector_file_bytes: of the projector loaded with it.
+        companions: what is loaded with it.
     """
     found: list[Rescue] = []
     for change, candidate, wanted in _candidates(plan):
-        verdict = judge(header, candidate, card, projector_file_bytes)
+        verdict = judge(header, candidate, card, companions)
         if verdict.kind not in wanted:
             continue
         if candidate.gpu_layers == ALL_LAYERS and verdict.kind is VerdictKind.FITS_PARTIAL:
@@ -69,6 +70,8 @@ def _candidates(plan: Plan) -> Iterator[tuple[str, Plan, frozenset[VerdictKind]]
     while context >= _LEAST_CONTEXT:
         yield f"context {tokens_text(context)}", plan._replace(context_tokens=context), fits
         context //= 2
+    if plan.draft is not None:
+        yield "no draft", plan._replace(draft=None), fits
     if plan.micro_batch_tokens > 128:
         yield "micro-batch 128", plan._replace(micro_batch_tokens=128), fits
     if cheaper and plan.context_tokens // 2 >= _LEAST_CONTEXT:

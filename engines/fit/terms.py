@@ -17,6 +17,7 @@ from modeldeck.engines.fit.cache import (
     cells_of,
     kv_bytes,
     micro_batch,
+    outputs,
     state_bytes,
 )
 from modeldeck.engines.fit.compute import graph_bytes, graph_within, masks_within
@@ -89,9 +90,10 @@ def bill(
     *,
     profile: EngineProfile = LLAMA_SERVER,
     cards: int = 1,
-    rollback_tokens: int = 0,
 ) -> Bill:
-    """The whole bill with the last ``blocks_on_gpu`` blocks on the GPU.
+    """The bill of a model with its last ``blocks_on_gpu`` blocks on the GPU.
+
+    What else is loaded beside it, ``with_beside`` (``drafting.py``) adds.
 
     Args:
         shape: the model.
@@ -100,16 +102,13 @@ def bill(
         blocks_on_gpu: 0 is the output layer alone; None leaves the GPU untouched.
         profile: the program that runs llama.cpp.
         cards: GPUs that share the blocks; the bill is over all of them.
-        rollback_tokens: drafted tokens that a recurrent model may have to take back.
     """
     room = cells_of(shape, plan, context_tokens, profile)
     tokens = micro_batch(plan, context_tokens)
     # The logits of each slot, and the inputs of a micro-batch.
-    outside = 4 * plan.slots * shape.vocabulary + 8 * tokens * shape.embedding
+    outside = 4 * outputs(plan) * shape.vocabulary + 8 * tokens * shape.embedding
     all_cached = cache_bytes(shape, plan, room, shape.layers)
-    all_states = state_bytes(shape, plan, shape.layers, rollback_tokens)
-    draft_gpu, draft_host = _draft(shape, plan, context_tokens, blocks_on_gpu, profile)
-    lora_gpu, lora_host = _adapters(shape, plan, blocks_on_gpu)
+    all_states = state_bytes(shape, plan, shape.layers)
     if blocks_on_gpu is None:
         return Bill(
             weights_host_bytes=(
@@ -124,8 +123,6 @@ def bill(
                 - 2 * tokens * shape.embedding
             ),
             projector_host_bytes=shape.projector_bytes,
-            draft_host_bytes=draft_host,
-            lora_host_bytes=lora_host,
         )
     k = blocks_on_gpu
     experts_gpu, experts_host = _experts_moved(shape, plan, k)
@@ -134,7 +131,7 @@ def bill(
     masks = masks_within(shape, plan, room, tokens, profile)
     cached, states = (
         cache_bytes(shape, plan, room, k),
-        state_bytes(shape, plan, k, rollback_tokens),
+        state_bytes(shape, plan, k),
     )
     # Tables of per-block inputs are on the host, and what they give is made there.
     outside += 4 * tokens * shape.layer_inputs
@@ -163,48 +160,7 @@ def bill(
         context_overhead_bytes=profile.context_overhead_bytes * cards,
         margin_bytes=MARGIN_BYTES,
         projector_gpu_bytes=shape.projector_bytes,
-        lora_bytes=lora_gpu,
-        lora_host_bytes=lora_host,
-        draft_bytes=draft_gpu,
-        draft_host_bytes=draft_host,
     )
-
-
-def _draft(
-    shape: Shape, plan: Plan, context_tokens: int, blocks_on_gpu: int | None, profile: EngineProfile
-) -> tuple[int, int]:
-    """A draft model's bytes on the GPU and in host memory: a second context beside the model's.
-
-    It has its own weights, a cache over the whole context (16 bits, whatever the model's type) and
-    its own compute buffer, all of it on the GPU unless nothing of the model is.
-    """
-    draft = shape.draft
-    if draft is None:
-        return 0, 0
-    own = plan._replace(kv_type="f16", cpu_moe_blocks=0)
-    blocks = None if blocks_on_gpu is None else draft.layers
-    terms = bill(draft, own, context_tokens, blocks, profile=profile)
-    return terms.total_gpu_bytes - terms.context_overhead_bytes, terms.total_host_bytes
-
-
-def _adapters(shape: Shape, plan: Plan, blocks_on_gpu: int | None) -> tuple[int, int]:
-    """Adapters' bytes on the GPU and in host memory: with the tensors that they change."""
-    total = sum(table.total_bytes for table in shape.adapters)
-    if blocks_on_gpu is None:
-        return 0, total
-    first, padding, here = shape.layers - blocks_on_gpu, 0, 0
-    for table in shape.adapters:
-        here += table.output_bytes + table.other_bytes
-        for block in table.blocks:
-            if block.number < first:
-                continue
-            here += block.dense_bytes
-            padding += block.cuda_padding_bytes
-            if block.number >= plan.cpu_moe_blocks:
-                here += block.expert_bytes
-            else:
-                padding -= block.expert_padding_bytes
-    return here + padding, total - here
 
 
 def _experts_moved(shape: Shape, plan: Plan, k: int) -> tuple[int, int]:

@@ -132,9 +132,11 @@ class Bill(NamedTuple):
 
     Attributes:
         recurrent_gpu_bytes: state of recurrent layers, whatever the context.
-        draft_bytes: a draft model or multi-token prediction on the GPU: its weights, cache
-            and compute.
+        draft_bytes: a draft model or multi-token prediction on the GPU: its weights, cache and
+            compute.
+        draft_host_bytes: the same in host memory.
         lora_bytes: adapters, on the GPU.
+        lora_host_bytes: the same in host memory.
         context_overhead_bytes: CUDA's own context and modules, outside the engine's buffers.
         margin_bytes: kept free; not part of a total.
         other_processes: who else holds memory of the card; already gone from what is free, so

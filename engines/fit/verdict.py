@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modeldeck.engines.fit.companions import ALONE, Companions, with_companions
 from modeldeck.engines.fit.placement import (
     Case,
     fewest_cpu_experts,
@@ -13,13 +14,13 @@ from modeldeck.engines.fit.placement import (
 )
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged
-from modeldeck.engines.fit.terms import flash_attention_on_cuda, projector_bytes, refusal
+from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
 from modeldeck.engines.fit.types import Bill, Card, Rates, Verdict, VerdictKind
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader, Plan
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
 
 
-def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int = 0) -> Verdict:
+def judge(header: ModelHeader, plan: Plan, card: Card, companions: Companions = ALONE) -> Verdict:
     """The closed-form verdict on a model, instantly and without opening its file. Never raises.
 
     With ``plan.gpu_layers`` at ``ALL_LAYERS`` the best placement is looked for: everything on the
@@ -29,14 +30,14 @@ def judge(header: ModelHeader, plan: Plan, card: Card, projector_file_bytes: int
     """
     from modeldeck.engines.fit.shaping import shape_of  # 3 ms; a list has its shapes kept
 
-    return judge_found(shape_of(header), plan, card, projector_file_bytes)
+    return judge_found(shape_of(header), plan, card, companions)
 
 
 def judge_found(
     shape: Shape | Unjudged,
     plan: Plan,
     card: Card,
-    projector_file_bytes: int = 0,
+    companions: Companions = ALONE,
     *,
     brief: bool = False,
 ) -> Verdict:
@@ -46,8 +47,10 @@ def judge_found(
     """
     if isinstance(shape, Unjudged):
         return not_judged(shape.why)
-    flashing = _with_kernels(shape, plan)
-    return judge_shape(with_projector(shape, projector_file_bytes), flashing, card, brief=brief)
+    whole = with_companions(shape, companions)
+    if isinstance(whole, Unjudged):
+        return not_judged(whole.why)
+    return judge_shape(whole, _with_kernels(shape, plan), card, brief=brief)
 
 
 def judged_plan(shape: Shape | Unjudged, plan: Plan, verdict: Verdict) -> Plan:
@@ -72,11 +75,6 @@ def _with_kernels(shape: Shape, plan: Plan) -> Plan:
         return plan
     without = plan._replace(flash_attention=False)
     return plan if refusal(shape, without) else without
-
-
-def with_projector(shape: Shape, file_bytes: int) -> Shape:
-    """The same with a projector of this size beside it; 0 is none."""
-    return shape._replace(projector_bytes=projector_bytes(file_bytes)) if file_bytes else shape
 
 
 def judge_shape(

@@ -1,7 +1,7 @@
 """llama.cpp's own HTTP server from the prebuilt ``xllamacpp`` wheel, in a process of its own.
 
 Run as a child: reads one line of JSON from standard input (the attributes to set on
-``xllamacpp.CommonParams``, dotted for nested ones; ``ggml`` types and enums by name), serves until
+``xllamacpp.CommonParams``, dotted for nested ones; enums and records by name), serves until
 standard input closes. With ``--devices`` it prints build and devices as one line of JSON and ends.
 """
 
@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 READY = "modeldeck: listening on "
 FAILED = "modeldeck: the server did not start: "
@@ -26,10 +26,19 @@ def _set(target: Any, path: str, value: object) -> None:
     setattr(target, name, value)
 
 
-def _value(module: ModuleType, value: str | float | Mapping[str, str]) -> object:
-    if isinstance(value, Mapping):
-        return getattr(getattr(module, value["enum"]), value["name"])
-    return value
+def _value(module: ModuleType, value: object) -> object:
+    """``value`` as the library takes it: enums and records are told by name."""
+    if isinstance(value, list):
+        return [_value(module, one) for one in cast("list[object]", value)]
+    if not isinstance(value, Mapping):
+        return value
+    told = cast("Mapping[str, str]", value)
+    if "enum" in told:
+        return getattr(getattr(module, told["enum"]), told["name"])
+    record = getattr(module, told["class"])()
+    for name in told.keys() - {"class"}:
+        setattr(record, name, told[name])
+    return record
 
 
 def _library() -> Any:
@@ -39,7 +48,7 @@ def _library() -> Any:
 def serve() -> int:
     """Serve one model until our parent closes standard input."""
     xllamacpp = _library()
-    settings: Mapping[str, str | float | Mapping[str, str]] = json.loads(sys.stdin.readline())
+    settings: Mapping[str, object] = json.loads(sys.stdin.readline())
     params = xllamacpp.CommonParams()
     for path, value in settings.items():
         _set(params, path, _value(xllamacpp, value))

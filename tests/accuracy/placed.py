@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from modeldeck.engines.fit.cards import reference_card
+from modeldeck.engines.fit.companions import Companions
 from modeldeck.engines.fit.types import VerdictKind
 from modeldeck.engines.fit.verdict import judge
 from modeldeck.engines.types import KvType, Plan
@@ -57,7 +58,7 @@ def _placed(row: dict[str, str]) -> Placed:
         micro_batch_tokens=int(row["ubatch"]),
         gpu_layers=layers + 1,
     )
-    verdict = judge(model, plan, card, int(row["projector"] or 0) * MIB)
+    verdict = judge(model, plan, card, Companions(int(row["projector"] or 0) * MIB))
     assert verdict.bill is not None, row["id"]
     need = verdict.bill.total_gpu_bytes
     return Placed(

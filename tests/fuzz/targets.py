@@ -20,6 +20,7 @@ from modeldeck.engines.catalog.remote_hub import Repository, read_listing
 from modeldeck.engines.errors import FormatError, ModelNotFound, SettingsError
 from modeldeck.engines.fit.cards import card_with_vram
 from modeldeck.engines.fit.verdict import judge
+from modeldeck.engines.formats.adapter import adapter_sizes
 from modeldeck.engines.formats.folder import header_of_folder
 from modeldeck.engines.formats.gguf import read_gguf
 from modeldeck.engines.formats.header import header_of
@@ -89,6 +90,14 @@ def _split_gguf(data: bytes) -> None:
     at = data[0] * len(data) // 256 if data else 0
     with contextlib.suppress(FormatError):
         header_of([read_gguf(Memory(data[1:at])), read_gguf(Memory(data[at:]))])
+
+
+def _adapter(data: bytes) -> None:
+    """The file of an adapter."""
+    with contextlib.suppress(FormatError):
+        sizes = adapter_sizes(read_gguf(Memory(data)))
+        assert sizes.weights.total_bytes >= 0
+        assert not UNSAFE.search(sizes.architecture)
 
 
 def _safetensors(data: bytes) -> None:
@@ -173,10 +182,15 @@ _QUANTISED = (
     {"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4}}}},
 )
 _SMALL = header_bytes(llama_metadata(blocks=1, embedding=256, tokens=8), list(_TENSORS))
+_LORA = {"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"}
+_ADAPTER = header_bytes(
+    _LORA, [Tensor(f"blk.0.attn_q.weight.lora_{part}", (32, 1)) for part in "ab"]
+)
 _PADDED = _SMALL + bytes(8192)
 
 TARGETS: Mapping[str, Target] = {
     "gguf": Target(_gguf, (_PADDED, _SMALL)),
+    "adapter": Target(_adapter, (_ADAPTER + bytes(256),)),
     "split_gguf": Target(_split_gguf, (b"\x80" + _PADDED + _PADDED,)),
     "safetensors": Target(_safetensors, (_SAFE,)),
     "llamafile": Target(_llamafile, (llamafile_bytes(small_gguf()),)),

@@ -44,6 +44,15 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "--no-mmap": (),
     "--mmproj": ("-mm",),
     "--no-mmproj-offload": (),
+    "--lora": (),
+    "--spec-type": (),
+    "--spec-draft-n-max": (),
+    "--draft-max": ("--draft",),
+    "--model-draft": ("-md", "--spec-draft-model"),
+    "--gpu-layers-draft": ("-ngld",),
+    "--device-draft": ("-devd",),
+    "--cache-type-k-draft": ("-ctkd",),
+    "--cache-type-v-draft": ("-ctvd",),
     "--host": (),
     "--port": (),
     "--metrics": (),
@@ -67,12 +76,13 @@ SWITCHES = {
     "--no-ui",
     "--offline",
 }
-TODAY_LACKS = ("--no-mmap",)
-"""``--load-mode none`` took its place."""
+TODAY_LACKS = ("--no-mmap", "--draft-max")
+"""``--load-mode none`` and ``--spec-draft-n-max`` took their places."""
 
 OLD_LACKS = (
     *("--kv-unified", "--fit", "--cache-ram", "--n-cpu-moe", "--load-mode", "--offline"),
     *("--no-ui", "--slots", "--device", "--mmproj", "--no-mmproj-offload"),
+    *("--spec-type", "--spec-draft-n-max", "--cache-type-k-draft", "--cache-type-v-draft"),
 )
 """A build of early 2025."""
 

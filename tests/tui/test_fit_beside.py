@@ -1,4 +1,4 @@
-"""``modeldeck fit --draft`` and ``--lora``: what is loaded beside a model is priced with it."""
+"""``modeldeck fit`` with a draft model and adapters beside the model."""
 
 from __future__ import annotations
 
@@ -9,93 +9,143 @@ from typing import Any
 import pytest
 
 from modeldeck.tui.cli import main
-from tests.support.gguf_files import F16, Tensor, Value, write_gguf, write_llama
+from tests.support.decks import dense
+from tests.support.gguf_files import Tensor, Value, write_gguf, write_llama
 
 Captured = pytest.CaptureFixture[str]
-CARD = ("--gpu", "RTX 3060 12GB")
-CHANGED = ("token_embd", "blk.0.attn_q", "blk.1.attn_q", "output")
-ONE_TENSOR_BYTES = 64 * 16 * 2
+MIB = 1 << 20
+CARD = ("--gpu", "RTX 3060 12GB", "--ram", "32GiB", "--ctx", "8192")
 
 
 @pytest.fixture
-def model(fresh_home: Path) -> Path:
-    path = fresh_home / "models" / "small-F16.gguf"
-    write_llama(path)
-    return path
+def home(fresh_home: Path) -> Path:
+    """A model, a smaller one of its family, one that predicts ahead, and an adapter."""
+    models = fresh_home / "models"
+    models.mkdir()
+    dense(models, "Middle-8B", blocks=32, embedding=4096)
+    dense(models, "Small-1B", blocks=16, embedding=2048)
+    lora(models / "lora.gguf", "llama")
+    lora(models / "other.gguf", "qwen2")
+    return fresh_home
 
 
-def adapter(folder: Path, architecture: str = "llama", kind: str = "lora") -> Path:
-    """Rank 16 over four tensors 64 wide."""
-    metadata: dict[str, Value] = {
-        "general.architecture": architecture,
-        "general.type": "adapter",
-        "adapter.type": kind,
-        "adapter.lora.alpha": 16.0,
-    }
+SAID: dict[str, Value] = {
+    "general.type": "adapter",
+    "general.architecture": "llama",
+    "adapter.type": "lora",
+}
+
+
+def lora(path: Path, architecture: str) -> None:
+    parts = (("lora_a", (4096, 64)), ("lora_b", (64, 4096)))
     tensors = [
-        Tensor(f"{name}.weight.lora_{half}", (64, 16) if half == "a" else (16, 64), F16)
-        for name in CHANGED
-        for half in "ab"
+        Tensor(f"blk.{block}.attn_q.weight.{part}", shape)
+        for block in range(32)
+        for part, shape in parts
     ]
-    return write_gguf(folder / f"adapter-{architecture}-{kind}.gguf", metadata, tensors)
+    write_gguf(path, SAID | {"general.architecture": architecture}, tensors)
 
 
 def judged(capsys: Captured, *words: str, code: int = 0) -> dict[str, Any]:
     assert main(["fit", *words, *CARD, "--json"]) == code
-    (record,) = json.loads(capsys.readouterr().out)
-    found: dict[str, Any] = record
-    return found
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found[0]
 
 
-def test_an_adapter_lies_where_the_tensors_lie_that_it_changes(
-    model: Path, tmp_path: Path, capsys: Captured
-) -> None:
-    lora, pair = str(adapter(tmp_path)), 2 * ONE_TENSOR_BYTES
-    for layers, on_gpu in (("3", 3), ("2", 2), ("1", 1), ("0", 0)):
-        plain = judged(capsys, str(model), "--ngl", layers)["bill"]
-        bill = judged(capsys, str(model), "--ngl", layers, "--lora", lora)["bill"]
+def test_a_draft_is_a_term_of_the_bill(home: Path, capsys: Captured) -> None:
+    models = home / "models"
+    alone = judged(capsys, str(models / "Middle-8B.gguf"))
+    small = judged(capsys, str(models / "Small-1B.gguf"))
+    both = judged(capsys, str(models / "Middle-8B.gguf"), "--draft", str(models / "Small-1B.gguf"))
+    assert alone["bill"]["draft"] == 0
+    terms = ("weights_gpu", "kv_gpu", "compute")
+    assert both["bill"]["draft"] == sum(small["bill"][term] for term in terms)
+    assert both["bill"]["draft_host"] == small["bill"]["total_host"]
+    assert both["bill"]["total_gpu"] - alone["bill"]["total_gpu"] == both["bill"]["draft"]
+    assert both["max_ctx"] <= alone["max_ctx"]
+
+
+def test_an_adapter_is_where_its_layers_are(home: Path, capsys: Captured) -> None:
+    model, adapter = str(home / "models" / "Middle-8B.gguf"), str(home / "models" / "lora.gguf")
+    whole = 32 * 2 * 64 * 4096 * 2
+    record = judged(capsys, model, "--lora", adapter)
+    assert record["bill"]["lora"] == whole == 32 * MIB
+    alone = judged(capsys, model, "--ngl", "17")
+    half = judged(capsys, model, "--lora", adapter, "--ngl", "17")
+    assert half["bill"]["lora"] == half["bill"]["lora_host"] == whole // 2
+    assert half["bill"]["total_gpu"] - alone["bill"]["total_gpu"] == whole // 2
+    twice = judged(capsys, model, "--lora", adapter, "--lora", adapter)
+    assert twice["bill"]["lora"] == 2 * whole
+
+
+def test_every_layer_of_an_adapter_follows_its_tensor(tmp_path: Path, capsys: Captured) -> None:
+    model = tmp_path / "small-F16.gguf"
+    write_llama(model)
+    changed = ("token_embd", "blk.0.attn_q", "blk.1.attn_q", "output")
+    tensors = [
+        Tensor(f"{name}.weight.lora_{half}", (64, 16) if half == "a" else (16, 64))
+        for name in changed
+        for half in "ab"
+    ]
+    pair = 2 * 64 * 16 * 2
+    adapter = write_gguf(tmp_path / "small-lora.gguf", SAID, tensors)
+    for layers, on_gpu in ((3, 3), (2, 2), (1, 1), (0, 0)):
+        words = (str(model), "--ngl", str(layers))
+        plain = judged(capsys, *words)["bill"]
+        bill = judged(capsys, *words, "--lora", str(adapter))["bill"]
         assert (bill["lora"], bill["lora_host"]) == (on_gpu * pair, (4 - on_gpu) * pair)
         assert bill["total_gpu"] - plain["total_gpu"] == on_gpu * pair
         assert bill["total_host"] - plain["total_host"] == (4 - on_gpu) * pair
-    twice = judged(capsys, str(model), "--ngl", "3", "--lora", lora, "--lora", lora)["bill"]
-    assert twice["lora"] == 6 * pair
 
 
-def test_a_draft_is_a_second_model_without_a_second_context_of_cuda(
-    model: Path, capsys: Captured
+def test_the_page_has_both_and_the_command_that_loads_them(home: Path, capsys: Captured) -> None:
+    model, adapter = str(home / "models" / "Middle-8B.gguf"), str(home / "models" / "lora.gguf")
+    draft = str(home / "models" / "Small-1B.gguf")
+    assert main(["fit", model, "--draft", draft, "--lora", adapter, *CARD]) == 0
+    page = capsys.readouterr().out
+    assert [line.split()[0] for line in page.splitlines() if "█" in line] == [
+        *("weights", "KV", "compute", "draft", "adapters", "CUDA")
+    ]
+    assert f"--lora {adapter} --spec-type draft-simple --spec-draft-n-max 3" in page
+    assert f"-md {draft} -ngld 999" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--lora", "other.gguf"), "the adapter is for qwen2"),
+        (("--draft", "mtp"), "has no blocks for multi-token prediction"),
+        (("--draft", "Small-1B.gguf", "--engine", "ollama"), "ollama takes no draft model"),
+    ],
+)
+def test_what_cannot_be_loaded_beside_it_is_said(
+    home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], why: str
 ) -> None:
-    words = (str(model), "--ctx", "1024", "--kv", "f32")
-    own = judged(capsys, str(model), "--ctx", "1024")["bill"]
-    plain = judged(capsys, *words)["bill"]
-    bill = judged(capsys, *words, "--draft", str(model))["bill"]
-    assert bill["draft"] == own["total_gpu"] - own["context_overhead"]
-    assert bill["total_gpu"] == plain["total_gpu"] + bill["draft"]
-    assert bill["total_host"] == plain["total_host"] + own["total_host"]
+    monkeypatch.chdir(home / "models")
+    assert main(["fit", "Middle-8B.gguf", *words, *CARD]) == 3
+    assert why in " ".join(capsys.readouterr().out.split())
 
 
-def test_the_command_loads_both_beside_the_model(
-    model: Path, tmp_path: Path, capsys: Captured
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--lora", "Small-1B.gguf"), "no adapter"),
+        (("--lora", "gone.gguf"), "cannot be read"),
+        (("--draft", "lora.gguf"), "holds no model"),
+    ],
+)
+def test_what_is_no_draft_and_no_adapter_is_an_error(
+    home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], why: str
 ) -> None:
-    lora = adapter(tmp_path)
-    words = ["fit", str(model), "--draft", str(model), "--lora", str(lora), *CARD]
-    assert main(words) == 0
-    out = capsys.readouterr().out
-    assert f"--lora {lora} -md {model} -ngld 999" in out
-    assert "adapters" in out
-    assert main([*words, "--ngl", "0"]) == 0
-    assert f"-md {model} -ngld 0 -devd none" in capsys.readouterr().out
+    monkeypatch.chdir(home / "models")
+    assert main(["fit", "Middle-8B.gguf", *words, *CARD]) == 1
+    assert why in " ".join(capsys.readouterr().err.split())
 
 
-def test_what_cannot_go_with_a_model_is_refused(
-    model: Path, tmp_path: Path, capsys: Captured
-) -> None:
-    other, fitting = str(adapter(tmp_path, "qwen3")), str(adapter(tmp_path))
-    assert main(["fit", str(model), "--lora", other, *CARD]) == 3
-    assert "the adapter is for qwen3, the model is llama" in capsys.readouterr().out
-    assert main(["fit", str(model), "--lora", fitting, "--engine", "ollama", *CARD]) == 3
-    assert "for llama_server alone" in capsys.readouterr().out
-    for wrong in (str(model), str(adapter(tmp_path, kind="control_vector"))):
-        assert main(["fit", str(model), "--lora", wrong, *CARD]) == 1
-        assert "is no LoRA adapter" in capsys.readouterr().err
-    assert main(["fit", str(model), "--lora", str(tmp_path / "gone.gguf"), *CARD]) == 1
-    assert "cannot be read" in capsys.readouterr().err
+def test_what_does_not_fit_with_a_draft_may_fit_without(home: Path, capsys: Captured) -> None:
+    model, draft = str(home / "models" / "Middle-8B.gguf"), str(home / "models" / "Small-1B.gguf")
+    need = judged(capsys, model)["bill"]["total_gpu"] + 300 * MIB
+    tight = ("--draft", draft, "--free", f"{need // MIB}MiB", "--ngl", "33")
+    record = judged(capsys, model, *tight, code=3)
+    assert record["verdict"] == "does-not-fit"
+    assert any(text.startswith("without drafting: saves") for text in record["advice"])

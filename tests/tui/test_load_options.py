@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.options import FitOptions
-from modeldeck.engines.types import ALL_LAYERS, BlockWeights, ModelHeader, Plan, WeightTable
+from modeldeck.engines.types import (
+    ALL_LAYERS,
+    BlockWeights,
+    Draft,
+    LocalModel,
+    ModelFormat,
+    ModelHeader,
+    Plan,
+    Source,
+    WeightTable,
+)
+from modeldeck.tui.load_beside import Offers, offers_for
 from modeldeck.tui.load_options import (
     OptionField,
-    for_the_cpu,
-    given_by,
     option_fields,
     with_value,
 )
@@ -71,15 +82,56 @@ def test_what_was_set_is_kept_and_the_rest_planned(data: st.DataObject) -> None:
         else:
             options = with_value(options, field.name, None)
             chosen.pop(field.name, None)
-    made = for_the_cpu(planned, options)
-    assert (made.gpu_layers, made.cpu_moe_blocks) == (0, 0)
-    for name in fields_of(found).keys() - {"gpu_layers", "cpu_moe_blocks"}:
+    made = options.over(planned)
+    for name in fields_of(found):
         assert getattr(made, name) == chosen.get(name, getattr(planned, name))
     assert made.batch_tokens >= made.micro_batch_tokens
 
 
 def test_a_whole_plan_leaves_nothing_to_plan() -> None:
     plan = Plan(context_tokens=777, kv_type="q8_0", gpu_layers=3, slots=2, swa_full=True)
-    options = given_by(plan)
+    options = FitOptions.of(plan)
     assert all(field.given for field in option_fields(options, plan, header(window=9)))
-    assert for_the_cpu(Plan(gpu_layers=0), options).context_tokens == 777
+    assert options.over(Plan()) == plan
+
+
+BESIDE = Offers(("/m/small.gguf",), own_blocks=True, adapters=("/m/a.gguf", "/m/b.gguf"))
+
+
+def test_a_draft_and_adapters_are_walked_through_like_any_option() -> None:
+    options, seen = FitOptions(), list[tuple[str, str]]()
+    for step in (1, 1, 1, -1):
+        for name in ("draft", "adapters"):
+            fields = option_fields(options, options.over(Plan()), header(), BESIDE)
+            field = next(field for field in fields if field.name == name)
+            options = with_value(options, name, field.moved(step), BESIDE)
+        fields = option_fields(options, options.over(Plan()), header(), BESIDE)
+        texts = [field.text for field in fields if field.name in ("draft", "adapters")]
+        seen.append((texts[0], texts[1]))
+    assert seen == [("own blocks", "a"), ("small", "b"), ("small", "all"), ("own blocks", "b")]
+    assert (options.draft, options.adapters) == (Draft(), ("/m/b.gguf",))
+    options = with_value(with_value(options, "draft", None), "adapters", None)
+    assert (options.draft, options.adapters) == (None, ())
+
+
+def test_without_anything_to_load_besides_nothing_is_offered() -> None:
+    assert not {"draft", "adapters"} & fields_of(header()).keys()
+
+
+def test_a_draft_has_the_same_vocabulary_and_is_smaller() -> None:
+    def listed(name: str, size: int, vocabulary: int = 100, kind: str = "gpt2") -> LocalModel:
+        path = Path("/m") / name
+        made = header()._replace(vocabulary_size=vocabulary, hparams={"tokenizer.ggml.model": kind})
+        return LocalModel(name, path, (path,), Source.FOLDER, ModelFormat.GGUF, size, made)
+
+    model = listed("big", 1000)
+    others = [
+        model,
+        listed("small", 100),
+        listed("smaller", 50, 120),
+        listed("larger", 2000),
+        listed("other words", 100, 5000),
+        listed("other kind", 100, kind="llama"),
+    ]
+    offers = offers_for(model, others, [Path("/m/lora.gguf")])
+    assert offers == Offers(("/m/smaller", "/m/small"), adapters=("/m/lora.gguf",))

@@ -11,11 +11,12 @@ from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.scripted import ScriptedEngine
-from modeldeck.engines.types import Device, LoadedModel, LocalModel, ModelHeader, Plan, Probe
+from modeldeck.engines.types import Device, Draft, LoadedModel, LocalModel, ModelHeader, Plan, Probe
 from modeldeck.tui.screens import options as options_screen
 from modeldeck.tui.screens.options import OptionsScreen
 from tests.support.bytes_sent import bytes_sent
 from tests.support.decks import Deck, dense, open_deck
+from tests.support.gguf_files import Tensor, Value, write_gguf
 from tests.support.screens import ScreenCheck
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -154,3 +155,54 @@ async def test_a_loaded_model_is_loaded_again_with_other_options(home: Path) -> 
         loaded = deck.app.state.loaded
         assert loaded is not None
         assert loaded.plan.context_tokens == 4096
+
+
+@pytest.fixture
+def family(home: Path) -> Path:
+    """A smaller model of the same family, and an adapter."""
+    dense(home / "models", "Small-1B", blocks=16, embedding=2048)
+    said: dict[str, Value] = {
+        "general.type": "adapter",
+        "general.architecture": "llama",
+        "adapter.type": "lora",
+    }
+    shapes = {"lora_a": (5120, 64), "lora_b": (64, 5120)}
+    tensors = [Tensor(f"blk.0.attn_q.weight.{part}", shape) for part, shape in shapes.items()]
+    write_gguf(home / "models" / "my-lora.gguf", said, tensors)
+    return home
+
+
+@SIZES
+async def test_a_draft_and_an_adapter_are_chosen_priced_and_loaded(
+    family: Path, same_screen: ScreenCheck, size: tuple[int, int]
+) -> None:
+    async with open_deck(family, OnTheCard(), size=size) as deck:
+        await open_options(deck)
+        await deck.see("adapter")
+        assert "none" in line_with(deck, "draft ")
+        await deck.press(*["down"] * 6, "right")
+        assert "Small-1B" in line_with(deck, "draft ")
+        await deck.press("down", "right")
+        assert "my-lora" in line_with(deck, "adapter")
+        assert "draft, lora" in deck.text
+        await deck.pilot.pause(0.3)
+        same_screen(deck.pilot)
+        await deck.press("enter")
+        await deck.until(lambda: deck.app.state.loaded is not None, "a loaded model")
+        loaded = deck.app.state.loaded
+        assert loaded is not None
+        models = family / "models"
+        assert loaded.plan.draft == Draft(str(models / "Small-1B.gguf"))
+        assert loaded.plan.adapters == (str(models / "my-lora.gguf"),)
+
+
+async def test_a_draft_that_has_gone_is_said_and_given_up(family: Path) -> None:
+    async with open_deck(family, OnTheCard()) as deck:
+        await open_options(deck)
+        await deck.see("adapter")
+        await deck.press(*["down"] * 6)
+        (family / "models" / "Small-1B.gguf").unlink()
+        await deck.press("right")
+        await deck.see("Small-1B")
+        await deck.see("nothing that can be read")
+        assert "none" in line_with(deck, "draft ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from textual import getters, on
@@ -13,14 +15,17 @@ from textual.content import Content
 from textual.events import Resize
 from textual.types import CSSPathType
 
+from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.advice import Advice, advise
+from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import answer
-from modeldeck.engines.types import LocalModel
+from modeldeck.engines.types import Draft, LocalModel
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
-from modeldeck.tui.load_options import option_fields, with_value
-from modeldeck.tui.messages import CommandAsked, LoadAsked, PlaceAsked
+from modeldeck.tui.load_beside import offers_for
+from modeldeck.tui.load_options import NO_OFFERS, option_fields, with_value
+from modeldeck.tui.messages import CommandAsked, LoadAsked, NoticeGiven, PlaceAsked
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState, Options
 from modeldeck.tui.widgets.line import Line
@@ -45,17 +50,21 @@ class OptionsScreen(PlaceScreen):
         self,
         actions: tuple[Action, ...],
         state: DeckState,
-        projector_bytes: Callable[[LocalModel], int],
+        companions: Callable[[LocalModel, Draft | None, Sequence[str]], Companions],
     ) -> None:
         """Make the place.
 
         Args:
             actions: every action with the user's own keys.
             state: what the deck knows now.
-            projector_bytes: the size of the file that lets a model see images; 0 for none.
+            companions: what is loaded with a model, a draft and adapters; may raise a
+                ModeldeckError.
         """
         super().__init__(actions, state)
-        self._projector_bytes = projector_bytes
+        self._read_companions = companions
+        self._beside: tuple[object, Companions] = (None, ALONE)
+        self._adapters: tuple[Path, ...] = ()
+        self._offers = NO_OFFERS
         self._model: LocalModel | None = None
         self._options = FitOptions()
         self._advice: tuple[Advice, ...] = ()
@@ -67,7 +76,19 @@ class OptionsScreen(PlaceScreen):
             context = min(context, model.header.context_length)
         self._model = model
         self._options = FitOptions(context_tokens=context, kv_type=self.state.options.kv_type)
-        self._price()
+        self._beside, self._adapters = (None, ALONE), ()
+        self._offer()
+
+    def offer_adapters(self, model: LocalModel, adapters: tuple[Path, ...]) -> None:
+        """Let these adapters be chosen for ``model``, when it is still the one shown."""
+        if self._model is model and adapters:
+            self._adapters = adapters
+            self._offer()
+
+    def _offer(self) -> None:
+        if self._model is not None:
+            self._offers = offers_for(self._model, self.state.models, self._adapters)
+            self._price()
 
     def compose_body(self) -> ComposeResult:
         """The model's name; its options beside its bill."""
@@ -93,29 +114,44 @@ class OptionsScreen(PlaceScreen):
         if state.card != before.card or state.memory is not before.memory or state is before:
             self._price()
 
+    def _companions(self, model: LocalModel) -> Companions:
+        """What is loaded with the model; a file that cannot be read is not chosen any more."""
+        options = self._options
+        wanted = (model.id, options.draft, options.adapters)
+        if self._beside[0] != wanted:
+            try:
+                read = self._read_companions(model, options.draft, options.adapters)
+            except ModeldeckError as error:
+                self.post_message(NoticeGiven(error.cause, error.next_step, failure=True))
+                self._options = replace(options, draft=None, adapters=())
+                return self._companions(model)
+            self._beside = (wanted, read)
+        return self._beside[1]
+
     def _price(self) -> None:
         model = self._model
         card = self.state.card_for(model) if model is not None else None
         if not self.ready or model is None or model.header is None or card is None:
             return
+        companions = self._companions(model)
         found = answer(
             model.header,
             self._options,
             card,
             usual_context_tokens=self.state.options.context_tokens,
             model_format=model.format,
-            projector_file_bytes=self._projector_bytes(model),
+            companions=companions,
         )
         self._advice = advise(
             model.header,
             found,
             card,
             model_format=model.format,
-            projector_file_bytes=self._projector_bytes(model),
+            companions=companions,
         )
         self.title_line.show(Content.assemble(" options of ", (short_name(model), "bold")))
         self.fields.show(
-            option_fields(self._options, found.plan, model.header),
+            option_fields(self._options, found.plan, model.header, self._offers),
             [advice.text for advice in self._advice],
         )
         self.hint.show(Content("  ◂▸ change  backspace auto  esc back"))
@@ -128,7 +164,7 @@ class OptionsScreen(PlaceScreen):
     @on(OptionFields.Changed)
     def _changed(self, event: OptionFields.Changed) -> None:
         event.stop()
-        self._options = with_value(self._options, event.name, event.value)
+        self._options = with_value(self._options, event.name, event.value, self._offers)
         self._price()
 
     @on(OptionFields.Taken)

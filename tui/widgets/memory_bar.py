@@ -49,7 +49,9 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
     known = bill.spread_text or ("measured" if bill.loads else "assumed")
     state_host = bill.recurrent_host_bytes
     state = Term("state", "▞", "$bar-kv", bill.recurrent_gpu_bytes, _in_ram(state_host))
-    beside = Term("draft, lora", "▙", "$bar-weights", bill.draft_bytes + bill.lora_bytes)
+    beside_host = bill.draft_host_bytes + bill.lora_host_bytes
+    on_card = bill.draft_bytes + bill.lora_bytes
+    beside = Term("draft, lora", "▙", "$bar-weights", on_card, _in_ram(beside_host))
     return (
         Term(
             "weights",
@@ -66,7 +68,7 @@ def terms(bill: Bill, card: Card, cache_note: str = "") -> tuple[Term, ...]:
             " ".join(filter(None, (cache_note, _in_ram(bill.kv_host_bytes)))),
         ),
         *((state,) if state.size_bytes or state_host else ()),
-        *((beside,) if beside.size_bytes else ()),
+        *((beside,) if on_card or beside_host else ()),
         Term(
             "compute",
             "▒",

@@ -12,7 +12,7 @@ from modeldeck.engines.adapters.llama_server_address import Address
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect, dialect_of
 from modeldeck.engines.adapters.llama_server_launch import server_words, wheel_settings
 from modeldeck.engines.errors import EngineMissing, LoadFailed
-from modeldeck.engines.types import LocalModel, Plan
+from modeldeck.engines.types import Draft, LocalModel, Plan
 from tests.support.llama_server import OLD_LACKS, TODAY_LACKS, help_text
 
 MODEL = Path("m.gguf")
@@ -60,6 +60,49 @@ CHANGES: list[tuple[dict[str, object], tuple[str, ...], dict[str, object]]] = [
         ("--load-mode", "none"),
         {"load_mode": {"enum": "llama_load_mode", "name": "LLAMA_LOAD_MODE_NONE"}},
     ),
+    (
+        {"adapters": ("a.gguf", "b.gguf")},
+        ("--lora", "a.gguf", "--lora", "b.gguf"),
+        {
+            "lora_adapters": [
+                {"class": "CommonAdapterLoraInfo", "path": name, "scale": 1.0}
+                for name in ("a.gguf", "b.gguf")
+            ]
+        },
+    ),
+    (
+        {"draft": Draft("small.gguf", 5)},
+        (
+            *("--spec-type", "draft-simple", "--spec-draft-n-max", "5"),
+            *("-md", "small.gguf", "-ngld", "999", "-ctkd", "f16", "-ctvd", "f16"),
+        ),
+        {
+            "speculative.types": [
+                {
+                    "enum": "common_speculative_type",
+                    "name": "COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE",
+                }
+            ],
+            "speculative.draft.n_max": 5,
+            "load_mtp": False,
+            "speculative.draft.mparams.path": "small.gguf",
+            "speculative.draft.n_gpu_layers": 999,
+        },
+    ),
+    (
+        {"draft": Draft()},
+        ("--spec-type", "draft-mtp", "--spec-draft-n-max", "3", "-ctkd", "f16", "-ctvd", "f16"),
+        {
+            "speculative.types": [
+                {
+                    "enum": "common_speculative_type",
+                    "name": "COMMON_SPECULATIVE_TYPE_DRAFT_MTP",
+                }
+            ],
+            "speculative.draft.n_max": 3,
+            "load_mtp": True,
+        },
+    ),
 ]
 
 
@@ -94,6 +137,15 @@ def test_no_layer_on_the_gpu_keeps_everything_off_it() -> None:
     assert has(server_words("llama-server", MODEL, plan, None), ("--device", "none"))
     assert told["no_op_offload"] is True
     assert told["no_kv_offload"] is True
+
+
+def test_what_drafts_is_where_the_layers_are() -> None:
+    plan = PLAN._replace(gpu_layers=0, draft=Draft("small.gguf"))
+    told = wheel_settings(MODEL, plan, SOCKET, "key")
+
+    assert told["speculative.draft.n_gpu_layers"] == 0
+    words = server_words("llama-server", MODEL, plan, None)
+    assert has(words, ("-md", "small.gguf", "-ngld", "0", "-devd", "none"))
 
 
 def test_the_projector_goes_where_the_layers_go() -> None:
@@ -140,7 +192,15 @@ def test_a_build_of_today_is_spoken_to_as_if_it_had_not_been_asked() -> None:
         assert asked == server_words("llama-server", MODEL, plan, SOCKET)
 
 
-@pytest.mark.parametrize("change", [change for change, _, _ in CHANGES], ids=str)
+def test_an_old_build_without_prediction_ahead_is_not_told_to_do_it() -> None:
+    old = dialect(OLD_LACKS, old_flash_attention=True)
+    with pytest.raises(LoadFailed, match="does not draft with a model's own blocks"):
+        server_words("llama-server", MODEL, PLAN._replace(draft=Draft()), SOCKET, old)
+
+
+@pytest.mark.parametrize(
+    "change", [change for change, _, _ in CHANGES if change.get("draft") != Draft()], ids=str
+)
 def test_an_old_build_is_given_only_flags_it_knows(change: dict[str, object]) -> None:
     old = dialect(OLD_LACKS, old_flash_attention=True)
     words = server_words("llama-server", MODEL, plan_with(change), SOCKET, old)
@@ -154,12 +214,13 @@ def test_an_old_build_is_given_only_flags_it_knows(change: dict[str, object]) ->
 
 def test_an_old_build_hears_the_same_in_other_words() -> None:
     old = dialect(OLD_LACKS, old_flash_attention=True)
-    plan = PLAN._replace(cpu_moe_blocks=2, mmap=False)
+    plan = PLAN._replace(cpu_moe_blocks=2, mmap=False, draft=Draft("small.gguf", 4))
     words = server_words("llama-server", MODEL, plan, SOCKET, old)
     without = server_words("llama-server", MODEL, PLAN._replace(flash_attention=False), SOCKET, old)
 
     override = r"blk\.(0|1)\.ffn_(up|down|gate|gate_up)_(ch|)exps=CPU"
     assert has(words, ("--override-tensor", override))
+    assert has(words, ("--draft-max", "4", "-md", "small.gguf", "-ngld", "999"))
     assert "--no-mmap" in words
     assert "-fa" in words
     assert "-fa" not in without

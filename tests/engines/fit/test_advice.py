@@ -16,7 +16,7 @@ from modeldeck.engines.fit.commands import engine_command, llama_server_command,
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Bill, OtherProcess, VerdictKind
-from modeldeck.engines.types import Plan
+from modeldeck.engines.types import Draft, Plan
 from tests.support.fit_headers import llama
 
 MIB = 1 << 20
@@ -116,8 +116,16 @@ def test_who_must_go_is_named(holders: tuple[tuple[str, int], ...], said: list[s
     assert [one.text for one in must_go(bill, card, processes)] == said
 
 
-def test_a_command_says_the_whole_plan_as_the_deck_does() -> None:
-    plan = Plan(context_tokens=16384, kv_type="q8_0", gpu_layers=49, cpu_moe_blocks=20)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(context_tokens=16384, kv_type="q8_0", gpu_layers=49, cpu_moe_blocks=20),
+        Plan(swa_full=True, slots=3, flash_attention=False, mmap=False),
+        Plan(draft=Draft("/models/small.gguf", 5), adapters=("/a.gguf", "/b.gguf")),
+        Plan(draft=Draft(), gpu_layers=0),
+    ],
+)
+def test_a_command_says_the_whole_plan_as_the_deck_does(plan: Plan) -> None:
     words = llama_server_command("/models/a b.gguf", plan)
     ours = server_words("llama-server", Path("/models/a b.gguf"), plan, None)
     at = ours.index("-t")

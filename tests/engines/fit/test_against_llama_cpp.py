@@ -13,7 +13,8 @@ import gguf
 import numpy as np
 import pytest
 
-from modeldeck.engines.catalog.reading import adapter_in
+from modeldeck.engines.catalog.adapters import adapter_at
+from modeldeck.engines.fit.drafting import beside, whole_bill
 from modeldeck.engines.fit.shape import Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill
@@ -197,6 +198,6 @@ def test_an_adapter_is_as_large_as_billed(tmp_path: Path) -> None:
     )
     log = done.stdout + done.stderr
     assert "loaded" in log, log[-3000:]
-    beside = shape._replace(adapters=(adapter_in(path).weights,))
-    terms = bill(beside, Plan(context_tokens=512, gpu_layers=0), 512, None)
+    adapted = beside(shape, None, [adapter_at(path)])
+    terms = whole_bill(adapted, Plan(context_tokens=512, gpu_layers=0), 512, None)
     assert terms.lora_host_bytes / MIB == pytest.approx(printed(log, "LoRA"), abs=0.01)

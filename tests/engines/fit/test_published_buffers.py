@@ -9,12 +9,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from modeldeck.engines.fit.drafting import prediction_bytes
+from modeldeck.engines.fit.drafting import (
+    beside,
+    draft_model_bytes,
+    prediction_bytes,
+    whole_bill,
+)
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import bill, flash_attention_on_cuda
-from modeldeck.engines.types import BlockWeights, HParam, ModelHeader, Plan, WeightTable
+from modeldeck.engines.types import BlockWeights, Draft, HParam, ModelHeader, Plan, WeightTable
 
 MIB = 1 << 20
 ANANKE = "avafloww/ananke, calibration measurements, llama-server of July 2026"
@@ -177,7 +182,8 @@ DEEPSEEK_V2_LITE = shape(
 def test_caches_and_states_are_exact(
     model: Shape, plan: Plan, kv_mib: float, state_mib: float, rollback: int, source: str
 ) -> None:
-    terms = bill(model, plan, plan.context_tokens, model.layers, rollback_tokens=rollback)
+    plan = plan._replace(draft=Draft(tokens=rollback) if rollback else None)
+    terms = bill(model, plan, plan.context_tokens, model.layers)
     assert terms.kv_gpu_bytes / MIB == pytest.approx(kv_mib, abs=0.011), source
     assert terms.recurrent_gpu_bytes / MIB == pytest.approx(state_mib, abs=0.006), source
 
@@ -244,13 +250,13 @@ def test_experts_leave_from_the_front_and_blocks_from_the_front_too() -> None:
 def test_a_draft_has_weights_a_cache_and_a_graph_of_its_own() -> None:
     plan = Plan(context_tokens=32768, kv_type="q8_0")
     alone = bill(QWEN3_4B, Plan(context_tokens=32768), 32768, 36)
+    drafted, beside_it = draft_model_bytes(QWEN3_4B, plan, 32768)
     parts = (alone.weights_gpu_bytes, alone.kv_gpu_bytes, alone.compute_gpu_bytes)
-    without = bill(MAGIDONIA, plan, 32768, 40)
-    whole = bill(MAGIDONIA._replace(draft=QWEN3_4B), plan, 32768, 40)
-    assert whole.draft_bytes == sum(parts) == whole.total_gpu_bytes - without.total_gpu_bytes
-    on_cpu = bill(MAGIDONIA._replace(draft=QWEN3_4B), plan, 32768, None)
-    assert on_cpu.draft_bytes == 0
-    assert on_cpu.draft_host_bytes > sum(parts[:2])
+    assert (drafted, beside_it) == (sum(parts), alone.total_host_bytes)
+    plan = plan._replace(draft=Draft("draft.gguf"))
+    whole = whole_bill(beside(MAGIDONIA, QWEN3_4B, ()), plan, 32768, 40)
+    assert (whole.draft_bytes, whole.draft_host_bytes) == (drafted, beside_it)
+    assert whole._replace(draft_bytes=0, draft_host_bytes=0) == bill(MAGIDONIA, plan, 32768, 40)
 
 
 def test_predicting_ahead_costs_its_blocks_their_cache_and_a_graph() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeck.engines.fit.cards import card_with_vram, reference_card
+from modeldeck.engines.fit.companions import Companions
 from modeldeck.engines.fit.placement import last_not_negative
 from modeldeck.engines.fit.plan import plan_for
 from modeldeck.engines.fit.shaping import shape_of
@@ -482,9 +483,12 @@ def test_the_longest_context_is_found_on_any_falling_curve(
     assert found == last or falling(found + 1) < 0
 
 
+SEEING = Companions(800 * MIB)
+
+
 def test_a_projector_takes_its_share_where_the_layers_are() -> None:
     header = dense()
-    plain, seeing = judge(header, Plan(), CARD), judge(header, Plan(), CARD, 800 * MIB)
+    plain, seeing = judge(header, Plan(), CARD), judge(header, Plan(), CARD, SEEING)
     assert plain.bill is not None
     assert seeing.bill is not None
     assert seeing.bill.projector_gpu_bytes == 1200 * MIB
@@ -495,9 +499,9 @@ def test_a_projector_takes_its_share_where_the_layers_are() -> None:
 
     room = CARD._replace(free_bytes=plain.bill.total_gpu_bytes + plain.bill.margin_bytes)
     assert judge(header, Plan(), room).kind is VerdictKind.FITS
-    assert judge(header, Plan(), room, 800 * MIB).kind is VerdictKind.FITS_PARTIAL
-    assert plan_for(header, room, 4096, "f16", True, 800 * MIB).gpu_layers < ALL_LAYERS
-    on_cpu = judge(header, Plan(gpu_layers=0), CARD, 800 * MIB)
+    assert judge(header, Plan(), room, SEEING).kind is VerdictKind.FITS_PARTIAL
+    assert plan_for(header, room, 4096, "f16", True, SEEING).gpu_layers < ALL_LAYERS
+    on_cpu = judge(header, Plan(gpu_layers=0), CARD, SEEING)
     assert on_cpu.bill is not None
     assert on_cpu.bill.projector_host_bytes == 1200 * MIB
     assert on_cpu.bill.total_gpu_bytes == 0
