@@ -9,6 +9,7 @@ from modeldeck.engines.chat import StopReason, Usage
 from modeldeck.engines.store.conversations import Message, Outcome, State
 
 if TYPE_CHECKING:
+    from modeldeck.engines.meter import Reading
     from modeldeck.tui.reply import ReplyEnd
 
 CONTEXT_FULL: Final = "stopped: the context is full"
@@ -33,6 +34,18 @@ def ending_note(reason: StopReason | None, usage: Usage | None, context_tokens: 
     return CONTEXT_FULL if used >= context_tokens - _SPARE_TOKENS else LIMIT_REACHED
 
 
+def usage_so_far(reading: Reading) -> Usage | None:
+    """What a reply took that the engine was not let end; None where it had not counted it.
+
+    Engines say what a reply took at its end. Those that send their totals with every piece have
+    said it before.
+    """
+    prompt, made, mean = reading.prompt_tokens, reading.completion_tokens, reading.decode_mean
+    if prompt is None or made is None or mean is None or mean.source != "engine":
+        return None
+    return Usage(prompt, made, reading.cached_tokens or 0, None)
+
+
 def outcome_of(end: ReplyEnd, context_tokens: int | None) -> Outcome:
     """What is kept of the end of a reply by a model with so much context."""
     state: State = "done"
@@ -43,7 +56,7 @@ def outcome_of(end: ReplyEnd, context_tokens: int | None) -> Outcome:
     return Outcome(
         state,
         end.error.cause if end.error else ending_note(end.reason, end.usage, context_tokens),
-        end.usage,
+        end.usage or usage_so_far(end.reading),
         end.reading.first_token_ns,
         end.reading.thought_ns,
         end.reading.thought_tokens,

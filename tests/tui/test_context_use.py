@@ -9,11 +9,12 @@ import pytest
 
 from modeldeck.engines.chat import ChatMessage, Image, Role
 from modeldeck.engines.errors import EngineDied
-from modeldeck.engines.meter import IDLE
+from modeldeck.engines.meter import IDLE, Rate, Reading
 from modeldeck.engines.scripted import ScriptedEngine
 from modeldeck.engines.store.conversations import Message
 from modeldeck.tui.branch import Branch
 from modeldeck.tui.context_use import ContextUse, use_by_memory
+from modeldeck.tui.endings import usage_so_far
 from modeldeck.tui.reply import ReplyEnd
 from modeldeck.tui.talk_events import Changed, Weighed
 from modeldeck.tui.widgets.throughput_lines import PanelData, one_line, panel_lines, use_text
@@ -175,6 +176,35 @@ async def test_a_stopped_answer_is_counted_since_the_engine_did_not_say(
     talk.ended(conversing.jobs.requests[-1][0], end)
     assert talk.context_use == ContextUse(5 + 14, exact=False)
     assert conversing.jobs.weighed[-1][1] == talk.branch.leaf
+
+
+async def test_a_stopped_answer_takes_what_the_engine_had_counted(conversing: Conversing) -> None:
+    talk = conversing.talk
+    talk.model_changed(LOADED)
+    await conversing.ask("one")
+    conversing.jobs.weighed.clear()
+    reading = Reading(prompt_tokens=20, completion_tokens=7, decode_mean=Rate(30.0, "engine"))
+    end = ReplyEnd("cancelled", None, reading, text="y" * 400)
+    talk.ended(conversing.jobs.requests[-1][0], end)
+    assert talk.context_use == ContextUse(27, exact=True)
+    assert conversing.jobs.weighed == []
+    shown = talk.messages[-1]
+    talk.close()
+    for message in (shown, conversing.on_disk()[-1]):
+        assert (message.prompt_tokens, message.completion_tokens) == (20, 7)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        IDLE,
+        Reading(prompt_tokens=20, completion_tokens=7, decode_mean=Rate(30.0, "wall")),
+        Reading(completion_tokens=7, decode_mean=Rate(30.0, "engine")),
+        Reading(prompt_tokens=20),
+    ],
+)
+def test_what_no_engine_counted_is_not_taken_for_counted(reading: Reading) -> None:
+    assert usage_so_far(reading) is None
 
 
 class Counting(ScriptedEngine):

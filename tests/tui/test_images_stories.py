@@ -14,6 +14,8 @@ from modeldeck.engines.errors import RequestRefused
 from modeldeck.engines.scripted import IMAGE_TOKENS, ScriptedEngine
 from modeldeck.engines.types import LoadedModel, LocalModel, Plan
 from modeldeck.tui.context_use import ContextUse
+from modeldeck.tui.settings import Settings
+from modeldeck.tui.widgets.prompt import Prompt
 from modeldeck.tui.widgets.row_list import RowList
 from tests.support.decks import Deck, dense, open_deck
 from tests.support.image_files import png
@@ -196,6 +198,23 @@ async def test_tokens_of_images_are_counted_before_and_after(home: Path) -> None
         await deck.until(lambda: deck.app.talk.context_use is not None, "the count")
         counted = ContextUse(IMAGE_TOKENS + len("Hi") + 1 + 4, exact=True)
         assert deck.app.talk.context_use == counted
+
+
+async def test_an_image_that_was_sent_does_not_come_back_with_a_message_held_back(
+    home: Path,
+) -> None:
+    settings = Settings(model_dirs=(home / "models",), context_tokens=2048)
+    async with open_deck(home, Seeing(), settings=settings) as deck:
+        await chat_with(deck, "Eye-3B")
+        await attach(deck)
+        await deck.type("Hi")
+        await deck.press("enter")
+        await deck.see("Hello, deck.")
+        deck.app.screen.query_one(Prompt).put("word " * 500)
+        await deck.see("tokens of 2,048")
+        await deck.press("enter")
+        await deck.see("once more sends it all the same")
+        assert "esc removes" not in deck.text
 
 
 async def test_images_that_the_engine_cannot_count_are_named(home: Path) -> None:

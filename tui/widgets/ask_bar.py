@@ -126,11 +126,14 @@ class AskBar(Vertical):
             self._show()
 
     def put_back(self, text: str) -> None:
-        """Give the user ``text`` back, above what is typed by now, and its images."""
+        """Give back what was sent last: ``text``, above what is typed by now, and its images."""
         if text:
             self.attach(*self._sent)
             self._sent = ()
-            self.prompt.put("\n".join(filter(None, (text, self.prompt.text))))
+            self._put_before(text)
+
+    def _put_before(self, text: str) -> None:
+        self.prompt.put("\n".join(filter(None, (text, self.prompt.text))))
 
     # Images of the next message.
 
@@ -199,7 +202,7 @@ class AskBar(Vertical):
         if found is None or found.fits or found.text != text or self._warned == text:
             return False
         self._warned = text
-        self.put_back(text)
+        self._put_before(text)
         return True
 
     def _show(self) -> None:
