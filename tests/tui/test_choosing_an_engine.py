@@ -29,7 +29,7 @@ async def test_the_chosen_engine_loads_the_model_and_is_remembered(
         await deck.rest()
         await deck.press("end", "e")
         await deck.see("engine for Small-3B")
-        assert "automatic" in deck.text
+        assert "scripted: Scripted is the engine here that can run it." in deck.text
         await deck.type("sec")
         await deck.press("enter")
         await deck.see("You chose Scripted for this model.")
@@ -46,10 +46,12 @@ async def test_the_chosen_engine_loads_the_model_and_is_remembered(
         await deck.until(lambda: not deck.app.state.engine_wishes, "the policy again")
 
 
-async def test_the_pane_says_why(home: Path) -> None:
-    async with open_deck(home, ScriptedEngine(), second()) as deck:
+@pytest.mark.parametrize("size", [(120, 40), (100, 21)])
+async def test_the_pane_says_why(home: Path, size: tuple[int, int]) -> None:
+    async with open_deck(home, ScriptedEngine(), second(), size=size) as deck:
         await deck.rest()
-        await deck.see("engine scripted")
+        await deck.press("end")
+        await deck.see("engine scripted  Scripted is the")
 
 
 async def test_esc_keeps_the_engine(home: Path) -> None:

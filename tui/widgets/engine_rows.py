@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from modeldeck.engines.choice import EngineStatus, choose
+from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel
 from modeldeck.tui.widgets.model_picker import PickerRow
 
+_REASON_CELLS: Final = 60
 AUTOMATIC = ""
 """The key of the row that leaves the choice to the policy."""
 
 
 def engine_rows(model: LocalModel, engines: Sequence[EngineStatus]) -> list[PickerRow]:
-    """The policy's own choice first, then every engine that reads the model's format."""
-    best = choose(model, engines).engine
-    rows = [PickerRow(AUTOMATIC, "automatic", best or "no engine here")]
+    """The policy's own choice first, with its reason, then every engine that reads the format."""
+    choice = choose(model, engines)
+    best = f"{choice.engine}: {choice.reason}" if choice.engine else "no engine here"
+    rows = [PickerRow(AUTOMATIC, "automatic", clean_line(best, _REASON_CELLS))]
     able = [engine for engine in engines if model.format in engine.info.formats]
     return rows + [PickerRow(e.info.name, e.info.name, _hint(e)) for e in able]
 

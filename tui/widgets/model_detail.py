@@ -112,6 +112,15 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
     return [line.truncate(width, ellipsis=True) for line in lines]
 
 
+def closed_up(lines: Sequence[Content], height: int) -> list[Content]:
+    """The same without empty lines as far as they do not fit, the lowest ones first."""
+    kept = list(lines)
+    for at in reversed(range(len(kept))):
+        if len(kept) > height and not kept[at]:
+            del kept[at]
+    return kept
+
+
 def short_lines(detail: Detail, width: int) -> list[Content]:
     """The two lines of a narrow screen: the bar with its total, and the verdict's sentence."""
     verdict, card = detail.verdict, detail.card
@@ -250,4 +259,11 @@ class ModelDetail(LinesView):
         short = self.has_class("-short")
         if self._detail is None:
             return self._instead[:2] if short else self._instead
-        return (short_lines if short else detail_lines)(self._detail, width)
+        if short:
+            return short_lines(self._detail, width)
+        lines = detail_lines(self._detail, width)
+        return lines if self.styles.is_auto_height else closed_up(lines, self.size.height)
+
+    def on_resize(self) -> None:
+        """Another height has room for other lines."""
+        self.lines_changed()

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.content import Content
 
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.units import GIB
 from modeldeck.tui.widgets.model_detail import (
     Detail,
+    closed_up,
     detail_lines,
     parameters_text,
     short_lines,
@@ -80,6 +82,15 @@ def test_before_the_verdict_the_file_speaks_for_itself() -> None:
 def test_a_hostile_path_is_shown_as_text() -> None:
     model = KNOWN[0].model._replace(path=Path("/models/\x1b]0;pwned\x07\u202e.gguf"))
     assert text(replace(KNOWN[0], model=model))[-1] == "/models/]0;pwned.gguf"
+
+
+def test_empty_lines_go_where_there_is_no_room_for_them() -> None:
+    lines = [Content(text) for text in ("a", "", "b", "", "c")]
+
+    def left(height: int) -> str:
+        return "".join(line.plain or "_" for line in closed_up(lines, height))
+
+    assert [left(height) for height in (9, 5, 4, 3, 2)] == ["a_b_c", "a_b_c", "a_bc", "abc", "abc"]
 
 
 def test_two_lines_where_there_is_no_room() -> None:
