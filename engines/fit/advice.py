@@ -134,8 +134,10 @@ def advise(
             draft=asked.draft,
             adapters=asked.adapters,
         )
-        if asking(free).verdict.kind in RUNS:
-            given.append(Advice("leave the options to the plan: then it runs", free))
+        left = asking(free).verdict
+        if left.kind in RUNS:
+            text = "leave the options to the plan: then it runs"
+            given.append(Advice(text, free, verdict=left))
         elif model_format is ModelFormat.GGUF:
             gain = "then it runs, with the options left to the plan"
             given += _another_file(header, lambda other: works(other, free), gain)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modeldeck.engines.adapters.llama_server_launch import server_words
@@ -27,6 +27,7 @@ CARD = reference_card(32 * GIB)
 BETTER = {VerdictKind.FITS, VerdictKind.FITS_EXPERTS_ON_CPU}
 
 
+@example(45, 646, FitOptions(micro_batch_tokens=4096, gpu_layers=1), 0)
 @given(
     st.integers(1, 60),
     st.integers(1, 700),

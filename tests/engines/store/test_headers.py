@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -267,6 +267,10 @@ def test_spoilt_blocks_are_noticed_when_they_are_read(
         KeptBlocks(numbers, places, kinds)
 
 
+def _not_to_be_asked(sql: str, values: Sequence[object]) -> list[object]:
+    pytest.fail(f"it was asked: {sql} {values}")
+
+
 def test_what_was_recalled_is_asked_of_the_database_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +280,7 @@ def test_what_was_recalled_is_asked_of_the_database_no_more(
     cache, absent = HeaderCache(database), Path("/not/kept")
     cache.recall([PATH, absent, Path("/no\udcfftext")])
     with monkeypatch.context() as patched:
-        patched.setattr(database, "rows", lambda *_: pytest.fail("it was asked"))
+        patched.setattr(database, "rows", _not_to_be_asked)
         assert cache.get(PATH, STAMP) == found
         assert cache.get(absent, STAMP) is None
     newer = Stamp("newer")
