@@ -33,16 +33,25 @@ class Move(NamedTuple):
 
 @asynccontextmanager
 async def _ten_thousand(
-    home: Path, patch: pytest.MonkeyPatch, *, rest_s: float
+    home: Path, patch: pytest.MonkeyPatch, *, rest_s: float, sample_s: float = _NEVER_S
 ) -> AsyncGenerator[tuple[Deck, BytesSent]]:
     patch.setattr(models, "REST_S", rest_s)
+    patch.setattr(jobs, "IDLE_SAMPLE_S", sample_s)
     with bytes_sent(patch) as sent:
         async with open_deck(home, ScriptedEngine(), services_class=ManyModels) as deck:
             await deck.until(lambda: deck.app.state.engines_found, "the engines")
             await deck.until(lambda: len(deck.app.state.verdicts) > MODELS / 2, "the verdicts")
             await deck.until(lambda: all(e.probe for e in deck.app.state.engines), "the probes")
-            await deck.pilot.pause(0.2)
+            await _quiet(deck, sent)
             yield deck, sent
+
+
+async def _quiet(deck: Deck, sent: BytesSent) -> None:
+    """Wait until nothing is drawn any more, so that what is counted is the key's doing."""
+    before = -1
+    while sent.count != before:
+        before = sent.count
+        await deck.pilot.pause(0.3)
 
 
 async def cursor_moves(home: Path, patch: pytest.MonkeyPatch) -> list[Move]:
@@ -92,9 +101,7 @@ async def bills(home: Path, patch: pytest.MonkeyPatch, rows: int) -> list[int]:
 
 async def at_rest(home: Path, patch: pytest.MonkeyPatch) -> int:
     """Bytes sent while the machine is looked at again and again and nothing shown changes."""
-    patch.setattr(jobs, "IDLE_SAMPLE_S", 0.02)
-    async with _ten_thousand(home, patch, rest_s=0.01) as (deck, sent):
-        await deck.pilot.pause(0.2)
+    async with _ten_thousand(home, patch, rest_s=0.01, sample_s=0.02) as (deck, sent):
         sent.reset()
         await deck.pilot.pause(1.0)
         assert deck.app.state.hardware is not None

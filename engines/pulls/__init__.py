@@ -1,0 +1,1 @@
+"""Pulls: weights brought here over HTTP, resumed at any byte, checked, put where they belong."""
