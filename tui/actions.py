@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 
 from modeldeck.tui.keys import key_name as key_name
 
-Place = Literal["everywhere", "models", "options", "grid", "chat", "conversations", "engines"]
+Place = Literal[
+    "everywhere", "models", "options", "grid", "hub", "pulls", "chat", "conversations", "engines"
+]
 
 
 class Action(NamedTuple):
@@ -37,6 +39,8 @@ class Action(NamedTuple):
 
 ACTIONS: tuple[Action, ...] = (
     Action("everywhere.models", ("1",), "Models", "go to the list of models on this machine", "everywhere", False),
+    Action("everywhere.hub", ("2",), "Hub", "find models to download", "everywhere", False),
+    Action("everywhere.pulls", ("3",), "Pulls", "see the downloads and steer them", "everywhere", False),
     Action("everywhere.chat", ("4",), "Chat", "go to the chat and its speed panel", "everywhere", False),
     Action("everywhere.engines", ("6",), "Engines", "see which engines are installed", "everywhere", False),
     Action("everywhere.palette", ("ctrl+p",), "everything", "open the command palette to find anything", "everywhere"),
@@ -59,10 +63,27 @@ ACTIONS: tuple[Action, ...] = (
     Action("models.grid", ("g",), "grid", "show which quants fit at which context", "models"),
     Action("models.card", ("v",), "card", "judge for another graphics card", "models", False),
     Action("models.fits", ("f",), "fits", "show only the models that fit", "models", False),
+    Action("models.delete", ("x",), "delete", "delete the model from the disk", "models", False),
     Action("options.use", ("enter",), "use", "load the model with these options", "options"),
     Action("options.copy_command", ("y",), "copy command", "copy the command with these options", "options"),
     Action("grid.use", ("enter",), "use", "load the quant under the cursor with that context", "grid"),
     Action("grid.copy_command", ("y",), "copy command", "copy the command of the cell under the cursor", "grid"),
+    Action("hub.search", ("slash",), "search", "search the hub for models", "hub"),
+    Action("hub.open", ("enter",), "open", "open the repository and judge its variants", "hub"),
+    Action("hub.mark", ("space",), "mark", "mark a variant to download it with others", "hub"),
+    Action("hub.pull", ("p",), "pull", "download the marked variants", "hub"),
+    Action("hub.kind", ("f",), "format", "show only one format of weights", "hub"),
+    Action("hub.sort", ("s",), "sort", "sort what the hub found another way", "hub"),
+    Action("hub.source", ("o",), "source", "switch between the hub and the library of Ollama", "hub"),
+    Action("hub.card", ("m",), "model card", "read the model card of the repository", "hub"),
+    Action("hub.links", ("g",), "links", "see links to hubs, documentation and leaderboards", "hub", False),
+    Action("hub.copy_command", ("y",), "copy command", "copy the command that downloads the variant", "hub", False),
+    Action("pulls.pause", ("space",), "pause", "pause the download or let it go on", "pulls"),
+    Action("pulls.retry", ("r",), "retry", "try a failed download again", "pulls"),
+    Action("pulls.cancel", ("x",), "cancel", "cancel the download", "pulls"),
+    Action("pulls.first", ("p",), "first", "download this one before the others", "pulls"),
+    Action("pulls.limit", ("b",), "limit", "limit the bandwidth of the downloads", "pulls"),
+    Action("pulls.clear", ("c",), "clear", "clear the ended downloads from the list", "pulls", False),
     Action("chat.send", ("enter",), "send", "send the message", "chat"),
     Action("chat.newline", ("ctrl+j",), "newline", "start a new line in the message", "chat"),
     Action("chat.stop", ("escape",), "stop", "stop the answer that is being written", "chat"),
@@ -101,6 +122,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("ls", "list the models on this machine"),
     Command("chat", "chat with a model from the shell"),
     Command("fit", "say whether a model fits the card, how, and how fast it runs"),
+    Command("search", "look for models on the Hugging Face Hub and judge them"),
+    Command("pull", "download a model, resumed and checked"),
+    Command("pulls", "show the downloads and steer them"),
+    Command("rm", "delete a model from this machine"),
+    Command("dedupe", "find weights that are stored twice and keep one copy"),
+    Command("prune", "remove orphans and half-finished downloads"),
+    Command("updates", "look for newer versions of the models here"),
+    Command("import", "give a GGUF file to Ollama without copying it"),
     Command("engines", "list the engines and how to install them"),
     Command("gpu", "show the GPU and its memory"),
     Command("doctor", "find what is wrong with this machine and how to mend it"),
