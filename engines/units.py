@@ -31,6 +31,14 @@ def gib_text(size_bytes: int) -> str:
     return f"{gib_number(size_bytes)} GiB"
 
 
+def file_size(size_bytes: int) -> str:
+    """Decimal, as the stores count: ``8.4 GB``, ``246 GB``, ``3.6 MB``, ``12 KB``."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size_bytes >= 0.9995 * unit:
+            return f"{size_bytes / unit:.{1 if size_bytes < 99.95 * unit else 0}f} {name}"
+    return f"{-(-size_bytes // 1000)} KB"
+
+
 def tokens_text(tokens: int) -> str:
     """A number of tokens, short, never rounded up: ``512``, ``16k``, ``1M`` (k is 1024)."""
     if tokens < KIB:

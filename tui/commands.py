@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modeldeck.engines.fit.types import Verdict
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Device, LocalModel, Probe, Source
-from modeldeck.engines.units import tokens_text
+from modeldeck.engines.units import file_size, tokens_text
 from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
 from modeldeck.tui.services import Services
@@ -116,14 +116,6 @@ def model_table(
             )
         )
     return table(rows, right=(2, 3), columns=columns)
-
-
-def file_size(size_bytes: int) -> str:
-    """Decimal, as the stores count: ``8.4 GB``, ``246 GB``, ``3.6 MB``, ``12 KB``."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if size_bytes >= 0.9995 * unit:
-            return f"{size_bytes / unit:.{1 if size_bytes < 99.95 * unit else 0}f} {name}"
-    return f"{-(-size_bytes // 1000)} KB"
 
 
 def _engines(services: Services, options: argparse.Namespace) -> int:

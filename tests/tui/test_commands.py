@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from modeldeck.engines.text import UNSAFE
+from modeldeck.engines.units import file_size
 from modeldeck.tui.cli import main
-from modeldeck.tui.commands import file_size
 from tests.support.gguf_files import write_llama
 
 Captured = pytest.CaptureFixture[str]
