@@ -12,6 +12,7 @@ from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.actions import COMMANDS
 from modeldeck.tui.fit_arguments import add_fit_arguments
+from modeldeck.tui.house_arguments import add_house_arguments
 from modeldeck.tui.printing import complain, note
 from modeldeck.tui.terminal import ColorChoice
 
@@ -57,6 +58,7 @@ def command_line() -> argparse.ArgumentParser:
         # Given after the command they count; not given they leave what stood before it.
         _add_common(entry, default=argparse.SUPPRESS)
     add_fit_arguments(parsers["fit"])
+    add_house_arguments(parsers)
     parsers["keys"].add_argument(
         "--markdown", action="store_true", help="print the page docs/keys.md"
     )

@@ -26,8 +26,10 @@ def run_command(name: str, options: argparse.Namespace) -> int:
         from modeldeck.tui.keys_command import print_keys
 
         return print_keys(options)
-    if name == "ls":
+    if name == "ls" and not options.disk:
         return list_models(options)
+    from modeldeck.tui.house_arguments import HOUSE_COMMANDS
+
     with open_services(options) as services:
         for problem in services.problems:
             complain(problem)
@@ -35,6 +37,10 @@ def run_command(name: str, options: argparse.Namespace) -> int:
             from modeldeck.tui.fit_command import run_fit  # verdicts: 20 ms
 
             return run_fit(services, options)
+        if name in HOUSE_COMMANDS:
+            from modeldeck.tui.house_command import run_house
+
+            return run_house(name, services, options)
         run = {"engines": _engines, "gpu": _gpu, "doctor": _doctor}[name]
         return run(services, options)
 

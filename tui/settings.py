@@ -28,6 +28,7 @@ _EXPECTED: Final = {
     "kv_type": f"one of {', '.join(get_args(KvType))}, in quotes",
     "color": f"one of {', '.join(get_args(ColorChoice))}, in quotes",
     "mouse": "true or false",
+    "trash_days": "days that deleted models can be brought back, 0 to 3650",
     "batch_ms": "milliseconds between two drawings of what streams, 20 to 5000",
     "keys": "a table of actions and their keys",
     "engines": "a table for each engine, like [engines.llama_server]",
@@ -47,6 +48,7 @@ class Settings(NamedTuple):
         color: how many colours to send; ``auto`` asks the environment.
         mouse: whether the deck takes the mouse; without, the terminal keeps it for selecting.
         batch_ms: time between two drawings of what streams; None follows the terminal.
+        trash_days: how long the trash keeps what was deleted.
         keymap: action id to its keys, only where the user changed them.
         engines: each engine's own table, by the engine's name.
     """
@@ -60,6 +62,7 @@ class Settings(NamedTuple):
     color: ColorChoice = "auto"
     mouse: bool = True
     batch_ms: int | None = None
+    trash_days: int = 14
     keymap: Mapping[str, tuple[str, ...]] = _EMPTY
     engines: Mapping[str, Mapping[str, object]] = _EMPTY
 
@@ -111,6 +114,8 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
                 settings = settings._replace(color=values[0])
             case "batch_ms", int() if 20 <= value <= 5000:
                 settings = settings._replace(batch_ms=value)
+            case "trash_days", int() if 0 <= value <= 3650 and not isinstance(value, bool):
+                settings = settings._replace(trash_days=value)
             case "mouse", bool():
                 settings = settings._replace(mouse=value)
             case "keys", dict():

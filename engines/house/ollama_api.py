@@ -1,0 +1,157 @@
+"""A running Ollama, asked over its HTTP interface (``docs/api.md`` of Ollama)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+from urllib.parse import urlsplit
+
+from modeldeck.engines.house.errors import HouseError
+from modeldeck.engines.text import clean_line
+
+if TYPE_CHECKING:
+    import httpx
+
+_PORT: Final = 11434
+_ASK_SECONDS: Final = 2.0
+_WORK_SECONDS: Final = 600.0
+_MOST_BYTES: Final = 8 << 20
+
+
+def address_of(environ: Mapping[str, str]) -> str:
+    """Where Ollama is, by ``OLLAMA_HOST`` as Ollama reads it (``envconfig/config.go``)."""
+    text = environ.get("OLLAMA_HOST", "").strip().strip("\"'")
+    scheme, _, rest = text.rpartition("://")
+    try:
+        parts = urlsplit(f"//{rest}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    default = {"http": 80, "https": 443}.get(scheme, _PORT)
+    name = "127.0.0.1" if _is_any(host) else f"[{host}]" if ":" in host else host
+    return f"{'https' if scheme == 'https' else 'http'}://{name}:{port or default}"
+
+
+def _is_any(host: str) -> bool:
+    """Whether a host means every address of this machine: nobody is asked there."""
+    try:
+        return not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+class Ollama:
+    """A running Ollama. Used with ``with``.
+
+    Attributes:
+        models: the digest of each model's manifest by its name.
+    """
+
+    def __init__(self, client: httpx.Client, models: Mapping[str, str]) -> None:
+        self._client = client
+        self.models = models
+
+    @classmethod
+    def running(cls, environ: Mapping[str, str]) -> Ollama | None:
+        """The Ollama of this user's environment; None when none answers."""
+        import httpx  # 60 ms
+
+        # A proxy has no business between two programs of one machine.
+        client = httpx.Client(base_url=address_of(environ), timeout=_ASK_SECONDS, trust_env=False)
+        try:
+            models = _digests(_json(client, "GET", "/api/tags"))
+        except (HouseError, httpx.HTTPError, httpx.InvalidURL):
+            client.close()
+            return None
+        return cls(client, models)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+    def loaded(self) -> frozenset[str]:
+        """The names of the models in its memory. Raises HouseError."""
+        return frozenset(_digests(self._ask("GET", "/api/ps")))
+
+    def delete(self, name: str) -> None:
+        """Delete a model, with the blobs that no other has. Raises HouseError."""
+        self._ask("DELETE", "/api/delete", {"model": name})
+
+    def create(self, name: str, files: Mapping[str, str], more: Mapping[str, object]) -> None:
+        """Make a model of blobs that it has: ``files`` is ``sha256:HEX`` by file name.
+
+        Raises:
+            HouseError: it refused.
+        """
+        request = {"model": name, "files": dict(files), "stream": False, **more}
+        self._ask("POST", "/api/create", request)
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether it has the blob ``sha256:HEX``. Raises HouseError."""
+        import httpx
+
+        try:
+            return self._client.head(f"/api/blobs/{digest}").is_success
+        except httpx.HTTPError as error:
+            raise _gone(error) from error
+
+    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        import httpx
+
+        try:
+            return _json(self._client, method, path, body)
+        except httpx.HTTPError as error:
+            raise _gone(error) from error
+
+
+def _json(client: httpx.Client, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """What an answer says. Raises HouseError for a refusal, HTTPError for no answer."""
+    import json
+
+    timeout = _ASK_SECONDS if body is None else _WORK_SECONDS
+    with client.stream(method, path, json=body, timeout=timeout) as response:
+        data = bytearray()
+        for piece in response.iter_bytes():
+            data += piece
+            if len(data) > _MOST_BYTES:
+                raise _refused("its answer is too long")
+        try:
+            table: Any = json.loads(data) if data.strip() else {}
+        except (ValueError, RecursionError):
+            table = {}
+        answer = cast("dict[str, Any]", table) if isinstance(table, dict) else {}
+        if not response.is_success:
+            raise _refused(clean_line(str(answer.get("error") or response.status_code), 200))
+        return answer
+
+
+def _digests(answer: Mapping[str, Any]) -> dict[str, str]:
+    models = answer.get("models")
+    found: dict[str, str] = {}
+    for model in cast("list[object]", models) if isinstance(models, list) else []:
+        if isinstance(model, dict):
+            table = cast("dict[str, object]", model)
+            name, digest = table.get("name"), table.get("digest")
+            if isinstance(name, str) and isinstance(digest, str):
+                found[name] = digest.removeprefix("sha256:")
+    return found
+
+
+def _refused(reason: str) -> HouseError:
+    return HouseError(f"Ollama refused: {reason}.", "Read Ollama's log, and try again.")
+
+
+def _gone(error: Exception) -> HouseError:
+    reason = clean_line(str(error), 200)
+    return HouseError(f"Ollama does not answer any more: {reason}.", "Start it and try again.")

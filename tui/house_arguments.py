@@ -1,0 +1,24 @@
+"""The words after the commands that keep the disk in order."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Final
+
+HOUSE_COMMANDS: Final = frozenset({"ls", "rm", "dedupe", "prune", "updates", "import"})
+"""Commands of ``house_command``; of ``ls`` only ``ls --disk``."""
+
+
+def add_house_arguments(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Teach the parsers of these commands their options."""
+    parsers["ls"].add_argument(
+        "--disk", action="store_true", help="what the models take on the disk, by store"
+    )
+    rm = parsers["rm"]
+    rm.add_argument("models", nargs="*", metavar="MODEL", help="a name from ls, or a path")
+    rm.add_argument("--for-good", action="store_true", help="not to the trash")
+    rm.add_argument("--yes", action="store_true", help="do not ask")
+    rm.add_argument(
+        "--undo", action="store_true", help="bring back what was deleted last, or what is named"
+    )

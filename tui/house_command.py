@@ -1,0 +1,29 @@
+"""The commands that keep the disk in order: each has a module, imported when it is run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from modeldeck.engines.catalog.places import Place, default_places
+from modeldeck.engines.house.deleting import home_trash
+from modeldeck.engines.house.trash import empty, trashes
+from modeldeck.tui.services import Services
+
+
+def run_house(name: str, services: Services, options: argparse.Namespace) -> int:
+    """Run one of the commands. Returns the exit code. Raises ModeldeckError."""
+    places = default_places(services.settings.model_dirs, os.environ, Path.home())
+    empty_trash(places, services.settings.trash_days)
+    match name:
+        case _:
+            from modeldeck.tui.rm_command import run_rm
+
+            return run_rm(services, places, options)
+
+
+def empty_trash(places: tuple[Place, ...], days: int) -> None:
+    """Delete for good what has been in the trash for longer than ``days``."""
+    empty(trashes(places, home_trash()), time.time(), days)
