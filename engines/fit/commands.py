@@ -12,6 +12,9 @@ from typing import Final
 
 from modeldeck.engines.types import ALL_LAYERS, Plan
 
+_COUNTED: Final = ("env", "CUDA_DEVICE_ORDER=PCI_BUS_ID")
+"""Cards are counted as NVML counts them; CUDA's own order begins with the fastest."""
+
 _HUB: Final = "https://huggingface.co"
 
 
@@ -27,14 +30,16 @@ def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
         case "llama_server" | "llama_cpp_python" if model.lower().endswith(".llamafile"):
             return ()  # a program of its own: it brings its llama.cpp along
         case "llama_server":
-            return llama_server_command(model, plan)
+            words = llama_server_command(model, plan)
+            return (*_COUNTED, *words) if plan.split is not None and plan.gpu_layers else words
         case "llama_cpp_python":
             return ("python", "-c", _python_program(model, plan))
         case "vllm":
-            return ("vllm", "serve", *_repository(model), *_vllm_words(plan))
+            return (*_one_card(plan), "vllm", "serve", *_repository(model), *_vllm_words(plan))
         case "sglang":
             words = ("python", "-m", "sglang.launch_server", "--model-path", *_repository(model))
-            return (*words, "--context-length", str(plan.context_tokens))
+            words = (*words, "--context-length", str(plan.context_tokens))
+            return (*_one_card(plan), *words, *_parallel("--tp-size", plan))
         case _:
             return ()
 
@@ -53,6 +58,7 @@ def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
     ]
     if plan.gpu_layers == 0:
         words += ["--device", "none"]
+    words += _split_words(plan)
     if plan.cpu_moe_blocks:
         words += ["--n-cpu-moe", str(plan.cpu_moe_blocks)]
     if plan.swa_full:
@@ -60,6 +66,18 @@ def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
     if not plan.mmap:
         words += ["--load-mode", "none"]
     return (*words, *_beside_words(plan))
+
+
+def _split_words(plan: Plan) -> Iterator[str]:
+    """One card of several, or what each gets; the cards are those of PCI's order."""
+    split = plan.split
+    if split is None or not plan.gpu_layers:
+        return
+    yield from ("--split-mode", split.mode)
+    if split.mode == "none":
+        yield from ("--main-gpu", str(split.card))
+    else:
+        yield from ("--tensor-split", ",".join(map(str, split.shares)))
 
 
 def _beside_words(plan: Plan) -> Iterator[str]:
@@ -142,7 +160,22 @@ def _vllm_words(plan: Plan) -> tuple[str, ...]:
         *("--max-num-seqs", str(plan.slots)),
         *("--max-num-batched-tokens", str(plan.batch_tokens)),
     ]
-    return tuple(words)
+    return (*words, *_parallel("--tensor-parallel-size", plan))
+
+
+def _one_card(plan: Plan) -> tuple[str, ...]:
+    """What lets a program see one card of several."""
+    if plan.split is None or plan.split.mode != "none":
+        return ()
+    return (*_COUNTED, f"CUDA_VISIBLE_DEVICES={plan.split.card}")
+
+
+def _parallel(option: str, plan: Plan) -> tuple[str, ...]:
+    """Over how many cards tensors are split; nothing for one."""
+    split = plan.split
+    if split is None or split.mode != "tensor":
+        return ()
+    return (option, str(len(split.shares)))
 
 
 def _python_program(model: str, plan: Plan) -> str:
@@ -159,6 +192,19 @@ def _python_program(model: str, plan: Plan) -> str:
             f"type_v={kv_type}",
             f"flash_attn={plan.flash_attention}",
             f"swa_full={plan.swa_full}",
+            *_python_split(plan),
+            *(f"lora_path={adapter!r}" for adapter in plan.adapters[:1]),
         )
     )
     return f"import llama_cpp; llama_cpp.Llama({arguments})"
+
+
+def _python_split(plan: Plan) -> Iterator[str]:
+    split = plan.split
+    if split is None or not plan.gpu_layers:
+        return
+    yield f"split_mode=llama_cpp.LLAMA_SPLIT_MODE_{split.mode.upper()}"
+    if split.mode == "none":
+        yield f"main_gpu={split.card}"
+    else:
+        yield f"tensor_split={list(split.shares)}"

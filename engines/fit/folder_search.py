@@ -22,6 +22,7 @@ from modeldeck.engines.units import gib_number, gib_text, tokens_text
 _LONGEST_CONTEXT: Final = 1 << 20
 _EXL2_CACHES: Final[dict[KvType, Exl2Cache]] = {"f16": "fp16", "q8_0": "q8", "q4_0": "q4"}
 _EXL3_BITS: Final[dict[KvType, int]] = {"f16": 16, "q8_0": 8, "q5_0": 5, "q4_0": 4}
+_TENSOR_PARALLEL: Final = frozenset({"vllm", "sglang", "exllamav2", "exllamav3"})
 _PAGED: Final = {"vllm": VLLM, "sglang": SGLANG}
 
 
@@ -42,6 +43,9 @@ def judge_folder(
 ) -> Verdict:
     """Whether ``engine`` holds the model and the plan's context on the card.
 
+    Of several cards the roomiest alone is taken if it holds all; else each has a part of every
+    tensor, where the engine can do that: as many as divide the model's heads.
+
     Args:
         model: what it keeps.
         plan: its context, cache type and slots count.
@@ -52,6 +56,18 @@ def judge_folder(
     refused = folder_refusal(engine, plan)
     if refused:
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", f"cannot run: {refused}")
+
+    def judged(model: Kept, card: Card) -> Verdict:
+        return _judged(model, plan, card, engine, margin_bytes)
+
+    if not card.parts:
+        return judged(model, card)
+    from modeldeck.engines.fit.folder_split import judge_split  # where there is one card: never
+
+    return judge_split(model, card, judged, shares_tensors=engine in _TENSOR_PARALLEL)
+
+
+def _judged(model: Kept, plan: Plan, card: Card, engine: str, margin_bytes: int) -> Verdict:
 
     def left(context_tokens: int) -> int:
         missing, terms = _priced(model, plan, card, engine, context_tokens)

@@ -16,7 +16,7 @@ from modeldeck.engines.fit.commands import engine_command, llama_server_command,
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Bill, OtherProcess, VerdictKind
-from modeldeck.engines.types import Draft, Plan
+from modeldeck.engines.types import Draft, Plan, Split
 from tests.support.fit_headers import llama
 
 MIB = 1 << 20
@@ -124,6 +124,9 @@ def test_who_must_go_is_named(holders: tuple[tuple[str, int], ...], said: list[s
         Plan(swa_full=True, slots=3, flash_attention=False, mmap=False),
         Plan(draft=Draft("/models/small.gguf", 5), adapters=("/a.gguf", "/b.gguf")),
         Plan(draft=Draft(), gpu_layers=0),
+        Plan(split=Split("layer", (21, 20)), gpu_layers=41),
+        Plan(split=Split("none", (0, 1)), cpu_moe_blocks=3),
+        Plan(split=Split("tensor", (1, 1)), gpu_layers=0),
     ],
 )
 def test_a_command_says_the_whole_plan_as_the_deck_does(plan: Plan) -> None:
