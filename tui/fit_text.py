@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from modeldeck.engines.fit.commands import engine_command, ollama_text
+from modeldeck.engines.fit.commands import command_lines
 from modeldeck.engines.fit.grid import GridRow
 from modeldeck.engines.fit.guide import Truth
 from modeldeck.engines.fit.types import Bill, Card, CardShare, OtherProcess, VerdictKind
@@ -159,14 +158,9 @@ def _cells(row: GridRow) -> str:
 
 def _command(engine: str, judged: Judged) -> Iterator[str]:
     found = judged.answer
-    if found is None:
-        return
-    if engine == "ollama":
-        yield f"  {ollama_text(found.plan)}"
-        return
-    words = engine_command(engine, judged.model, found.plan)
-    if words:
-        yield f"  {shlex.join(words)}"
+    if found is not None:
+        for line in command_lines(engine, judged.model, found.plan):
+            yield f"  {line}"
 
 
 def _wrapped(text: str, lead: str) -> list[str]:

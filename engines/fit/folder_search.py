@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from modeldeck.engines.fit.folders import (
@@ -12,7 +13,7 @@ from modeldeck.engines.fit.folders import (
     transformers_bill,
 )
 from modeldeck.engines.fit.kept import Kept
-from modeldeck.engines.fit.paged import SGLANG, VLLM, paged_room
+from modeldeck.engines.fit.paged import SGLANG, VLLM, PagedProfile, paged_room
 from modeldeck.engines.fit.placement import STEP_TOKENS, gpu_need, last_not_negative
 from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
@@ -91,9 +92,8 @@ def _judged(model: Kept, plan: Plan, card: Card, engine: str, margin_bytes: int)
         )
     reason = f"fits: {used} with {tokens_text(plan.context_tokens)} context"
     if engine in _PAGED:
-        room = paged_room(
-            model, plan.context_tokens, card.usable_bytes, card.free_bytes, _PAGED[engine]
-        )
+        profile = _paged(engine, plan)
+        room = paged_room(model, plan.context_tokens, card.usable_bytes, card.free_bytes, profile)
         reason = (
             f"fits: a cache of {room.tokens} tokens, {room.requests:.1f} requests of "
             f"{tokens_text(plan.context_tokens)} at once"
@@ -124,7 +124,8 @@ def _priced(
 ) -> tuple[int, Bill]:
     """What a paged server is short of for one request, and the bill."""
     if engine in _PAGED:
-        room = paged_room(model, context_tokens, card.usable_bytes, card.free_bytes, _PAGED[engine])
+        profile = _paged(engine, plan)
+        room = paged_room(model, context_tokens, card.usable_bytes, card.free_bytes, profile)
         return room.missing_bytes, room.bill
     if engine == "exllamav2":
         return 0, exllama_v2_bill(model, context_tokens, _EXL2_CACHES[plan.kv_type])
@@ -132,3 +133,9 @@ def _priced(
         bits = _EXL3_BITS[plan.kv_type]
         return 0, exllama_v3_bill(model, context_tokens, bits, bits, plan.slots)
     return 0, transformers_bill(model, context_tokens)
+
+
+def _paged(engine: str, plan: Plan) -> PagedProfile:
+    """With the plan's slots where there are several; one leaves their number to the engine."""
+    profile = _PAGED[engine]
+    return replace(profile, sequences=plan.slots) if plan.slots > 1 else profile
