@@ -208,6 +208,27 @@ class Draft(NamedTuple):
     tokens: int = 3
 
 
+SplitMode = Literal["none", "layer", "tensor"]
+
+
+class Split(NamedTuple):
+    """How one model is spread over the cards of a machine that has several.
+
+    Attributes:
+        mode: whole layers on each, a part of every tensor on each, or all of it on one of them.
+        shares: what each card gets, in the order of the machine's cards (that of PCI): layers,
+            the output layer being one, or parts of each tensor; 0: nothing.
+    """
+
+    mode: SplitMode
+    shares: tuple[int, ...]
+
+    @property
+    def card(self) -> int:
+        """The number of the card that has most: the only one with ``none``."""
+        return self.shares.index(max(self.shares))
+
+
 class Plan(NamedTuple):
     """Exactly how a model is to be loaded; engines pass it on whole and do not rewrite it.
 
@@ -226,6 +247,7 @@ class Plan(NamedTuple):
         mmap: map weights instead of reading them.
         draft: what guesses tokens ahead; None: nothing does.
         adapters: files of LoRA adapters that are applied.
+        split: over several cards; None where there is one, or the engine may choose.
     """
 
     context_tokens: int = 4096
@@ -241,6 +263,7 @@ class Plan(NamedTuple):
     mmap: bool = True
     draft: Draft | None = None
     adapters: tuple[str, ...] = ()
+    split: Split | None = None
 
 
 ALL_LAYERS = 999

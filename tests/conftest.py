@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,14 @@ def fresh_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     return home
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> Path:
+    """A real OCI registry; tests that want it are skipped where it cannot be had."""
+    from tests.support.oci_registry import fetched_program
+
+    return fetched_program(Path(sys.prefix) / "debian")
 
 
 @pytest.fixture(autouse=True, scope="session")

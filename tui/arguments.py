@@ -28,6 +28,20 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(USAGE)
 
 
+class _Together(argparse.Action):
+    """An option that may be given again: its values with a ``+`` between."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, f"{before} + {values}" if before else str(values))
+
+
 def command_line() -> argparse.ArgumentParser:
     """The parser of every command and of the deck itself."""
     parser = _Parser(
@@ -108,7 +122,8 @@ def _add_common(parser: argparse.ArgumentParser, *, default: str | None) -> None
         metavar="CARD",
         default=default,
         type=_card,
-        help='judge for this card, e.g. "RTX 3060 12GB"',
+        action=_Together,
+        help='judge for this card, e.g. "RTX 3060 12GB"; for several when given again',
     )
     parser.add_argument(
         "--vram",
@@ -147,10 +162,10 @@ def _settings_file(text: str) -> str:
 
 
 def _card(text: str) -> str:
-    from modeldeck.engines.fit.cards import card_named  # the table of cards: 5 ms
+    from modeldeck.engines.fit.card_group import cards_named  # the table of cards: 5 ms
 
     try:
-        card_named(text, 0)
+        cards_named(text, 0)
     except ModeldeckError as error:
         raise argparse.ArgumentTypeError(f"{error.cause} {error.next_step}") from None
     return text

@@ -23,15 +23,21 @@ _QUIET_S: Final = 10.0
 
 
 def processes_of(hardware: HardwareSnapshot, *, own: bool) -> tuple[GpuProcess, ...]:
-    """Who holds memory of the card that is judged for, the largest first.
+    """Who holds memory of the cards that are judged for, the largest of each first.
 
     Args:
         hardware: the machine.
         own: this deck's engines, which end when another model is loaded; else all the others.
     """
-    gpu = hardware.main_gpu
-    processes = (gpu.processes or ()) if gpu is not None else ()
-    return tuple(process for process in processes if (process.deck == os.getpid()) is own)
+    from modeldeck.engines.fit.card_group import sharing
+
+    processes = (process for gpu in sharing(hardware) for process in gpu.processes or ())
+    return tuple(process for process in processes if _is_own(process) is own)
+
+
+def _is_own(process: GpuProcess) -> bool:
+    """It is one of this deck's engines."""
+    return process.deck == os.getpid()
 
 
 class Cards:
@@ -51,24 +57,25 @@ class Cards:
         Raises:
             SettingsError: the card that is set is not known.
         """
-        from modeldeck.engines.fit.cards import card_named, card_of, card_with_vram, with_freed
+        from modeldeck.engines.fit.card_group import cards_named, cards_of
+        from modeldeck.engines.fit.cards import card_with_vram
 
         self._hardware = hardware
         ram_bytes = hardware.host.memory_available_bytes or 0
         if name := what_if or self.settings.gpu:
-            card = card_named(name, ram_bytes)
+            card = cards_named(name, ram_bytes)
         elif self.settings.vram:
             card = card_with_vram(parse_size(self.settings.vram), ram_bytes)
         else:
-            card = with_freed(card_of(hardware), processes_of(hardware, own=True))
+            card = cards_of(hardware, _is_own)
         return card._replace(host=self._known(hardware.host))
 
     @staticmethod
     def card_here(hardware: HardwareSnapshot) -> Card:
         """The card that is here, whatever the verdicts are for."""
-        from modeldeck.engines.fit.cards import card_of
+        from modeldeck.engines.fit.card_group import cards_of
 
-        return card_of(hardware)
+        return cards_of(hardware)
 
     def now(self) -> Card | None:
         """The card that is here and its host, as last seen; None before anything was."""

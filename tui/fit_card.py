@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from modeldeck.engines.fit.cards import card_from_gpu, card_of, with_freed
+from modeldeck.engines.fit.card_group import cards_of, sharing
 from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.types import Card, OtherProcess
 from modeldeck.engines.hardware.types import GpuProcess, HardwareSnapshot, HostSnapshot
@@ -23,7 +24,6 @@ class JudgedCard:
         own: the deck's, each named after its model: they end when another model is loaded.
         remark: what the reader should know of the card; may be empty.
         host: the machine beside the card; None when nobody looked.
-        cards: all that are here; none for a what-if card.
         beside: what is loaded with every target.
     """
 
@@ -32,7 +32,6 @@ class JudgedCard:
     own: tuple[OtherProcess, ...] = ()
     remark: str = ""
     host: HostSnapshot | None = None
-    cards: tuple[Card, ...] = ()
     beside: Companions = ALONE
 
 
@@ -48,7 +47,9 @@ def judged_card(
     card = judged.card
     if options.free is not None:
         card = card._replace(
-            free_bytes=options.free, usable_bytes=max(options.free, card.usable_bytes)
+            free_bytes=options.free,
+            usable_bytes=max(options.free, card.usable_bytes),
+            parts=(),
         )
     if options.ram is not None:
         card = card._replace(ram_bytes=options.ram)
@@ -63,31 +64,30 @@ def _card(
         card = services.cards.card(snapshot)
         return JudgedCard(card, remark=f"judged for: {card.name}")
     ram_bytes = snapshot.host.memory_available_bytes or 0
-    card = card_of(snapshot)
+    card = cards_of(snapshot, _is_decks)
     if card.what_if and options.free is not None:
         free: int = options.free
         name = f"a card with {gib_number(free)} GiB free"
         return JudgedCard(Card(name, free, free, True, ram_bytes), remark=f"judged for: {name}")
     if card.what_if:
         return JudgedCard(card, remark=f"judged for: {card.name} (there is no GPU here)")
-    gpu = snapshot.main_gpu
-    if gpu is None:
-        return JudgedCard(card)
-    processes = gpu.processes or ()
-    own = tuple(process for process in processes if process.deck is not None)
-    held = _named(own)
+    processes = [process for gpu in sharing(snapshot) for process in gpu.processes or ()]
+    held = _named(process for process in processes if _is_decks(process))
     remark = ", ".join(f"{one.name} ({gib_number(one.used_bytes)} GiB)" for one in held)
-    every = (card_from_gpu(other, ram_bytes) for other in snapshot.gpus)
     return JudgedCard(
-        with_freed(card, own),
-        _named(tuple(process for process in processes if process.deck is None)),
+        card,
+        _named(process for process in processes if not _is_decks(process)),
         held,
         f"counted as free: what the deck holds for {remark}" if held else "",
-        cards=tuple(one for one in every if one is not None),
     )
 
 
-def _named(processes: tuple[GpuProcess, ...]) -> tuple[OtherProcess, ...]:
+def _is_decks(process: GpuProcess) -> bool:
+    """A deck holds it, and ends it when another model is loaded."""
+    return process.deck is not None
+
+
+def _named(processes: Iterable[GpuProcess]) -> tuple[OtherProcess, ...]:
     return tuple(
         OtherProcess(process.name or f"process {process.pid}", process.used_bytes)
         for process in processes

@@ -22,7 +22,6 @@ from modeldeck.engines.fit.grid import grid
 from modeldeck.engines.fit.options import FitOptions, usual_engine
 from modeldeck.engines.fit.rebilled import answered
 from modeldeck.engines.fit.search import Answer, answer
-from modeldeck.engines.fit.several_cards import over_all
 from modeldeck.engines.fit.speed import Speeds, speeds
 from modeldeck.engines.fit.types import RUNS, VerdictKind
 from modeldeck.engines.types import LocalModel, ModelHeader
@@ -197,9 +196,6 @@ def _header(
     bill = found.verdict.bill
     if bill is not None and not found.fits_now:
         advice += [one.text for one in must_go(bill, judging.card, judging.others)]
-    if found.shape is not None and found.verdict.kind is not VerdictKind.FITS:
-        together = over_all(found.shape, found.plan, judging.cards, found.verdict.layers_gpu)
-        advice += [together] if together else []
     rates = _rates(services, found, judging)
     return Judged(
         target=name,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modeldeck.engines.fit.companions import ALONE, Companions
 from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.search import Answer
-from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
+from modeldeck.engines.fit.types import Bill, Card, OtherProcess, Verdict, VerdictKind
 from modeldeck.engines.formats.gguf_outline import Outline
 from modeldeck.engines.types import ALL_LAYERS, ModelHeader
 
@@ -60,6 +60,8 @@ def fit_record(judged: Judged, card: Card, others: Sequence[OtherProcess]) -> di
         "architecture": header.architecture if header else None,
         "engine": found.engine if found else None,
         "options": _options(found) if found else None,
+        "split": _split(found) if found else None,
+        "devices": _devices(verdict) if verdict and verdict.shares else None,
         "verdict": verdict.kind.value if verdict else None,
         "source": verdict.source if verdict else None,
         "bill": bill_record(bill, others) if bill else None,
@@ -102,6 +104,29 @@ def bill_record(bill: Bill, others: Sequence[OtherProcess] = ()) -> dict[str, ob
         "total_gpu": bill.total_gpu_bytes,
         "total_host": bill.total_host_bytes,
     }
+
+
+def _split(found: Answer) -> dict[str, object] | None:
+    """How it is spread over several cards; None with one."""
+    split = found.plan.split
+    return {"mode": split.mode, "shares": list(split.shares)} if split is not None else None
+
+
+def _devices(verdict: Verdict) -> list[dict[str, object]]:
+    """What each of several cards takes, in the order of PCI."""
+    return [
+        {
+            "name": one.card.name,
+            "free": one.card.free_bytes,
+            "blocks": one.blocks,
+            "weights": one.bill.weights_gpu_bytes,
+            "kv": one.bill.kv_gpu_bytes,
+            "recurrent": one.bill.recurrent_gpu_bytes,
+            "compute": one.bill.compute_gpu_bytes,
+            "total": one.bill.total_gpu_bytes,
+        }
+        for one in verdict.shares
+    ]
 
 
 def exit_code(judged: Sequence[Judged]) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from modeldeck.engines.fit.commands import engine_command, ollama_text
+from modeldeck.engines.fit.commands import command_lines
 from modeldeck.engines.fit.grid import GridRow
 from modeldeck.engines.fit.guide import Truth
-from modeldeck.engines.fit.types import Bill, Card, OtherProcess, VerdictKind
+from modeldeck.engines.fit.types import Bill, Card, CardShare, OtherProcess, VerdictKind
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import gib_number, gib_text, tokens_text
 from modeldeck.tui.fit_record import Judged, Rates
@@ -58,6 +57,8 @@ def _lines(
         yield from _wrapped(f"{card.name}, {share}: now it {now}, empty it {empty}", "  ")
         yield ""
         yield from bill_lines(bill, card, others, found.options.margin_bytes)
+        for part in verdict.shares:
+            yield from _wrapped(share_text(part), "  ")
         yield ""
     cache = f"{plan.kv_type} cache, {plan.slots} slot{'s' * (plan.slots > 1)}"
     longest = found.max_context_tokens
@@ -75,6 +76,13 @@ def _lines(
         yield from _wrapped(text, "  advice    ")
     if verdict.kind not in (VerdictKind.DOES_NOT_FIT, VerdictKind.CANNOT_RUN):
         yield from _command(found.engine, judged)
+
+
+def share_text(share: CardShare) -> str:
+    """What one of several cards takes: ``RTX 3060 12GB: 21 layers, 9.5 of 11.6 GiB``."""
+    layers = f"{share.blocks} layer{'s' * (share.blocks != 1)}"
+    taken = f"{gib_number(share.bill.total_gpu_bytes)} of {gib_text(share.card.free_bytes)}"
+    return f"{share.card.name}: {layers}, {taken}"
 
 
 def guide_text(truth: Truth) -> str:
@@ -150,14 +158,9 @@ def _cells(row: GridRow) -> str:
 
 def _command(engine: str, judged: Judged) -> Iterator[str]:
     found = judged.answer
-    if found is None:
-        return
-    if engine == "ollama":
-        yield f"  {ollama_text(found.plan)}"
-        return
-    words = engine_command(engine, judged.model, found.plan)
-    if words:
-        yield f"  {shlex.join(words)}"
+    if found is not None:
+        for line in command_lines(engine, judged.model, found.plan):
+            yield f"  {line}"
 
 
 def _wrapped(text: str, lead: str) -> list[str]:

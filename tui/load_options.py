@@ -17,6 +17,7 @@ from modeldeck.tui.load_beside import (
     draft_of,
     draft_value,
     name_of,
+    split_value,
 )
 from modeldeck.tui.state import CONTEXT_STEPS
 
@@ -36,6 +37,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "swa_full": "full window",
     "draft": "draft",
     "adapters": "adapter",
+    "split": "cards",
 }
 
 
@@ -89,8 +91,8 @@ def option_fields(
             name,
             _LABELS[name],
             steps,
-            _value(plan, name, layers),
-            _text(plan, name, layers),
+            _value(plan, name, layers, offers),
+            _text(plan, name, layers, offers),
             getattr(options, name) not in (None, ()),
         )
         for name, steps in _steps(header, offers).items()
@@ -124,6 +126,8 @@ def with_value(
             return replace(options, micro_batch_tokens=value)
         case "slots", int() | None:
             return replace(options, slots=value)
+        case "split", str() | None:
+            return replace(options, split=dict(offers.splits).get(value or ""))
         case "draft", str() | None:
             return replace(options, draft=draft_of(value or NOTHING))
         case "adapters", str() | None:
@@ -152,10 +156,12 @@ def _steps(header: ModelHeader, offers: Offers) -> dict[str, tuple[Value, ...]]:
         steps["draft"] = offers.draft_steps
     if len(offers.adapter_steps) > 1:
         steps["adapters"] = offers.adapter_steps
+    if offers.splits:
+        steps["split"] = tuple(name for name, _ in offers.splits)
     return steps
 
 
-def _value(plan: Plan, name: str, layers: int) -> Value:
+def _value(plan: Plan, name: str, layers: int, offers: Offers) -> Value:
     values: Mapping[str, Value] = {
         "context_tokens": plan.context_tokens,
         "kv_type": plan.kv_type,
@@ -167,12 +173,13 @@ def _value(plan: Plan, name: str, layers: int) -> Value:
         "swa_full": plan.swa_full,
         "draft": draft_value(plan.draft),
         "adapters": adapters_value(plan.adapters),
+        "split": split_value(plan.split, offers),
     }
     return values[name]
 
 
-def _text(plan: Plan, name: str, layers: int) -> str:
-    now = _value(plan, name, layers)
+def _text(plan: Plan, name: str, layers: int, offers: Offers) -> str:
+    now = _value(plan, name, layers, offers)
     match name:
         case "context_tokens":
             return tokens_text(int(now))

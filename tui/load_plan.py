@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modeldeck.engines.fit.card_group import cards_of
 from modeldeck.engines.fit.cards import card_of
 from modeldeck.engines.fit.plan import plan_for
 from modeldeck.engines.types import Device, LocalModel, Plan
@@ -37,9 +38,11 @@ def plan_now(
     context_tokens, kv_type = wanted
     if model.header is None or hardware is None:
         return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
-    engine_has_gpu = any(not device.name.startswith("CPU") for device in devices)
-    has_gpu = engine_has_gpu and bool(hardware.gpus)
-    card = card_of(hardware)
+    seen = sum(not device.name.startswith("CPU") for device in devices)
+    has_gpu = seen > 0 and bool(hardware.gpus)
+    card = cards_of(hardware)
+    if len(card.parts) != seen:
+        card = card_of(hardware)  # the engine sees other cards than the driver
     if given is not None and has_gpu:
         from modeldeck.engines.fit.search import answer  # 8 ms
 

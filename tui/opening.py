@@ -51,9 +51,9 @@ def open_services(options: Namespace | PlainStart) -> Generator[Services]:
 def _with_options(settings: Settings, options: Namespace | PlainStart) -> Settings:
     """The settings with what the command line says in place of the file. Raises SettingsError."""
     if options.gpu:
-        from modeldeck.engines.fit.cards import card_named
+        from modeldeck.engines.fit.card_group import cards_named
 
-        card_named(options.gpu, 0)
+        cards_named(options.gpu, 0)
         settings = settings._replace(gpu=options.gpu, vram=None)
     if options.vram:
         parse_size(options.vram)

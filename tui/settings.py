@@ -168,10 +168,12 @@ def _folder(item: object) -> Path | None:
 
 
 def _is_card(name: str) -> bool:
-    from modeldeck.engines.fit.cards import card_named  # reads the table of cards: about 10 ms
+    from modeldeck.engines.fit.card_group import (
+        cards_named,
+    )  # reads the table of cards: about 10 ms
 
     try:
-        card_named(name, 0)
+        cards_named(name, 0)
     except SettingsError:
         return False
     return True

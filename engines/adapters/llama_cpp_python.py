@@ -20,7 +20,7 @@ from modeldeck.engines.adapters.llama_cpp_python_launch import library_server_wo
 from modeldeck.engines.adapters.missing import missing_probe
 from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
-from modeldeck.engines.errors import EngineMissing, SettingsError
+from modeldeck.engines.errors import EngineMissing, LoadFailed, SettingsError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import (
     Device,
@@ -112,6 +112,11 @@ class LlamaCppPythonEngine(HoldsInstances[WorkerInstance]):
         self, model: LocalModel, plan: Plan, on_progress: OnProgress = ignore_progress
     ) -> LoadedModel:
         """Start a worker for ``model``. Raises EngineMissing, LoadFailed."""
+        if plan.draft is not None or plan.adapters:
+            raise LoadFailed(
+                "llama-cpp-python is given no draft model and no adapters here.",
+                "Load the model without them, or with the llama.cpp server.",
+            )
         build = self._probed[2].build if self._probed else "llama-cpp-python"
         instance = WorkerInstance(model, plan, self._python(), build)
         return await self._hold(instance, on_progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from modeldeck.engines.adapters.llama_server_launch import threads_for
-from modeldeck.engines.types import KvType, Plan
+from modeldeck.engines.types import KvType, Plan, SplitMode
 
 # ``ggml_type`` of ggml.h: the server takes the numbers.
 _GGML_TYPES: Final[dict[KvType, int]] = {
@@ -20,6 +20,8 @@ _GGML_TYPES: Final[dict[KvType, int]] = {
     "iq4_nl": 20,
     "bf16": 30,
 }
+# ``llama_split_mode`` of llama.h.
+_SPLIT_MODES: Final[dict[SplitMode, int]] = {"none": 0, "layer": 1, "tensor": 3}
 
 
 def library_server_words(
@@ -31,7 +33,8 @@ def library_server_words(
     (``llama_cpp/server/settings.py``). What it would do by itself and the worker does not, locking
     memory and keeping the logits of every token, is switched off.
     """
-    if plan.slots != 1 or plan.cpu_moe_blocks or plan.swa_full:
+    beside = plan.draft is not None or len(plan.adapters) > 1
+    if plan.slots != 1 or plan.cpu_moe_blocks or plan.swa_full or beside:
         return ()
     threads, kv_type = str(threads_for(plan)), str(_GGML_TYPES[plan.kv_type])
     words = [
@@ -46,6 +49,14 @@ def library_server_words(
     ]
     if plan.gpu_layers == 0:
         words += ["--offload_kqv", "False"]
+    elif plan.split is not None:
+        words += ["--split_mode", str(_SPLIT_MODES[plan.split.mode])]
+        if plan.split.mode == "none":
+            words += ["--main_gpu", str(plan.split.card)]
+        else:
+            words += ["--tensor_split", *map(str, plan.split.shares)]
+    for adapter in plan.adapters:
+        words += ["--lora_path", adapter]
     if projector is not None:
         words += ["--chat_format", "mtmd", "--clip_model_path", str(projector)]
     return tuple(words)

@@ -24,6 +24,7 @@ from modeldeck.engines.adapters.llama_server_instance import (
     exit_words,
 )
 from modeldeck.engines.adapters.llama_server_launch import server_words
+from modeldeck.engines.adapters.llama_server_split import COUNTED
 from modeldeck.engines.adapters.missing import missing_probe
 from modeldeck.engines.chat import ChatMessage
 from modeldeck.engines.contract import EngineSettings, OnProgress, ignore_progress
@@ -169,7 +170,8 @@ class LlamaServerEngine(HoldsInstances[ServerInstance]):
     def launch_command(self, model: LocalModel, plan: Plan) -> tuple[str, ...]:
         """The ``llama-server`` command for the same load, as a person would type it."""
         binary = self._binary or "llama-server"
-        return server_words(binary, model.path, plan, None, projector=model.projector)
+        words = server_words(binary, model.path, plan, None, projector=model.projector)
+        return (*COUNTED, *words) if plan.split is not None and plan.gpu_layers else words
 
 
 def _build_of(binary: str) -> tuple[str, int, int]:

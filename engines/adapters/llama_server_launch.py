@@ -14,6 +14,7 @@ import psutil
 from modeldeck.engines.adapters.llama_server_address import Address
 from modeldeck.engines.adapters.llama_server_beside import beside_settings, beside_words
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect
+from modeldeck.engines.adapters.llama_server_split import split_settings, split_words
 from modeldeck.engines.types import Plan
 
 LOG_LEVEL = 4
@@ -64,6 +65,7 @@ def server_words(
         if dialect.knows(option[0]):
             words += option
     words += beside_words(plan, dialect, projector)
+    words += split_words(plan)
     if plan.cpu_moe_blocks:
         words += _experts(plan.cpu_moe_blocks, dialect)
     if plan.swa_full and dialect.knows("--swa-full"):
@@ -140,6 +142,7 @@ def wheel_settings(
     if plan.gpu_layers == 0:
         settings |= {"no_op_offload": True, "no_kv_offload": True}
     settings |= beside_settings(plan, projector)
+    settings |= split_settings(plan)
     if plan.cpu_moe_blocks:
         settings["tensor_buft_overrides"] = _experts_on_cpu(plan.cpu_moe_blocks)
     return settings

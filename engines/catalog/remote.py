@@ -1,7 +1,4 @@
-"""Models that are not on this machine: their headers alone, from the Hub, Ollama or an address.
-
-Ollama: ``/v2/NAME/manifests/TAG`` is an OCI manifest, ``/v2/NAME/blobs/DIGEST`` has the weights.
-"""
+"""Models that are not on this machine: their headers alone, from the Hub, Ollama or an address."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from modeldeck.engines.catalog.folders import contents_of
 from modeldeck.engines.catalog.ollama import read_manifest
@@ -27,6 +24,7 @@ from modeldeck.engines.catalog.remote_hub import (
     repository,
 )
 from modeldeck.engines.catalog.remote_memory import Described, RemoteMemory, described_gguf
+from modeldeck.engines.catalog.remote_ollama import MANIFEST, registry_of
 from modeldeck.engines.catalog.targets import Target, TargetKind
 from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
 from modeldeck.engines.formats.cursor import CutShort
@@ -38,8 +36,6 @@ from modeldeck.engines.store.remote_answers import RemoteAnswers
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import ModelHeader
 
-_OLLAMA: Final = "registry.ollama.ai"
-_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _MOST_PARTS: Final = 99
 _MOST_FILES: Final = 400
 
@@ -117,7 +113,7 @@ def remote_models(
             case TargetKind.OLLAMA:
                 return (_from_ollama(memory, target),)
             case _:
-                urls = _all_parts(target.name)
+                urls = all_parts(target.name)
                 return (_gguf(memory, target.text, urls),)
 
 
@@ -219,21 +215,14 @@ def _named(there: Repository) -> str:
 
 
 def _from_ollama(memory: RemoteMemory, target: Target) -> RemoteModel:
-    name, _, tag = target.name.rpartition(":")
-    host, _, rest = name.partition("/")
-    if "." not in host:
-        host, rest = _OLLAMA, name
-    if "/" not in rest:
-        rest = f"library/{rest}"
-    scheme = "http" if host.startswith(("127.", "localhost")) else "https"
-    base = f"{scheme}://{host}/v2/{quote(rest)}"
-    layers = read_manifest(memory.document(f"{base}/manifests/{quote(tag)}", _MANIFEST))
+    registry = registry_of(target.name)
+    layers = read_manifest(memory.document(registry.manifest_url, MANIFEST))
     digests = [layer.digest for layer in layers if layer.kind == "model"]
     if not digests:
         raise FormatError(
             "Ollama keeps this model in a form that only it can run.", "Run it in Ollama."
         )
-    model = _gguf(memory, target.text, [f"{base}/blobs/{digests[0]}"], digests[0])
+    model = _gguf(memory, target.text, [registry.blob_url(digests[0])], digests[0])
     sizes = [layer.size_bytes for layer in layers if layer.kind == "projector"]
     return replace(model, projector_bytes=next(iter(sizes), 0))
 
@@ -270,8 +259,8 @@ def _model(
     )
 
 
-def _all_parts(url: str) -> list[str]:
-    """The addresses of all parts, when the one that is named is a part."""
+def all_parts(url: str) -> list[str]:
+    """The addresses of all parts, when the one that is named is a part; else that one alone."""
     split = urlsplit(url)
     part = PART.fullmatch(split.path)
     if part is None or not 1 <= int(part[3]) <= _MOST_PARTS:

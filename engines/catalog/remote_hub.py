@@ -7,10 +7,11 @@ digests, ``/api/models/NAME/refs`` its branches; ``/NAME/resolve/REVISION/FILE``
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import quote
 
 from modeldeck.engines.catalog.remote_memory import RemoteMemory, joined
@@ -24,6 +25,7 @@ MAIN: Final = "main"
 
 _HUB: Final = "https://huggingface.co"
 _LARGEST: Final = 1 << 50
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _MOST_BRANCHES: Final = 64
 _SHOWN: Final = 12
 
@@ -51,6 +53,7 @@ class Repository:
         revision: branch, tag or commit.
         files: by their names.
         has_chat_template: the Hub found one.
+        commit: that the revision is now; empty where the server does not say.
     """
 
     endpoint: str
@@ -58,6 +61,7 @@ class Repository:
     revision: str
     files: Mapping[str, HubFile]
     has_chat_template: bool
+    commit: str = ""
 
     def url(self, file: str) -> str:
         """Where a file is."""
@@ -114,12 +118,20 @@ def repository(memory: RemoteMemory, endpoint: str, name: str, revision: str) ->
         listing = memory.document(f"{address}?blobs=true")
     except Refused as refused:
         raise _told(refused, memory, endpoint, name, revision) from refused
-    files, has_template = read_listing(listing)
-    return Repository(endpoint, name, revision, files, has_template)
+    there = read_listing(listing)
+    return Repository(endpoint, name, revision, there.files, there.has_chat_template, there.commit)
 
 
-def read_listing(text: bytes) -> tuple[dict[str, HubFile], bool]:
-    """The files of a repository, and whether a chat template is known. Raises FormatError."""
+class Listing(NamedTuple):
+    """What the Hub says of a repository; see ``Repository``."""
+
+    files: dict[str, HubFile]
+    has_chat_template: bool
+    commit: str
+
+
+def read_listing(text: bytes) -> Listing:
+    """What the Hub says of a repository. Raises FormatError."""
     try:
         whole: Any = json.loads(text)
         files = {str(entry["rfilename"]): _file(entry) for entry in whole["siblings"]}
@@ -127,7 +139,9 @@ def read_listing(text: bytes) -> tuple[dict[str, HubFile], bool]:
         raise _nonsense() from error
     config = _table(cast("dict[str, object]", whole).get("config"))
     tokenizer = _table(config.get("tokenizer_config"))
-    return files, bool(tokenizer.get("chat_template") or config.get("chat_template_jinja"))
+    has_template = bool(tokenizer.get("chat_template") or config.get("chat_template_jinja"))
+    commit = str(cast("dict[str, object]", whole).get("sha"))
+    return Listing(files, has_template, commit if _COMMIT.fullmatch(commit) else "")
 
 
 def branches(memory: RemoteMemory, endpoint: str, name: str) -> list[str]:

@@ -7,10 +7,16 @@ what was judged. How many CPU threads to use is the machine's matter and is left
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from modeldeck.engines.fit.paged import SGLANG, VLLM
+from modeldeck.engines.fit.tabby import tabby_lines
 from modeldeck.engines.types import ALL_LAYERS, Plan
+
+_COUNTED: Final = ("env", "CUDA_DEVICE_ORDER=PCI_BUS_ID")
+"""Cards are counted as NVML counts them; CUDA's own order begins with the fastest."""
 
 _HUB: Final = "https://huggingface.co"
 
@@ -27,16 +33,29 @@ def engine_command(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
         case "llama_server" | "llama_cpp_python" if model.lower().endswith(".llamafile"):
             return ()  # a program of its own: it brings its llama.cpp along
         case "llama_server":
-            return llama_server_command(model, plan)
+            words = llama_server_command(model, plan)
+            return (*_COUNTED, *words) if plan.split is not None and plan.gpu_layers else words
         case "llama_cpp_python":
-            return ("python", "-c", _python_program(model, plan))
+            program = _python_program(model, plan)
+            return ("python", "-c", program) if program else ()
         case "vllm":
-            return ("vllm", "serve", *_repository(model), *_vllm_words(plan))
+            return (*_one_card(plan), "vllm", "serve", *_repository(model), *_vllm_words(plan))
         case "sglang":
             words = ("python", "-m", "sglang.launch_server", "--model-path", *_repository(model))
-            return (*words, "--context-length", str(plan.context_tokens))
+            words = (*words, *_sglang_words(plan))
+            return (*_one_card(plan), *words, *_parallel("--tp-size", plan))
         case _:
             return ()
+
+
+def command_lines(engine: str, model: str, plan: Plan) -> tuple[str, ...]:
+    """What to type, or to put into a file, for a plan in ``engine``; none for an unknown one."""
+    if engine == "ollama":
+        return (ollama_text(plan), *modelfile_lines(model, plan))
+    if lines := tabby_lines(engine, model, plan):
+        return ("TabbyAPI's config.yml:", *lines)
+    words = engine_command(engine, model, plan)
+    return (shlex.join(words),) if words else ()
 
 
 def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
@@ -53,6 +72,7 @@ def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
     ]
     if plan.gpu_layers == 0:
         words += ["--device", "none"]
+    words += _split_words(plan)
     if plan.cpu_moe_blocks:
         words += ["--n-cpu-moe", str(plan.cpu_moe_blocks)]
     if plan.swa_full:
@@ -60,6 +80,18 @@ def llama_server_command(model: str, plan: Plan) -> tuple[str, ...]:
     if not plan.mmap:
         words += ["--load-mode", "none"]
     return (*words, *_beside_words(plan))
+
+
+def _split_words(plan: Plan) -> Iterator[str]:
+    """One card of several, or what each gets; the cards are those of PCI's order."""
+    split = plan.split
+    if split is None or not plan.gpu_layers:
+        return
+    yield from ("--split-mode", split.mode)
+    if split.mode == "none":
+        yield from ("--main-gpu", str(split.card))
+    else:
+        yield from ("--tensor-split", ",".join(map(str, split.shares)))
 
 
 def _beside_words(plan: Plan) -> Iterator[str]:
@@ -115,6 +147,15 @@ def ollama_text(plan: Plan) -> str:
     return f"{environment} ollama serve; options: {json.dumps(dict(ollama_options(plan)))}"
 
 
+def modelfile_lines(model: str, plan: Plan) -> tuple[str, ...]:
+    """A Modelfile, which adapters need: an option cannot name them; none without adapters."""
+    if not plan.adapters:
+        return ()
+    values = (f"PARAMETER {key} {value}" for key, value in ollama_options(plan).items())
+    origin = f"FROM {model.removeprefix('ollama:')}"
+    return ("Modelfile:", origin, *(f"ADAPTER {one}" for one in plan.adapters), *values)
+
+
 def _llama_model(model: str) -> tuple[str, ...]:
     if model.startswith("hf:"):
         place, _, file = model.removeprefix("hf:").partition(":")
@@ -137,16 +178,43 @@ def _repository(model: str) -> tuple[str, ...]:
 
 
 def _vllm_words(plan: Plan) -> tuple[str, ...]:
+    """The share of the card that the verdict is for; one slot leaves their number to the engine."""
     words = [
         *("--max-model-len", str(plan.context_tokens // plan.slots)),
-        *("--max-num-seqs", str(plan.slots)),
+        *(("--max-num-seqs", str(plan.slots)) if plan.slots > 1 else ()),
         *("--max-num-batched-tokens", str(plan.batch_tokens)),
+        *("--gpu-memory-utilization", str(VLLM.share)),
     ]
-    return tuple(words)
+    return (*words, *_parallel("--tensor-parallel-size", plan))
+
+
+def _sglang_words(plan: Plan) -> tuple[str, ...]:
+    return (
+        *("--context-length", str(plan.context_tokens // plan.slots)),
+        *(("--max-running-requests", str(plan.slots)) if plan.slots > 1 else ()),
+        *("--mem-fraction-static", str(SGLANG.share)),
+    )
+
+
+def _one_card(plan: Plan) -> tuple[str, ...]:
+    """What lets a program see one card of several."""
+    if plan.split is None or plan.split.mode != "none":
+        return ()
+    return (*_COUNTED, f"CUDA_VISIBLE_DEVICES={plan.split.card}")
+
+
+def _parallel(option: str, plan: Plan) -> tuple[str, ...]:
+    """Over how many cards tensors are split; nothing for one."""
+    split = plan.split
+    if split is None or split.mode != "tensor":
+        return ()
+    return (option, str(len(split.shares)))
 
 
 def _python_program(model: str, plan: Plan) -> str:
-    """``llama_cpp.Llama`` with the same plan; its cache types are numbers of ``ggml.h``."""
+    """``llama_cpp.Llama`` with the same plan; empty where it has no argument for a part of it."""
+    if plan.slots != 1 or plan.cpu_moe_blocks or plan.draft or len(plan.adapters) > 1:
+        return ""
     kv_type = f"llama_cpp.GGML_TYPE_{plan.kv_type.upper()}"
     arguments = ", ".join(
         (
@@ -159,6 +227,21 @@ def _python_program(model: str, plan: Plan) -> str:
             f"type_v={kv_type}",
             f"flash_attn={plan.flash_attention}",
             f"swa_full={plan.swa_full}",
+            *(["use_mmap=False"] if not plan.mmap else []),
+            *(["offload_kqv=False"] if not plan.gpu_layers else []),
+            *_python_split(plan),
+            *(f"lora_path={adapter!r}" for adapter in plan.adapters[:1]),
         )
     )
     return f"import llama_cpp; llama_cpp.Llama({arguments})"
+
+
+def _python_split(plan: Plan) -> Iterator[str]:
+    split = plan.split
+    if split is None or not plan.gpu_layers:
+        return
+    yield f"split_mode=llama_cpp.LLAMA_SPLIT_MODE_{split.mode.upper()}"
+    if split.mode == "none":
+        yield f"main_gpu={split.card}"
+    else:
+        yield f"tensor_split={list(split.shares)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from modeldeck.engines.fit.folders import (
@@ -12,7 +13,7 @@ from modeldeck.engines.fit.folders import (
     transformers_bill,
 )
 from modeldeck.engines.fit.kept import Kept
-from modeldeck.engines.fit.paged import SGLANG, VLLM, paged_room
+from modeldeck.engines.fit.paged import SGLANG, VLLM, PagedProfile, paged_room
 from modeldeck.engines.fit.placement import STEP_TOKENS, gpu_need, last_not_negative
 from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
@@ -22,6 +23,7 @@ from modeldeck.engines.units import gib_number, gib_text, tokens_text
 _LONGEST_CONTEXT: Final = 1 << 20
 _EXL2_CACHES: Final[dict[KvType, Exl2Cache]] = {"f16": "fp16", "q8_0": "q8", "q4_0": "q4"}
 _EXL3_BITS: Final[dict[KvType, int]] = {"f16": 16, "q8_0": 8, "q5_0": 5, "q4_0": 4}
+_TENSOR_PARALLEL: Final = frozenset({"vllm", "sglang", "exllamav2", "exllamav3"})
 _PAGED: Final = {"vllm": VLLM, "sglang": SGLANG}
 
 
@@ -42,6 +44,9 @@ def judge_folder(
 ) -> Verdict:
     """Whether ``engine`` holds the model and the plan's context on the card.
 
+    Of several cards the roomiest alone is taken if it holds all; else each has a part of every
+    tensor, where the engine can do that: as many as divide the model's heads.
+
     Args:
         model: what it keeps.
         plan: its context, cache type and slots count.
@@ -52,6 +57,18 @@ def judge_folder(
     refused = folder_refusal(engine, plan)
     if refused:
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", f"cannot run: {refused}")
+
+    def judged(model: Kept, card: Card) -> Verdict:
+        return _judged(model, plan, card, engine, margin_bytes)
+
+    if not card.parts:
+        return judged(model, card)
+    from modeldeck.engines.fit.folder_split import judge_split  # where there is one card: never
+
+    return judge_split(model, card, judged, shares_tensors=engine in _TENSOR_PARALLEL)
+
+
+def _judged(model: Kept, plan: Plan, card: Card, engine: str, margin_bytes: int) -> Verdict:
 
     def left(context_tokens: int) -> int:
         missing, terms = _priced(model, plan, card, engine, context_tokens)
@@ -75,9 +92,8 @@ def judge_folder(
         )
     reason = f"fits: {used} with {tokens_text(plan.context_tokens)} context"
     if engine in _PAGED:
-        room = paged_room(
-            model, plan.context_tokens, card.usable_bytes, card.free_bytes, _PAGED[engine]
-        )
+        profile = _paged(engine, plan)
+        room = paged_room(model, plan.context_tokens, card.usable_bytes, card.free_bytes, profile)
         reason = (
             f"fits: a cache of {room.tokens} tokens, {room.requests:.1f} requests of "
             f"{tokens_text(plan.context_tokens)} at once"
@@ -108,7 +124,8 @@ def _priced(
 ) -> tuple[int, Bill]:
     """What a paged server is short of for one request, and the bill."""
     if engine in _PAGED:
-        room = paged_room(model, context_tokens, card.usable_bytes, card.free_bytes, _PAGED[engine])
+        profile = _paged(engine, plan)
+        room = paged_room(model, context_tokens, card.usable_bytes, card.free_bytes, profile)
         return room.missing_bytes, room.bill
     if engine == "exllamav2":
         return 0, exllama_v2_bill(model, context_tokens, _EXL2_CACHES[plan.kv_type])
@@ -116,3 +133,9 @@ def _priced(
         bits = _EXL3_BITS[plan.kv_type]
         return 0, exllama_v3_bill(model, context_tokens, bits, bits, plan.slots)
     return 0, transformers_bill(model, context_tokens)
+
+
+def _paged(engine: str, plan: Plan) -> PagedProfile:
+    """With the plan's slots where there are several; one leaves their number to the engine."""
+    profile = _PAGED[engine]
+    return replace(profile, sequences=plan.slots) if plan.slots > 1 else profile

@@ -5,7 +5,7 @@ These allocate by the token and not by the cell, and sum their weights from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from modeldeck.engines.fit.architectures import architecture
@@ -52,6 +52,24 @@ class Kept:
     embedding: int
     feed_forward: int
     trained_context_tokens: int
+
+    def part(self, cards: int) -> Kept:
+        """What each of several cards has of the model when its tensors are split."""
+
+        def share(size: int) -> int:
+            return -(-size // cards)
+
+        return replace(
+            self,
+            weights_bytes=share(self.weights_bytes),
+            embedding_bytes=share(self.embedding_bytes),
+            elements=share(self.elements),
+            sliding_elements=share(self.sliding_elements),
+            widest_elements=share(self.widest_elements),
+            state_elements=share(self.state_elements),
+            heads=share(self.heads),
+            feed_forward=share(self.feed_forward),
+        )
 
 
 def kept_of(header: ModelHeader) -> Kept | Unjudged:

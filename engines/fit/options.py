@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from modeldeck.engines.errors import SettingsError
 from modeldeck.engines.fit.terms import MARGIN_BYTES
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import Draft, KvType, ModelFormat, Plan
+from modeldeck.engines.types import Draft, KvType, ModelFormat, Plan, Split
 
 _F: Final = ModelFormat
 _FOLDERS: Final = frozenset({_F.SAFETENSORS, _F.GPTQ, _F.AWQ, _F.FP8, _F.COMPRESSED_TENSORS})
@@ -44,6 +44,7 @@ class FitOptions:
         margin_bytes: to be kept free on the GPU.
         draft: what guesses tokens ahead; None: nothing does, which is never planned otherwise.
         adapters: files of LoRA adapters to apply.
+        split: over several cards.
     """
 
     context_tokens: int | None = None
@@ -58,6 +59,7 @@ class FitOptions:
     margin_bytes: int = MARGIN_BYTES
     draft: Draft | None = None
     adapters: tuple[str, ...] = ()
+    split: Split | None = None
 
     @classmethod
     def of(cls, plan: Plan) -> FitOptions:
@@ -73,6 +75,7 @@ class FitOptions:
             swa_full=plan.swa_full,
             draft=plan.draft,
             adapters=plan.adapters,
+            split=plan.split,
         )
 
     def over(self, plan: Plan) -> Plan:
@@ -90,6 +93,7 @@ class FitOptions:
             swa_full=_given(self.swa_full, plan.swa_full),
             draft=self.draft,
             adapters=self.adapters,
+            split=_given(self.split, plan.split),
         )
 
 

@@ -14,7 +14,8 @@ from modeldeck.engines.fit.drafting import whole_bill
 from modeldeck.engines.fit.memory_lesson import corrected_bill
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Shape
-from modeldeck.engines.fit.types import Bill, Card, Correction, Corrections
+from modeldeck.engines.fit.terms import MARGIN_BYTES
+from modeldeck.engines.fit.types import Bill, Card, CardShare, Correction, Corrections
 from modeldeck.engines.types import Plan
 
 STEP_TOKENS: Final = 256
@@ -45,14 +46,64 @@ class Case(NamedTuple):
     def price(self, blocks_on_gpu: int | None, context_tokens: int | None = None) -> Bill:
         """The bill with those blocks on the GPU (None: no GPU), usually at the plan's context."""
         context_tokens = context_tokens or self.plan.context_tokens
+        cards = len(self.card.parts) or 1
         terms = whole_bill(
-            self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile
+            self.shape, self.plan, context_tokens, blocks_on_gpu, profile=self.profile, cards=cards
         )
         if self.card.learnt is not None:
             terms = corrected_bill(terms, self._correction(self.card.learnt, blocks_on_gpu))
-        if self.margin_bytes is None or blocks_on_gpu is None:
+        if blocks_on_gpu is None or (self.margin_bytes is None and cards == 1):
             return terms
-        return terms._replace(margin_bytes=self.margin_bytes)
+        return terms._replace(margin_bytes=self._margin_bytes * cards)
+
+    @property
+    def _margin_bytes(self) -> int:
+        return MARGIN_BYTES if self.margin_bytes is None else self.margin_bytes
+
+    def shares(
+        self, blocks_on_gpu: int, context_tokens: int | None = None
+    ) -> tuple[CardShare, ...]:
+        """What each of several cards takes; none for one card."""
+        if not self.card.parts:
+            return ()
+        from modeldeck.engines.fit.split import shares  # where there is one card: never
+
+        plan = self.plan._replace(context_tokens=context_tokens or self.plan.context_tokens)
+        return shares(
+            self.shape,
+            plan,
+            self.card.parts,
+            blocks_on_gpu,
+            mode=plan.split.mode if plan.split is not None else "layer",
+            margin_bytes=self._margin_bytes,
+            profile=self.profile,
+        )
+
+    def spare(
+        self, terms: Bill, blocks_on_gpu: int | None, context_tokens: int | None = None
+    ) -> int:
+        """Bytes that the plan of ``terms`` leaves of the GPU; of several the one it leaves least.
+
+        Negative: what is missing.
+        """
+        if blocks_on_gpu is None or not self.card.parts:
+            return self.card.free_bytes - gpu_need(terms)
+        return min(one.spare_bytes for one in self.shares(blocks_on_gpu, context_tokens))
+
+    def computing(self, blocks_on_gpu: int) -> list[tuple[Card, float]]:
+        """The cards that compute, and which part of the GPU's work each does."""
+        if self.plan.split is not None and self.plan.split.mode == "tensor":
+            return []  # no law is known for putting the parts together again
+        found = self.shares(blocks_on_gpu)
+        total = sum(one.blocks for one in found)
+        if not total:
+            return [(self.card, 1.0)]
+        return [(one.card, one.blocks / total) for one in found if one.blocks]
+
+    def fits(self, terms: Bill, blocks_on_gpu: int | None) -> bool:
+        """Both memories hold it, and every GPU keeps its margin."""
+        in_memory = terms.total_host_bytes <= self.card.ram_bytes
+        return in_memory and self.spare(terms, blocks_on_gpu) >= 0
 
     def _correction(self, learnt: Corrections, blocks_on_gpu: int | None) -> Correction | None:
         if blocks_on_gpu is None:
@@ -70,16 +121,11 @@ def gpu_need(terms: Bill) -> int:
     return terms.total_gpu_bytes + terms.margin_bytes
 
 
-def fits(terms: Bill, card: Card) -> bool:
-    """Both memories hold it, and the GPU keeps its margin."""
-    return gpu_need(terms) <= card.free_bytes and terms.total_host_bytes <= card.ram_bytes
-
-
 def most_blocks(case: Case) -> int:
     """The most blocks, short of all, for which the GPU has room; 0 when not even one has."""
 
     def left(k: int) -> int:
-        return case.card.free_bytes - gpu_need(case.price(k))
+        return case.spare(case.price(k), k)
 
     return last_not_negative(left, case.shape.layers - 1)
 
@@ -92,9 +138,8 @@ def fewest_cpu_experts(case: Case, blocks_on_gpu: int) -> int | None:
     layers = case.shape.layers
 
     def left(kept: int) -> int:
-        return case.card.free_bytes - gpu_need(
-            case.with_experts(layers - kept).price(blocks_on_gpu)
-        )
+        moved = case.with_experts(layers - kept)
+        return moved.spare(moved.price(blocks_on_gpu), blocks_on_gpu)
 
     if not has_experts(case) or left(0) < 0:
         return None
@@ -114,12 +159,14 @@ def longest_context(case: Case, blocks_on_gpu: int | None) -> int:
 
     def left(steps: int) -> int:
         """Bytes to spare, on the GPU or in memory, whichever is scarcer."""
-        terms = case.price(blocks_on_gpu, STEP_TOKENS * steps)
-        free, ram = case.card.free_bytes, case.card.ram_bytes
-        return min(free - gpu_need(terms), ram - terms.total_host_bytes)
+        tokens = STEP_TOKENS * steps
+        terms = case.price(blocks_on_gpu, tokens)
+        in_memory = case.card.ram_bytes - terms.total_host_bytes
+        return min(case.spare(terms, blocks_on_gpu, tokens), in_memory)
 
     cap = case.shape.trained_context_tokens or _LONGEST_CONTEXT
-    if fits(case.price(blocks_on_gpu, cap), case.card):
+    at_cap = case._replace(plan=case.plan._replace(context_tokens=cap))
+    if at_cap.fits(at_cap.price(blocks_on_gpu), blocks_on_gpu):
         return cap
     return STEP_TOKENS * last_not_negative(left, (cap - 1) // STEP_TOKENS)
 

@@ -62,6 +62,7 @@ def plan_for(
     return plan._replace(
         gpu_layers=verdict.gpu_layers,
         cpu_moe_blocks=verdict.cpu_moe_blocks,
+        split=verdict.split,
         flash_attention=plan.flash_attention or not verdict.gpu_layers,
     )
 

@@ -29,10 +29,11 @@ from modeldeck.engines.fit.options import FitOptions, cannot_load, usual_engine
 from modeldeck.engines.fit.placement import Case, fewest_cpu_experts, gpu_need, longest_context
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, PROFILES, EngineProfile
 from modeldeck.engines.fit.runnable import CannotRun, Runs, runnable
+from modeldeck.engines.fit.several import card_of_split, emptied
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.terms import flash_attention_on_cuda, refusal
-from modeldeck.engines.fit.types import Card, Verdict, VerdictKind
+from modeldeck.engines.fit.types import Bill, Card, Verdict, VerdictKind
 from modeldeck.engines.fit.verdict import judge_shape, not_judged
 from modeldeck.engines.types import ALL_LAYERS, ModelFormat, ModelHeader, Plan
 
@@ -124,6 +125,7 @@ def answer(
         plan = plan._replace(gpu_layers=verdict.gpu_layers if runs else shape.layers + 1)
     if options.cpu_moe_blocks is None:
         plan = plan._replace(cpu_moe_blocks=verdict.cpu_moe_blocks)
+    plan = plan._replace(split=verdict.split)
     return _answered(options, engine, shape, plan, verdict, card, profile)
 
 
@@ -168,10 +170,19 @@ def _folder_answer(
     ):
         plan = plan._replace(context_tokens=longest)
         verdict = judged(plan)
-    need = gpu_need(verdict.bill) if verdict.bill else 0
-    fits_now = bool(verdict.bill) and need <= card.free_bytes
-    fits_empty = bool(verdict.bill) and need <= card.usable_bytes
-    return Answer(options, engine, plan, verdict, fits_now, fits_empty, longest, None)
+    plan = plan._replace(split=verdict.split)
+    now, empty = (_holds(verdict, one) for one in (card, emptied(card)))
+    return Answer(options, engine, plan, verdict, now, empty, longest, None)
+
+
+def _holds(verdict: Verdict, card: Card) -> bool:
+    """Whether a folder's bill has room; where tensors are split on each card."""
+    if verdict.bill is None:
+        return False
+    if not verdict.shares:
+        return gpu_need(verdict.bill) <= card_of_split(card, verdict.split).free_bytes
+    pairs = zip(verdict.shares, card.parts, strict=True)
+    return all(gpu_need(share.bill) <= part.free_bytes for share, part in pairs)
 
 
 def _first_plan(options: FitOptions, usual_context_tokens: int, profile: EngineProfile) -> Plan:
@@ -225,6 +236,13 @@ def _with_less_context(
     return shorter, _judge(shape, shorter, options, card, profile)
 
 
+def _has_room(case: Case, bill: Bill, blocks_on_gpu: int | None) -> bool:
+    """Total and margin are free on the GPU; of several on each."""
+    if case.card.parts and blocks_on_gpu is not None:
+        return case.spare(bill, blocks_on_gpu) >= 0
+    return bill.total_gpu_bytes + (case.margin_bytes or 0) <= case.card.free_bytes
+
+
 def _answered(
     options: FitOptions,
     engine: str,
@@ -240,16 +258,16 @@ def _answered(
         return Answer(options, engine, plan, verdict, False, False, none_fits, shape)
     if plan.draft is not None:
         verdict = verdict._replace(rate_note="without what drafting gains")
-    need = bill.total_gpu_bytes + options.margin_bytes
-    case = Case(shape, plan, card, options.margin_bytes, profile)
+    case = Case(shape, plan, card_of_split(card, plan.split), options.margin_bytes, profile)
     blocks = None if plan.gpu_layers == 0 else plan.gpu_layers - 1
+    whole = case if options.split else case._replace(plan=plan._replace(split=None), card=card)
     return Answer(
         options,
         engine,
         plan,
         verdict,
-        need <= card.free_bytes,
-        need <= card.usable_bytes,
-        longest_context(case, blocks),
+        _has_room(case, bill, blocks),
+        _has_room(case._replace(card=emptied(case.card)), bill, blocks),
+        longest_context(whole, blocks),
         shape,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from modeldeck.engines.types import Split
 from modeldeck.engines.units import MIB
 
 
@@ -103,6 +104,7 @@ class Card(NamedTuple):
         compute: NVIDIA: compute capability (``8.6``); AMD: LLVM target (``gfx1100``).
         learnt: what loads of one architecture in one engine took here beyond the closed form;
             None for a card that nothing was learnt of, or not for the model at hand.
+        parts: the cards that it is made of, in the order of PCI; none for one card.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Card(NamedTuple):
     compute: str | None = None
     host: HostSpeed | None = None
     learnt: Corrections | None = None
+    parts: tuple[Card, ...] = ()
 
 
 class OtherProcess(NamedTuple):
@@ -198,6 +201,25 @@ class Bill(NamedTuple):
         return own + self.recurrent_host_bytes + beside
 
 
+class CardShare(NamedTuple):
+    """What one of several cards takes; the first one's bill has the host's part too.
+
+    Attributes:
+        card: that takes it.
+        blocks: whole ones; all of those on the GPU where tensors are split.
+        bill: on this card.
+    """
+
+    card: Card
+    blocks: int
+    bill: Bill
+
+    @property
+    def spare_bytes(self) -> int:
+        """What is left beyond the margin; negative: what is missing."""
+        return self.card.free_bytes - self.bill.total_gpu_bytes - self.bill.margin_bytes
+
+
 class Verdict(NamedTuple):
     """Does it fit, how, and how do we know.
 
@@ -219,6 +241,8 @@ class Verdict(NamedTuple):
         cpu_moe_blocks: the first blocks, whose experts are on the CPU.
         rate_note: what was measured here that the rate was corrected by; may be empty.
         proof: what llama.cpp's own dry run says of a bill that is not its own; may be empty.
+        shares: of several cards, what each takes; none where one card has it all.
+        split: over several cards; None where there is one.
     """
 
     kind: VerdictKind
@@ -233,3 +257,5 @@ class Verdict(NamedTuple):
     cpu_moe_blocks: int = 0
     rate_note: str = ""
     proof: str = ""
+    shares: tuple[CardShare, ...] = ()
+    split: Split | None = None

@@ -6,7 +6,6 @@ from modeldeck.engines.fit.companions import ALONE, Companions, with_companions
 from modeldeck.engines.fit.placement import (
     Case,
     fewest_cpu_experts,
-    fits,
     gpu_need,
     has_experts,
     longest_context,
@@ -66,6 +65,7 @@ def judged_plan(shape: Shape | Unjudged, plan: Plan, verdict: Verdict) -> Plan:
     return _with_kernels(shape, plan)._replace(
         gpu_layers=shape.layers + 1 if refused else verdict.gpu_layers,
         cpu_moe_blocks=verdict.cpu_moe_blocks,
+        split=verdict.split,
     )
 
 
@@ -113,18 +113,27 @@ def judge_shape(
             return not_judged(why)
         reason = f"cannot run: {why}, and a {plan.kv_type} cache needs it"
         return Verdict(VerdictKind.CANNOT_RUN, "closed-form", reason, layers=shape.layers)
-    if plan.gpu_layers < ALL_LAYERS:
-        return _as_asked(case, min(plan.gpu_layers - 1, shape.layers))
-    return _best(case, keep_experts or plan.cpu_moe_blocks > 0)
+    keep = keep_experts or plan.cpu_moe_blocks > 0
+
+    def placed(case: Case) -> Verdict:
+        if plan.gpu_layers < ALL_LAYERS:
+            return _as_asked(case, min(plan.gpu_layers - 1, shape.layers))
+        return _best(case, keep)
+
+    if not card.parts:
+        return placed(case)
+    from modeldeck.engines.fit.several import judge_several  # where there is one card: never
+
+    return judge_several(case, placed)
 
 
 def _best(case: Case, keep_experts: bool) -> Verdict:
     shape, card = case.shape, case.card
     full = case.price(shape.layers)
-    if fits(full, card):
+    if case.fits(full, shape.layers):
         return _all_on_gpu(case, full)
     longest = _longest(case, shape.layers)
-    missing_bytes = gpu_need(full) - card.free_bytes
+    missing_bytes = -case.spare(full, shape.layers)
     if missing_bytes <= 0:
         return _does_not_fit(case, full, longest)
     if not keep_experts:
@@ -134,14 +143,14 @@ def _best(case: Case, keep_experts: bool) -> Verdict:
             terms = moved.price(shape.layers)
             return (
                 _all_on_gpu(moved, terms)
-                if fits(terms, card)
+                if moved.fits(terms, shape.layers)
                 else _does_not_fit(case, full, longest)
             )
     # Blocks leave the GPU only when their experts have.
     moved = case.with_experts(shape.layers) if not keep_experts and has_experts(case) else case
     k = most_blocks(moved)
     partial = moved.price(k) if k else full
-    if k and fits(partial, card):
+    if k and moved.fits(partial, k):
         layers = f"{k} of {shape.layers} layers{', no experts' if moved is not case else ''}"
         reason = f"{layers} on the GPU: {gib_text(missing_bytes)} short of all"
         return _partly(moved, k, partial, reason, longest)
@@ -163,10 +172,11 @@ def _best(case: Case, keep_experts: bool) -> Verdict:
 def _as_asked(case: Case, k: int) -> Verdict:
     """The plan's own number of layers: the output layer and the last k blocks."""
     asked = case.price(k)
-    if k == case.shape.layers and fits(asked, case.card):
+    fits = case.fits(asked, k)
+    if fits and k == case.shape.layers:
         return _all_on_gpu(case, asked)
     longest = _longest(case, k)
-    if not fits(asked, case.card):
+    if not fits:
         return _does_not_fit(case, asked, longest)
     used = _share(asked.total_gpu_bytes, case.card.free_bytes)
     reason = f"{k} of {case.shape.layers} layers on the GPU: {used}"
@@ -200,7 +210,7 @@ def _decode(case: Case, blocks_on_gpu: int | None) -> Rates | None:
     from modeldeck.engines.fit.token_cost import token_cost
 
     cost = token_cost(case.shape, case.plan, blocks_on_gpu, 0)
-    cards = [] if blocks_on_gpu is None else [(case.card, 1.0)]
+    cards = [] if blocks_on_gpu is None else case.computing(blocks_on_gpu)
     return decode_rate(cost, cards, case.card.host, case.profile.name)
 
 
@@ -247,7 +257,9 @@ def _all_on_gpu(case: Case, terms: Bill) -> Verdict:
 def _does_not_fit(case: Case, asked: Bill, longest: int | None) -> Verdict:
     card = case.card
     needs, ram = gpu_need(asked), gib_number(card.ram_bytes)
-    if needs > card.free_bytes:
+    if card.parts and needs <= card.free_bytes and asked.total_host_bytes <= card.ram_bytes:
+        needed = "more than one of the cards has free"
+    elif needs > card.free_bytes:
         total, gpu = gib_text(needs + asked.total_host_bytes), gib_number(card.free_bytes)
         needed = f"{total}, there are {gpu} on the GPU and {ram} in memory"
     else:

@@ -171,6 +171,10 @@ class Web:
         left = self.until - time.monotonic()
         self._watch.longer(min(body_bytes / self.patience.bytes_per_second, max(left, 0)))
 
+    def hang_up(self) -> None:
+        """Break off what is under way, from another thread."""
+        self._watch.hang_up()
+
     @contextmanager
     def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
         sent = {"User-Agent": "modeldeck", "Accept-Encoding": "identity", **headers}

@@ -58,11 +58,12 @@ class Watch:
     def _wait(self, over: threading.Event) -> None:
         while not over.wait(max(0.0, self._until - time.monotonic())):
             if time.monotonic() >= self._until:
-                self._hang_up()
+                self.late = True
+                self.hang_up()
                 return
 
-    def _hang_up(self) -> None:
-        self.late = True
+    def hang_up(self) -> None:
+        """Break every connection off, from any thread."""
         for one in self._sockets:
             with suppress(OSError):
                 # Past the TLS layer, which another thread is reading through.

@@ -84,6 +84,7 @@ class Wanted:
         commit: the revision as the server pins it; empty where it does not.
         files: in the order they are fetched.
         destination: where they go.
+        manifest: of Ollama's registry, as it came; empty where none is kept.
     """
 
     target: str
@@ -93,6 +94,7 @@ class Wanted:
     commit: str
     files: tuple[WantedFile, ...]
     destination: Destination
+    manifest: bytes = b""
 
     @property
     def size_bytes(self) -> int | None:

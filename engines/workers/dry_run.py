@@ -41,6 +41,10 @@ KV_TYPES: Final = {
     "bf16": 30,
 }
 
+# llama.h, llama_split_mode
+_SPLIT_MODES: Final = {"none": 0, "layer": 1, "row": 2, "tensor": 3}
+_MOST_DEVICES: Final = 128
+
 
 class _Override(ctypes.Structure):
     _fields_ = (("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p))
@@ -58,6 +62,13 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
         overrides[0].pattern = EXPERTS_PATTERN.format(blocks).encode()
         overrides[0].buffer_type = library.ggml_backend_cpu_buffer_type()
         model.tensor_buft_overrides = ctypes.addressof(overrides)
+    each = (ctypes.c_float * _MOST_DEVICES)()
+    if question["split"] and question["gpu_layers"]:
+        mode, shares = question["split"]
+        model.split_mode = _SPLIT_MODES[mode]
+        model.main_gpu = shares.index(max(shares)) if mode == "none" else 0
+        each[: len(shares)] = shares
+        model.tensor_split = None if mode == "none" else ctypes.addressof(each)
     context = library.llama_context_default_params()
     context.n_ctx, context.n_seq_max = question["context_tokens"], question["slots"]
     context.n_batch = question["batch_tokens"]

@@ -128,11 +128,27 @@ class LlamaModel:
             on_progress(share)
             return True
 
+        if settings["split"] and settings["gpu_layers"]:
+            self._split(params, *settings["split"])
         params.progress_callback = callback = lib.llama_progress_callback(report)
         self._keep.append(callback)
         if settings["cpu_moe_blocks"]:
             params.tensor_buft_overrides = self._experts_on_cpu(settings["cpu_moe_blocks"])
         return params
+
+    def _split(self, params: Any, mode: str, shares: Sequence[int]) -> None:
+        """One card of several, or what each gets. Raises NotLoaded."""
+        lib = self._lib
+        number = getattr(lib, f"LLAMA_SPLIT_MODE_{mode.upper()}", None)
+        if number is None:
+            raise NotLoaded(f"the split, because this library has no {mode} mode")
+        params.split_mode = number
+        if mode == "none":
+            params.main_gpu = shares.index(max(shares))
+            return
+        each = (ctypes.c_float * max(lib.llama_max_devices(), len(shares)))(*shares)
+        params.tensor_split = each
+        self._keep.append(each)
 
     def _experts_on_cpu(self, blocks: int) -> Any:
         """What ``--n-cpu-moe`` does: (pattern, buffer type) pairs that end with an empty one."""

@@ -16,8 +16,12 @@ from modeldeck.engines.workers import guard
 
 LOG_LINES = 2000
 _LINE_LIMIT_BYTES = 64 * 1024
-# Where gdb is installed, ggml has it write hundreds of lines before an abort ends the process.
-_QUIET = {"GGML_NO_BACKTRACE": "1"}
+_OURS = {
+    # Where gdb is installed, ggml has it write hundreds of lines before an abort ends the process.
+    "GGML_NO_BACKTRACE": "1",
+    # Cards are counted as NVML counts them; CUDA's own order begins with the fastest.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+}
 
 OnLine = Callable[[str], None]
 
@@ -67,7 +71,7 @@ class ChildProcess:
         Raises:
             OSError: the program cannot be started.
         """
-        changed = {**os.environ, **_QUIET, **(environ or {})}
+        changed = {**os.environ, **_OURS, **(environ or {})}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",

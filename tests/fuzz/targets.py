@@ -134,7 +134,7 @@ def _ollama(data: bytes) -> None:
 def _repository(data: bytes) -> None:
     """What the Hub says is in a repository, and the files chosen from it."""
     with contextlib.suppress(FormatError, ModelNotFound):
-        files, _ = read_listing(data)
+        files = read_listing(data).files
         assert all(known.size_bytes is None or known.size_bytes >= 0 for known in files.values())
         contents_of(files)
         there = Repository("https://host", "o/n", "main", files, has_chat_template=False)

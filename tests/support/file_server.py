@@ -150,6 +150,7 @@ def serving(files: Mapping[str, bytes], behave: Behaviour = well) -> Generator[F
         listening.set()
         await done.wait()
         server.close()
+        await asyncio.sleep(0.01)  # what was just accepted becomes a connection
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -18,6 +18,7 @@ def repository(
     branches: Sequence[str] = ("main",),
     sizes: Mapping[str, int] | None = None,
     blobs: bool = True,
+    commit: str = "",
 ) -> dict[str, bytes]:
     """What is at which path.
 
@@ -28,6 +29,7 @@ def repository(
         branches: of the repository.
         sizes: that the listing claims, where they are not the files' own.
         blobs: the listing has sizes and digests; mirrors leave them out.
+        commit: that the revision is now; empty where the server does not say.
     """
     siblings: list[dict[str, object]] = []
     for file, content in files.items():
@@ -37,16 +39,29 @@ def repository(
         if blobs and size > _SMALL:
             entry |= {"size": size, "blobId": digest[:40], "lfs": {"size": size, "sha256": digest}}
         elif blobs:
-            entry |= {"size": size, "blobId": digest[:40]}
+            entry |= {"size": size, "blobId": git_digest(content)}
         siblings.append(entry)
     listing = "" if revision == "main" else f"/revision/{revision}"
-    whole = {"siblings": siblings, "config": {"tokenizer_config": {"chat_template": "{{ m }}"}}}
+    whole: dict[str, object] = {
+        "siblings": siblings,
+        "config": {"tokenizer_config": {"chat_template": "{{ m }}"}},
+    }
+    if commit:
+        whole["sha"] = commit
     refs = {"branches": [{"name": branch} for branch in branches], "tags": []}
     return {
         f"/api/models/{name}{listing}": json.dumps(whole).encode(),
         f"/api/models/{name}/refs": json.dumps(refs).encode(),
         **{f"/{name}/resolve/{revision}/{file}": content for file, content in files.items()},
+        **{
+            f"/{name}/resolve/{commit}/{file}": content for file, content in files.items() if commit
+        },
     }
+
+
+def git_digest(content: bytes) -> str:
+    """What git, and the Hub for small files, calls a content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def folder_files(folder: Path) -> dict[str, bytes]:

@@ -16,8 +16,9 @@ from modeldeck.engines.hardware.types import (
 )
 from modeldeck.tui.cli import main
 from modeldeck.tui.services import Services
+from tests.support.decks import dense
 from tests.support.file_server import serving
-from tests.support.gguf_files import llama_metadata, llama_tensors, write_gguf, write_llama
+from tests.support.gguf_files import write_llama
 
 Captured = pytest.CaptureFixture[str]
 MIB = 1 << 20
@@ -296,12 +297,31 @@ def test_what_the_deck_itself_holds_counts_as_free_and_is_named(
     assert "counted as free: what the deck holds for Qwen3-8B (8.8 GiB)" in err
 
 
-def test_several_cards_are_thought_of_together(
-    model: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+def test_several_cards_share_what_one_does_not_hold(
+    fresh_home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_gguf(model, llama_metadata(blocks=2, tokens=200_000, embedding=4096, heads=32),
-               llama_tensors(blocks=2, tokens=200_000, embedding=4096, heads=32))  # fmt: skip
-    machine(monkeypatch, gpu(0, 1500 * MIB), gpu(1, 4000 * MIB))
-    (record,) = judged(capsys, str(model), "--free", "1500MiB")
-    assert record["verdict"] in ("fits-partial", "cpu-only")
-    assert any("over 2 cards 2 of 2 layers fit" in text for text in record["advice"])
+    model = str(dense(fresh_home, "Middle-8B", blocks=32, embedding=4096))
+    free = judged(capsys, model)[0]["bill"]["total_gpu"] * 3 // 4
+    machine(monkeypatch, gpu(0, free), gpu(1, free))
+    (record,) = judged(capsys, model)
+    assert (record["verdict"], record["layers_gpu"]) == ("fits", 32)
+    assert (record["fits_now"], record["free"]) == (True, 2 * free)
+    assert record["split"] == {"mode": "layer", "shares": [17, 16]}
+    assert [one["blocks"] for one in record["devices"]] == [17, 15]
+    taken = sum(one["total"] for one in record["devices"])
+    assert taken == pytest.approx(record["bill"]["total_gpu"], abs=2)
+    (one,) = judged(capsys, model, "--free", str(free))
+    assert (one["verdict"], one["split"]) == ("fits-partial", None)
+
+
+def test_cards_that_are_named_again_are_judged_together(model: Path, capsys: Captured) -> None:
+    words = ("--gpu", "RTX 3060 12GB", "--gpu", "RTX 3090", "--engine", "llama_server")
+    (record,) = judged(capsys, str(model), *words)
+    assert record["free"] == (11906 + 24124) * MIB
+    assert record["split"] == {"mode": "none", "shares": [0, 1]}
+    assert record["devices"] is None
+    assert main(["fit", str(model), *words]) == 0
+    out, err = capsys.readouterr()
+    assert "judged for: RTX 3060 12GB + RTX 3090 24GB" in err
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID llama-server" in out
+    assert "--split-mode none --main-gpu 1" in out

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.fit.card_group import cards_named
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.types import (
     ALL_LAYERS,
@@ -18,9 +19,10 @@ from modeldeck.engines.types import (
     ModelHeader,
     Plan,
     Source,
+    Split,
     WeightTable,
 )
-from modeldeck.tui.load_beside import Offers, offers_for
+from modeldeck.tui.load_beside import Offers, offers_for, splits_of
 from modeldeck.tui.load_options import (
     OptionField,
     option_fields,
@@ -135,3 +137,20 @@ def test_a_draft_has_the_same_vocabulary_and_is_smaller() -> None:
     ]
     offers = offers_for(model, others, [Path("/m/lora.gguf")])
     assert offers == Offers(("/m/smaller", "/m/small"), adapters=("/m/lora.gguf",))
+
+
+def test_several_cards_are_used_as_one_says() -> None:
+    card = cards_named("RTX 3060 12GB + RTX 3090", 32 << 30)
+    offers = Offers(splits=splits_of(card))
+    options = FitOptions()
+    for step, split in (
+        (-1, Split("none", (0, 1))),
+        (1, Split("layer", (11906, 24124))),
+        (1, Split("tensor", (1, 1))),
+    ):
+        fields = option_fields(options, options.over(Plan()), header(), offers)
+        field = next(field for field in fields if field.name == "split")
+        options = with_value(options, "split", field.moved(step), offers)
+        assert options.split == split
+    assert with_value(options, "split", None, offers).split is None
+    assert splits_of(cards_named("RTX 3090", 0)) == ()

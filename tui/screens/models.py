@@ -357,13 +357,17 @@ class ModelsScreen(PlaceScreen):
 
     def action_models_card(self) -> None:
         """Choose the card that the verdicts are for."""
-        from modeldeck.tui.widgets.card_rows import card_rows  # with the table of cards: 10 ms
+        from modeldeck.tui.widgets.card_rows import (
+            card_rows,
+            cards_row,
+        )  # with the table of cards: 10 ms
         from modeldeck.tui.widgets.model_picker import ModelPicker
 
         card = self.state.card
         here = card.name if card is not None and not card.what_if else ""
         rows, current = card_rows(here), self.state.what_if_card
-        self._open_picker(ModelPicker(rows, title="verdicts for", current=current), CardAsked)
+        picker = ModelPicker(rows, title="verdicts for", current=current, understood=cards_row)
+        self._open_picker(picker, CardAsked)
 
     def action_models_options(self) -> None:
         """Change how the model under the cursor is loaded."""

@@ -87,7 +87,9 @@ class OptionsScreen(PlaceScreen):
 
     def _offer(self) -> None:
         if self._model is not None:
-            self._offers = offers_for(self._model, self.state.models, self._adapters)
+            self._offers = offers_for(
+                self._model, self.state.models, self._adapters, self.state.card
+            )
             self._price()
 
     def compose_body(self) -> ComposeResult:

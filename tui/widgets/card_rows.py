@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from modeldeck.engines.errors import SettingsError
+from modeldeck.engines.fit.card_group import cards_named
 from modeldeck.engines.fit.cards import known_cards
 from modeldeck.engines.units import gib_text
 from modeldeck.tui.widgets.model_picker import PickerRow
@@ -17,3 +19,12 @@ def card_rows(here: str) -> list[PickerRow]:
         PickerRow(card.title, card.title, f"{gib_text(card.usable_bytes)} usable")
         for card in known_cards()
     ]
+
+
+def cards_row(text: str) -> PickerRow | None:
+    """Several cards as one row, as typed: ``RTX 3090 + RTX 3060 12GB``, ``2x RTX 3090``."""
+    try:
+        card = cards_named(text, 0)
+    except SettingsError:
+        return None
+    return PickerRow(card.name, card.name, f"{gib_text(card.usable_bytes)} usable")

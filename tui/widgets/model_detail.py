@@ -19,7 +19,7 @@ from modeldeck.tui.widgets.model_rows import Entry, short_name, speed_text, verd
 
 if TYPE_CHECKING:
     from modeldeck.engines.choice import Choice
-    from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.engines.fit.types import Card, CardShare, Verdict
     from modeldeck.engines.hardware.types import GpuProcess
 
 _SOURCES: Final[Mapping[str, str]] = {
@@ -92,6 +92,7 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
     if verdict is not None and verdict.bill is not None and card is not None:
         lines.append(bar(verdict.bill, card, width))
         lines += bill_lines(verdict.bill, card, _cache_note(detail), detail.others, width)
+        lines += [line for share in verdict.shares for line in _wrapped(_share(share), width)]
         lines.append(Content())
     lines += _wrapped(verdict_line(detail), width)
     if verdict is not None and card is not None and verdict.source in _SOURCES:
@@ -172,6 +173,13 @@ def _how_known(verdict: Verdict, card: Card) -> str:
     learnt = f", {verdict.bill.learnt}" if verdict.bill is not None and verdict.bill.learnt else ""
     proof = f", {verdict.proof}" if verdict.proof else ""
     return f"{_SOURCES[verdict.source]}{proof}{learnt}, {where}"
+
+
+def _share(share: CardShare) -> Content:
+    """What one of several cards takes."""
+    layers = f"{share.blocks} layer{'s' * (share.blocks != 1)}"
+    taken = f"{gib_number(share.bill.total_gpu_bytes)}/{gib_text(share.card.free_bytes)}"
+    return Content.styled(f"{share.card.name}  {layers}  {taken}", MUTED)
 
 
 def _speed(detail: Detail) -> Iterator[Content]:

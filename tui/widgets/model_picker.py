@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -137,6 +137,7 @@ class ModelPicker(Vertical):
         *,
         title: str = "switch model",
         current: str = "",
+        understood: Callable[[str], PickerRow | None] = lambda _: None,
         id: str | None = None,  # noqa: A002
     ) -> None:
         """Make a picker.
@@ -145,10 +146,12 @@ class ModelPicker(Vertical):
             rows: what there is to pick, in order.
             title: of its frame.
             current: key of the row the cursor starts on.
+            understood: the row that was meant by what matches none; None when nothing was.
             id: of the widget.
         """
         super().__init__(id=id)
         self._rows = rows
+        self._understood = understood
         self._start = next((i for i, row in enumerate(rows) if row.key == current), 0)
         self.border_title = Content(title)
         self.border_subtitle = Content("enter pick   esc close")
@@ -168,6 +171,8 @@ class ModelPicker(Vertical):
     def _filter(self, event: Input.Changed) -> None:
         event.stop()
         rows = best_matches(event.value, self._rows, lambda row: row.label)
+        if not rows and (meant := self._understood(event.value)) is not None:
+            rows = [meant]
         self.list.show(rows, 0 if event.value.strip() else self._start)
 
     @on(Input.Submitted)

@@ -114,7 +114,8 @@ class Transcript(VerticalScroll):
 
     Only the newest messages are widgets: what a frame costs does not grow with the conversation.
     Older ones are mounted, a few at a time, when the user reaches the top or there is room, and let
-    go when the user comes back to the end.
+    go when the user comes back to the end. From the beginning of a long one the way down is mounted
+    in the same way.
     """
 
     DEFAULT_CSS = """
@@ -147,7 +148,9 @@ class Transcript(VerticalScroll):
         self._growth_rows = growth_rows
         self._mounted = mounted
         self._earlier: list[Turn] = []
+        self._skipped: list[Turn] = []  # between the messages laid out and those hidden below
         self._mounting_earlier = False
+        self._mounting_later = False
 
     earlier_line = getters.query_one("#earlier", HiddenMessages)
     later_line = getters.query_one("#later", HiddenMessages)
@@ -165,7 +168,7 @@ class Transcript(VerticalScroll):
     @property
     def earlier_count(self) -> int:
         """How many messages are not widgets."""
-        return len(self._earlier)
+        return len(self._earlier) + len(self._skipped)
 
     @property
     def last_answer(self) -> Answer | None:
@@ -175,7 +178,7 @@ class Transcript(VerticalScroll):
     async def show(self, turns: Sequence[Turn]) -> None:
         """Put a conversation in place of the one shown."""
         first = max(0, len(turns) - self._mounted)
-        self._earlier = list(turns[:first])
+        self._earlier, self._skipped = list(turns[:first]), []
         with self._batch():
             await self.remove_children(self.messages)
             self.earlier_line.show(len(self._earlier))
@@ -207,6 +210,12 @@ class Transcript(VerticalScroll):
         self.follow()
 
     async def _prune(self) -> None:
+        if self._skipped:
+            above = [message for message in self.messages if message.display]
+            self._earlier += [*(message.turn for message in above), *self._skipped]
+            self._skipped = []
+            self.earlier_line.show(len(self._earlier))
+            await self.remove_children(above)
         self._show_later(len(self._later))
         surplus = self.messages[: -self._mounted]
         if len(surplus) < EARLIER_STEP:
@@ -225,7 +234,7 @@ class Transcript(VerticalScroll):
         later = self._later
         for message in later[:count]:
             message.display = True
-        self.later_line.show(len(later[count:]))
+        self.later_line.show(len(later[count:]) + len(self._skipped))
 
     def _hide_later(self) -> None:
         """Let the messages far below be: the user reads far above them."""
@@ -233,17 +242,43 @@ class Transcript(VerticalScroll):
             message.display = False
         self.later_line.show(len(self._later))
 
+    async def _go_home(self) -> None:
+        """Show the beginning, however far above it is."""
+        turns, self._earlier = self._earlier, []
+        with self._batch():
+            if len(turns) > self._mounted:
+                for message in self.messages:
+                    message.display = False
+                turns, self._skipped = turns[: self._mounted], turns[self._mounted :]
+            await self.mount_all((self._widget(turn) for turn in turns), after=self.earlier_line)
+            self.earlier_line.show(0)
+            self._hide_later()
+            self.call_after_refresh(self.scroll_home, animate=False, immediate=True)
+
+    async def _go_to_end(self) -> None:
+        with self._batch():
+            await self._prune()
+            self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
+
     def _want_later(self) -> None:
-        if not self._later:
-            return
+        if (self._skipped or self._later) and not self._mounting_later:
+            self._mounting_later = True
+            self.call_next(self._mount_later)
+
+    async def _mount_later(self) -> None:
+        """Lay out the next few messages below, and keep what is being read where it is."""
         here = self.scroll_y
 
         def keep_place() -> None:
             self.scroll_to(y=here, animate=False, immediate=True, release_anchor=True)
 
         with self._batch():
-            self._show_later(EARLIER_STEP)
+            turns, self._skipped = self._skipped[:EARLIER_STEP], self._skipped[EARLIER_STEP:]
+            below = next(iter(self._later), self.later_line)
+            await self.mount_all((self._widget(turn) for turn in turns), before=below)
+            self._show_later(EARLIER_STEP - len(turns))
             self.call_after_refresh(keep_place)
+        self._mounting_later = False
 
     def _widget(self, turn: Turn) -> Question | Answer:
         if turn.role == "user":
@@ -281,12 +316,23 @@ class Transcript(VerticalScroll):
             case "page_down":
                 self.scroll_page_down(animate=False)
             case "home":
-                self.scroll_home(animate=False)
+                self.call_next(self._go_home)
             case "end":
-                self.scroll_end(animate=False)
-                self.call_next(self._prune)
-        if where in ("page_up", "home") and self.scroll_y <= 0:
+                self.call_next(self._go_to_end)
+        if where == "page_up" and self.scroll_y <= 0:
             self._want_earlier()
+
+    def action_scroll_home(self) -> None:
+        """The key, while the transcript has the focus."""
+        self.scroll_by("home")
+
+    def action_scroll_end(self) -> None:
+        """The key, while the transcript has the focus."""
+        self.scroll_by("end")
+
+    def action_page_up(self) -> None:
+        """The key, while the transcript has the focus."""
+        self.scroll_by("page_up")
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Bring earlier messages when the top is reached, by key, wheel or bar."""

@@ -12,7 +12,7 @@ from modeldeck.engines.adapters.llama_server_address import Address
 from modeldeck.engines.adapters.llama_server_dialect import MODERN, Dialect, dialect_of
 from modeldeck.engines.adapters.llama_server_launch import server_words, wheel_settings
 from modeldeck.engines.errors import EngineMissing, LoadFailed
-from modeldeck.engines.types import Draft, LocalModel, Plan
+from modeldeck.engines.types import Draft, LocalModel, Plan, Split
 from tests.support.llama_server import OLD_LACKS, TODAY_LACKS, help_text
 
 MODEL = Path("m.gguf")
@@ -59,6 +59,22 @@ CHANGES: list[tuple[dict[str, object], tuple[str, ...], dict[str, object]]] = [
         {"mmap": False},
         ("--load-mode", "none"),
         {"load_mode": {"enum": "llama_load_mode", "name": "LLAMA_LOAD_MODE_NONE"}},
+    ),
+    (
+        {"split": Split("layer", (21, 20))},
+        ("--split-mode", "layer", "--tensor-split", "21,20"),
+        {
+            "split_mode": {"enum": "llama_split_mode", "name": "LLAMA_SPLIT_MODE_LAYER"},
+            "tensor_split": [21.0, 20.0, *[0.0] * 126],
+        },
+    ),
+    (
+        {"split": Split("none", (0, 1))},
+        ("--split-mode", "none", "--main-gpu", "1"),
+        {
+            "split_mode": {"enum": "llama_split_mode", "name": "LLAMA_SPLIT_MODE_NONE"},
+            "main_gpu": 1,
+        },
     ),
     (
         {"adapters": ("a.gguf", "b.gguf")},

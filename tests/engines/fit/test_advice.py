@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,11 @@ from hypothesis import strategies as st
 from modeldeck.engines.adapters.llama_server_launch import server_words
 from modeldeck.engines.fit.advice import advise, must_go
 from modeldeck.engines.fit.cards import reference_card
-from modeldeck.engines.fit.commands import engine_command, llama_server_command, ollama_text
+from modeldeck.engines.fit.commands import engine_command, llama_server_command
 from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.search import answer
 from modeldeck.engines.fit.types import Bill, OtherProcess, VerdictKind
-from modeldeck.engines.types import Draft, Plan
+from modeldeck.engines.types import Draft, Plan, Split
 from tests.support.fit_headers import llama
 
 MIB = 1 << 20
@@ -124,6 +123,9 @@ def test_who_must_go_is_named(holders: tuple[tuple[str, int], ...], said: list[s
         Plan(swa_full=True, slots=3, flash_attention=False, mmap=False),
         Plan(draft=Draft("/models/small.gguf", 5), adapters=("/a.gguf", "/b.gguf")),
         Plan(draft=Draft(), gpu_layers=0),
+        Plan(split=Split("layer", (21, 20)), gpu_layers=41),
+        Plan(split=Split("none", (0, 1)), cpu_moe_blocks=3),
+        Plan(split=Split("tensor", (1, 1)), gpu_layers=0),
     ],
 )
 def test_a_command_says_the_whole_plan_as_the_deck_does(plan: Plan) -> None:
@@ -160,13 +162,3 @@ def test_other_engines_get_the_plan_in_their_own_words() -> None:
     assert engine_command("sglang", "hf:owner/name@4bit", plan)[4:6] == ("owner/name", "--revision")
     assert "4096" in serve
     assert engine_command("llama_server", "all-in-one.llamafile", plan) == ()
-    text = ollama_text(plan)
-    assert json.loads(text.split("options: ")[1]) == {
-        "num_ctx": 4096,
-        "num_batch": 512,
-        "num_gpu": 33,
-    }
-    assert "OLLAMA_NUM_PARALLEL=2" in text
-    program = engine_command("llama_cpp_python", "/m.gguf", plan)[2]
-    compile(program, "command", "exec")
-    assert "n_gpu_layers=33" in program

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.fit.card_group import together
 from modeldeck.engines.fit.cards import reference_card
+from modeldeck.engines.fit.commands import engine_command
 from modeldeck.engines.fit.options import FitOptions, usual_engine
 from modeldeck.engines.fit.search import Answer, answer
 from modeldeck.engines.fit.types import Card, VerdictKind
-from modeldeck.engines.types import ModelFormat, ModelHeader, WeightTable
+from modeldeck.engines.types import ModelFormat, ModelHeader, Plan, Split, WeightTable
 from tests.support.fit_headers import llama
 
 MIB = 1 << 20
@@ -113,3 +115,51 @@ def test_a_server_with_pages_says_how_many_requests_there_is_room_for() -> None:
 )
 def test_every_format_has_its_usual_engine(model_format: ModelFormat, engine: str) -> None:
     assert usual_engine(model_format) == engine
+
+
+TWO = together([CARD, CARD])
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "exllamav2", "exllamav3"])
+def test_two_cards_hold_a_part_of_every_tensor_each(engine: str) -> None:
+    large = folder(16_000)
+    alone = judged(large, FitOptions(context_tokens=4096), CARD, engine)
+    assert alone.verdict.kind is VerdictKind.DOES_NOT_FIT
+    both = judged(large, FitOptions(context_tokens=4096), TWO, engine)
+    assert both.verdict.kind is VerdictKind.FITS, both.verdict.reason
+    assert (both.fits_now, both.fits_empty) == (True, True)
+    assert both.plan.split == Split("tensor", (1, 1))
+    assert "on each of 2 cards a part of every tensor" in both.verdict.reason
+    bill, shares = both.verdict.bill, both.verdict.shares
+    assert bill is not None
+    assert [one.card for one in shares] == [CARD, CARD]
+    assert sum(one.bill.total_gpu_bytes for one in shares) == bill.total_gpu_bytes
+    assert all(one.spare_bytes >= 0 for one in shares)
+
+
+def test_one_card_that_holds_a_folder_is_taken_alone() -> None:
+    found = judged(folder(), FitOptions(context_tokens=4096), TWO, "vllm")
+    assert found.plan.split == Split("none", (1, 0))
+    assert "on RTX 3060 12GB alone" in found.verdict.reason
+
+
+def test_the_tightest_card_decides_for_all() -> None:
+    busy = CARD._replace(free_bytes=4 << 30)
+    found = judged(folder(16_000), FitOptions(context_tokens=4096), together([CARD, busy]), "vllm")
+    assert found.verdict.kind is VerdictKind.DOES_NOT_FIT
+    three = judged(folder(16_000), FitOptions(), together([CARD] * 3), "vllm")
+    assert three.verdict.kind is VerdictKind.DOES_NOT_FIT  # 32 heads have no thirds
+
+
+def test_transformers_stays_on_one_card() -> None:
+    found = judged(folder(16_000), FitOptions(context_tokens=4096), TWO, "transformers")
+    assert found.verdict.kind is VerdictKind.DOES_NOT_FIT
+
+
+def test_the_servers_are_told_over_how_many_cards() -> None:
+    plan = Plan(split=Split("tensor", (1, 1)))
+    assert engine_command("vllm", "/m", plan)[-2:] == ("--tensor-parallel-size", "2")
+    assert engine_command("sglang", "/m", plan)[-2:] == ("--tp-size", "2")
+    alone = engine_command("sglang", "/m", Plan(split=Split("none", (0, 1))))
+    assert alone[:4] == ("env", "CUDA_DEVICE_ORDER=PCI_BUS_ID", "CUDA_VISIBLE_DEVICES=1", "python")
+    assert "--tp-size" not in alone

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
@@ -102,13 +103,11 @@ async def test_a_long_chat_mounts_only_its_end_and_more_when_the_top_is_reached(
         await settle(pilot)
         assert "message 99" in shown(app)
         assert (len(transcript.messages), transcript.earlier_count) == (30, 70)
-        transcript.scroll_by("home")
+        transcript.scroll_to(y=0, animate=False, immediate=True)
         await settle(pilot)
         assert (len(transcript.messages), transcript.earlier_count) == (42, 58)
         # What was at the top still is: the earlier messages came above it.
         assert "message 70" in shown(app)
-        transcript.scroll_by("home")
-        await settle(pilot)
         for _ in range(200):
             transcript.scroll_by("page_up")
             await settle(pilot)
@@ -185,9 +184,9 @@ async def test_however_far_up_the_user_reads_few_messages_are_laid_out() -> None
         await transcript.show(conversation(120))
         await settle(pilot)
         while transcript.earlier_count:
-            transcript.scroll_by("home")
+            transcript.scroll_to(y=0, animate=False, immediate=True)
             await settle(pilot)
-        transcript.scroll_by("home")
+        transcript.scroll_to(y=0, animate=False, immediate=True)
         await settle(pilot)
         assert "message 0" in shown(app)
         laid_out = [message for message in transcript.messages if message.display]
@@ -204,15 +203,91 @@ async def test_however_far_up_the_user_reads_few_messages_are_laid_out() -> None
         assert tops == sorted(tops), "and the page never jumps back"
 
 
+@pytest.mark.parametrize("length", [3, 30, 31, 120])
+async def test_home_is_the_beginning_and_every_message_is_on_the_way_back(length: int) -> None:
+    app = OneTranscript(mounted=30)
+    async with app.run_test(size=(40, 30)) as pilot:
+        transcript = app.transcript
+        await transcript.show(conversation(length))
+        await settle(pilot)
+        transcript.scroll_by("home")
+        await settle(pilot)
+        await settle(pilot)
+        assert "message 0" in shown(app)
+        assert "earlier" not in shown(app)
+        assert len(transcript.messages) <= 60
+        assert transcript.earlier_count + len(transcript.messages) == length
+        pages: list[list[int]] = []
+        while not pages or length - 1 not in pages[-1]:
+            assert len(pages) < 60
+            pages.append([int(n) for n in re.findall(r"message (\d+)", shown(app))])
+            transcript.scroll_by("page_down")
+            await settle(pilot)
+        assert {n for page in pages for n in page} == set(range(length)), "all are met on the way"
+        tops = [page[0] for page in pages]
+        assert tops == sorted(tops), "and the page never jumps back"
+
+
+@pytest.mark.parametrize("pages_down", [0, 1, 4])
+async def test_end_comes_back_from_the_beginning(pages_down: int) -> None:
+    app = OneTranscript(mounted=30)
+    async with app.run_test(size=(40, 12)) as pilot:
+        transcript = app.transcript
+        await transcript.show(conversation(120))
+        await settle(pilot)
+        for _ in range(2):
+            transcript.scroll_by("home")
+            await settle(pilot)
+            await settle(pilot)
+            assert "message 0" in shown(app)
+            for _ in range(pages_down):
+                transcript.scroll_by("page_down")
+                await settle(pilot)
+            transcript.scroll_by("end")
+            await settle(pilot)
+            await settle(pilot)
+            assert "message 119" in shown(app)
+            assert (len(transcript.messages), transcript.earlier_count) == (30, 90)
+        said = [int(re.findall(r"\d+", turn.turn.text)[0]) for turn in transcript.messages]
+        assert said == list(range(90, 120))
+        transcript.scroll_by("page_up")
+        await settle(pilot)
+        for _ in range(200):
+            transcript.scroll_by("page_up")
+            await settle(pilot)
+            if transcript.earlier_count == 0 and transcript.scroll_y == 0:
+                break
+        assert "message 0" in shown(app)
+
+
+async def test_an_answer_goes_on_while_the_beginning_is_read() -> None:
+    app = OneTranscript(mounted=30)
+    async with app.run_test(size=(40, 12)) as pilot:
+        transcript = app.transcript
+        await transcript.show(conversation(120))
+        answer = await transcript.answer("m")
+        transcript.scroll_by("home")
+        await settle(pilot)
+        await settle(pilot)
+        before = shown(app)
+        answer.append("\n\n".join(f"line {n}" for n in range(40)))
+        await settle(pilot)
+        assert shown(app) == before
+        transcript.scroll_by("end")
+        await settle(pilot)
+        await settle(pilot)
+        assert "line 39" in shown(app)
+
+
 async def test_asking_from_far_up_comes_back_to_the_end() -> None:
     app = OneTranscript(mounted=30)
     async with app.run_test(size=(40, 12)) as pilot:
         transcript = app.transcript
         await transcript.show(conversation(120))
         await settle(pilot)
-        while transcript.earlier_count:
-            transcript.scroll_by("home")
-            await settle(pilot)
+        transcript.scroll_by("home")
+        await settle(pilot)
+        await settle(pilot)
         assert "message 119" not in shown(app)
         await transcript.ask("and now?")
         await settle(pilot)
