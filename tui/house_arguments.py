@@ -22,3 +22,12 @@ def add_house_arguments(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
     rm.add_argument(
         "--undo", action="store_true", help="bring back what was deleted last, or what is named"
     )
+    dedupe = parsers["dedupe"]
+    dedupe.add_argument("--apply", action="store_true", help="do it; without, only say what")
+    method = dedupe.add_mutually_exclusive_group()
+    for name, text in (
+        ("reflink", "share blocks (Btrfs, XFS): what writes to one file changes only that"),
+        ("hardlink", "one file with several names"),
+    ):
+        method.add_argument(f"--{name}", dest="method", action="store_const", const=name, help=text)
+    dedupe.add_argument("--undo", action="store_true", help="take the last run back")

@@ -219,12 +219,19 @@ def empty(trash_folders: Iterable[Path], now: float, days: float = DAYS) -> int:
         with contextlib.suppress(OSError):
             for folder in list(trash.glob(f"*{_GOING}")):
                 shutil.rmtree(folder)
+            for folder in trash.iterdir():
+                if {path.name for path in folder.iterdir()} <= {RECORD} and _is_old(folder, now):
+                    shutil.rmtree(folder)  # cut short before anything was moved, or all came back
         for one in _bins_in(trash):
             if now - one.at > days * _DAY_SECONDS:
                 with contextlib.suppress(OSError):
                     _discard(one.folder)
                     freed += one.freed_bytes
     return freed
+
+
+def _is_old(folder: Path, now: float) -> bool:
+    return now - folder.stat().st_mtime > _DAY_SECONDS
 
 
 def _discard(folder: Path) -> None:

@@ -135,3 +135,35 @@ def test_a_model_of_the_hub_leaves_a_sound_cache(
     assert main(["rm", "--undo"]) == 0
     assert len(scan_cache_dir(hub.folder).repos) == 2
     assert "Back again" in capsys.readouterr().out
+
+
+BIG = bytes(range(256)) * 8192
+
+
+def test_dedupe_says_what_it_would_do_then_does_it_and_takes_it_back(
+    fresh_home: Path, models: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    data = weights(tmp_path) + BIG
+    store = OllamaStore(fresh_home / ".ollama" / "models")
+    store.model("llama", "8b", model=data)
+    (models / "mine.gguf").write_bytes(data)
+
+    assert main(["dedupe", "--hardlink"]) == 0
+    out, err = capsys.readouterr()
+    assert f"keep      {store.path(data)}" in out
+    assert f"hardlink  {models / 'mine.gguf'}" in out
+    assert "modeldeck dedupe --apply" in err
+    assert not store.path(data).samefile(models / "mine.gguf")
+
+    assert main(["dedupe", "--hardlink", "--apply", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["done"], record["problems"]) == (True, [])
+    assert record["saved_bytes"] == store.path(data).stat().st_blocks * 512
+    assert store.path(data).samefile(models / "mine.gguf")
+
+    assert main(["dedupe"]) == 0
+    assert "Nothing is stored twice." in capsys.readouterr().out
+    assert main(["dedupe", "--undo"]) == 0
+    assert not store.path(data).samefile(models / "mine.gguf")
+    assert (models / "mine.gguf").read_bytes() == data
+    assert main(["dedupe", "--undo"]) == 1
