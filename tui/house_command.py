@@ -18,6 +18,10 @@ def run_house(name: str, services: Services, options: argparse.Namespace) -> int
     places = default_places(services.settings.model_dirs, os.environ, Path.home())
     empty_trash(places, services.settings.trash_days)
     match name:
+        case "ls":
+            from modeldeck.tui.disk_command import run_disk
+
+            return run_disk(services, places, options)
         case "dedupe":
             from modeldeck.tui.dedupe_command import run_dedupe
 

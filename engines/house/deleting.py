@@ -22,7 +22,7 @@ from modeldeck.engines.house.removal import Removal, plan_removal
 from modeldeck.engines.house.stock import Stock, take_stock, with_files
 from modeldeck.engines.paths import data_dir
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import LocalModel
+from modeldeck.engines.types import LocalModel, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,15 @@ def home_trash() -> Path:
 def plan(
     wanted: Sequence[Named], models: Sequence[LocalModel], places: Sequence[Place]
 ) -> tuple[Removal, Stock]:
-    """What deleting these models means, as the disk is now. Changes nothing."""
+    """What deleting these models means, as the disk is now. Changes nothing.
+
+    Raises:
+        HouseError: the demo model is among them.
+    """
+    if any(one.model.source is Source.DEMO for one in wanted):
+        raise HouseError(
+            "The demo model is a part of modeldeck.", "Name one of yours: modeldeck ls."
+        )
     stock = take_stock(places)
     files = [file for one in wanted for file in _files_of(one.model)]
     stock = with_files(stock, files)

@@ -100,10 +100,12 @@ def test_no_model_or_an_unknown_one_is_said(models: Path, capsys: Captured) -> N
 
     assert main(["rm"]) == 2
     assert main(["rm", "nothing", "--yes"]) == 1
+    assert main(["rm", "modeldeck-demo", "--yes"]) == 1
 
     err = capsys.readouterr().err
     assert "no model is named" in err
     assert "no model called “nothing”" in err
+    assert "a part of modeldeck" in err
 
 
 def test_the_days_of_the_trash_are_a_setting(
@@ -167,3 +169,23 @@ def test_dedupe_says_what_it_would_do_then_does_it_and_takes_it_back(
     assert not store.path(data).samefile(models / "mine.gguf")
     assert (models / "mine.gguf").read_bytes() == data
     assert main(["dedupe", "--undo"]) == 1
+
+
+def test_ls_disk_adds_up_what_is_really_there(
+    fresh_home: Path, models: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    file = models / "one.gguf"
+    file.write_bytes(weights(tmp_path) + BIG)
+    os.link(file, models / "two.gguf")
+
+    assert main(["ls", "--disk", "--json"]) == 0
+    use = json.loads(capsys.readouterr().out)
+    blocks = file.stat().st_blocks * 512
+    assert use["allocated_bytes"] == blocks
+    assert use["apparent_bytes"] == 2 * file.stat().st_size
+    assert [(one["name"], one["allocated_bytes"]) for one in use["models"]] == [("one", blocks)]
+
+    assert main(["ls", "--disk"]) == 0
+    out = capsys.readouterr().out
+    assert "one = two" in out
+    assert str(models) in out
