@@ -22,6 +22,9 @@ def add_house_arguments(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
     rm.add_argument(
         "--undo", action="store_true", help="bring back what was deleted last, or what is named"
     )
+    parsers["prune"].add_argument(
+        "--apply", action="store_true", help="do it; without, only say what"
+    )
     dedupe = parsers["dedupe"]
     dedupe.add_argument("--apply", action="store_true", help="do it; without, only say what")
     method = dedupe.add_mutually_exclusive_group()

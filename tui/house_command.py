@@ -22,6 +22,10 @@ def run_house(name: str, services: Services, options: argparse.Namespace) -> int
             from modeldeck.tui.disk_command import run_disk
 
             return run_disk(services, places, options)
+        case "prune":
+            from modeldeck.tui.prune_command import run_prune
+
+            return run_prune(places, options)
         case "dedupe":
             from modeldeck.tui.dedupe_command import run_dedupe
 

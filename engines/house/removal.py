@@ -108,7 +108,7 @@ def plan_removal(
         remarks += unnamed.kept
         remarks += _shared_blobs(manifests, stock, going.keys())
     for repository in _repositories(wanted):
-        going |= dict.fromkeys(unnamed_in_hub(repository, stock, going.keys()).paths)
+        going |= dict.fromkeys(_unnamed_now(repository, stock, going.keys()))
     entries = [stock.by_path[path] for path in going if path in stock.by_path]
     freed, staying = _freed(entries, stock, remarks)
     remarks += _broken_links(entries, stock)
@@ -169,6 +169,12 @@ def _published(path: Path, folder: Path) -> bool:
 def _repositories(wanted: Sequence[Held]) -> Iterator[Path]:
     snapshots = (snapshot_of(held.path) for held in wanted if held.source is Source.HUGGING_FACE)
     yield from dict.fromkeys(one.parent.parent for one in snapshots if one is not None)
+
+
+def _unnamed_now(repository: Path, stock: Stock, going: AbstractSet[Path]) -> Iterator[Path]:
+    """What only the names that go have named; what nothing named before is for ``prune``."""
+    before = {*unnamed_in_hub(repository, stock, frozenset())}
+    yield from (p for p in unnamed_in_hub(repository, stock, going) if p not in before)
 
 
 def _freed(entries: Sequence[Entry], stock: Stock, remarks: list[str]) -> tuple[int, int]:

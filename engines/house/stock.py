@@ -33,6 +33,7 @@ class Entry(NamedTuple):
         source: the kind of that store.
         size_bytes: apparent, as ``ls -l`` has it.
         allocated_bytes: what the file system gave it; less for a sparse file.
+        changed_ns: when it was last written, renamed or linked, by the file system's clock.
         links: how many hard links the file has, also outside the stores.
         leads_to: where a symbolic link ends, fully resolved; None for a regular file.
         broken: a symbolic link to nothing.
@@ -44,6 +45,7 @@ class Entry(NamedTuple):
     size_bytes: int
     allocated_bytes: int
     mtime_ns: int
+    changed_ns: int
     device: int
     inode: int
     links: int
@@ -114,6 +116,17 @@ class Stock(_Pictured):
             if entry.leads_to is not None:
                 found.setdefault(entry.leads_to, []).append(entry)
         return {path: tuple(links) for path, links in found.items()}
+
+    @cached_property
+    def by_repository(self) -> dict[Path, tuple[Entry, ...]]:
+        """The files of the Hugging Face cache by the folder of their repository."""
+        found: dict[Path, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.source is Source.HUGGING_FACE:
+                inside = entry.path.relative_to(entry.root).parts
+                if len(inside) > 1 and inside[0].startswith(_HUB_REPOSITORY):
+                    found.setdefault(entry.root / inside[0], []).append(entry)
+        return {folder: tuple(entries) for folder, entries in found.items()}
 
 
 def real(path: Path) -> Path:
@@ -215,6 +228,7 @@ def entry_at(path: Path, place: Place) -> Entry:
         size_bytes=status.st_size,
         allocated_bytes=status.st_blocks * SECTOR_BYTES,
         mtime_ns=status.st_mtime_ns,
+        changed_ns=max(status.st_mtime_ns, status.st_ctime_ns),
         device=status.st_dev,
         inode=status.st_ino,
         links=status.st_nlink,

@@ -13,9 +13,8 @@ from modeldeck.engines.types import Source
 
 LOCKS: Final = ".locks"
 NOT_THERE: Final = ".no_exist"
-REPOSITORY: Final = "models--"
 
-_GOING_ON: Final = (".incomplete", ".part")
+_GOING_ON: Final = (".incomplete", ".part", ".part.journal")
 
 
 class Unnamed(NamedTuple):
@@ -58,37 +57,18 @@ def unnamed_in_ollama(stock: Stock, going: AbstractSet[Path]) -> Unnamed:
     return Unnamed(tuple(paths), tuple(kept))
 
 
-def repository_of(entry: Entry) -> Path | None:
-    """The folder of the repository that a file of the Hugging Face cache belongs to."""
-    if entry.source is not Source.HUGGING_FACE:
-        return None
-    first = entry.path.relative_to(entry.root).parts[:1]
-    named = bool(first) and first[0].startswith(REPOSITORY) and entry.path.parent != entry.root
-    return entry.root / first[0] if named else None
-
-
-def by_repository(stock: Stock) -> dict[Path, list[Entry]]:
-    """The files of the Hugging Face cache by the repository they belong to."""
-    found: dict[Path, list[Entry]] = {}
-    for entry in stock.entries:
-        if (repository := repository_of(entry)) is not None:
-            found.setdefault(repository, []).append(entry)
-    return found
-
-
 def is_going_on(entry: Entry) -> bool:
     """Whether a file is a download that has not ended, as its name says."""
     return entry.path.name.endswith(_GOING_ON)
 
 
-def unnamed_in_hub(repository: Path, stock: Stock, going: AbstractSet[Path]) -> Unnamed:
+def unnamed_in_hub(repository: Path, stock: Stock, going: AbstractSet[Path]) -> tuple[Path, ...]:
     """What nothing names in one repository of the Hugging Face cache once ``going`` is gone.
 
-    Blobs that no link leads to, from wherever; refs of revisions that are not there; notes of
-    absent files of such revisions; all that is left when there is no snapshot, unless a download
-    is going on.
+    Refs of revisions that are not there, notes of absent files of such revisions, and blobs that no
+    link leads to, from wherever; with the last of these the locks.
     """
-    files = by_repository(stock).get(repository, [])
+    files = stock.by_repository.get(repository, ())
     staying = [entry for entry in files if entry.path not in going]
     snapshots = repository / SNAPSHOTS
     revisions = {
@@ -96,24 +76,19 @@ def unnamed_in_hub(repository: Path, stock: Stock, going: AbstractSet[Path]) -> 
         for entry in staying
         if snapshots in entry.path.parents
     }
-    if not revisions and not any(map(is_going_on, staying)):
-        locks = repository.parent / LOCKS / repository.name
-        rest = [entry for entry in stock.entries if locks in entry.path.parents]
-        kept = [entry for entry in staying if not _is_linked(entry, stock, going)]
-        return Unnamed(tuple(entry.path for entry in (*kept, *rest)))
-    paths = [
-        ref.path
-        for ref in stock.refs
-        if repository in ref.path.parents and ref.revision not in revisions
-    ]
+    refs = {ref.path for ref in stock.refs if ref.revision not in revisions}
+    unnamed: list[Path] = []
     for entry in staying:
         inside = entry.path.relative_to(repository).parts
-        if inside[0] == NOT_THERE and len(inside) > 1 and inside[1] not in revisions:
-            paths.append(entry.path)
+        is_note = inside[0] == NOT_THERE and len(inside) > 1 and inside[1] not in revisions
         is_blob = entry.path.parent == repository / BLOBS and not is_going_on(entry)
-        if is_blob and not _is_linked(entry, stock, going):
-            paths.append(entry.path)
-    return Unnamed(tuple(path for path in paths if path not in going))
+        is_unnamed = is_blob and not _is_linked(entry, stock, going)
+        if is_note or is_unnamed or entry.path in refs:
+            unnamed.append(entry.path)
+    if len(unnamed) == len(staying):
+        locks = repository.parent / LOCKS / repository.name
+        unnamed += [entry.path for entry in stock.entries if locks in entry.path.parents]
+    return tuple(unnamed)
 
 
 def _is_linked(entry: Entry, stock: Stock, going: AbstractSet[Path]) -> bool:
@@ -129,7 +104,7 @@ def emptied(paths: AbstractSet[Path], stock: Stock) -> tuple[Path, ...]:
     """
     roots = {place.path for place in stock.places}
     kept = roots | {root / name for root in roots for name in (BLOBS, MANIFESTS, LOCKS)}
-    for repository, files in by_repository(stock).items():
+    for repository, files in stock.by_repository.items():
         if any(entry.path not in paths for entry in files):
             kept.add(repository / SNAPSHOTS)
     found: set[Path] = set()

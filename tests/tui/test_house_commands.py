@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,37 @@ def test_ls_disk_adds_up_what_is_really_there(
     out = capsys.readouterr().out
     assert "one = two" in out
     assert str(models) in out
+
+
+def test_prune_says_first_and_leaves_what_is_young(
+    fresh_home: Path, models: Path, capsys: Captured
+) -> None:
+    store = OllamaStore(fresh_home / ".ollama" / "models")
+    store.blob(b"young")
+
+    assert main(["prune"]) == 0
+    assert "Nothing to remove." in capsys.readouterr().out
+
+    assert main(["prune", "--apply", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["orphans"], record["freed_bytes"], record["done"]) == ([], 0, True)
+    assert store.path(b"young").exists()
+
+
+def test_prune_removes_what_an_old_download_left(
+    fresh_home: Path, models: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    store = OllamaStore(fresh_home / ".ollama" / "models")
+    store.blob(b"orphan")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 86_400 * 3)
+
+    assert main(["prune"]) == 0
+    out, err = capsys.readouterr()
+    assert str(store.path(b"orphan")) in out
+    assert "modeldeck prune --apply" in err
+    assert store.path(b"orphan").exists()
+
+    assert main(["prune", "--apply"]) == 0
+    assert "Removed: 1 file" in capsys.readouterr().out
+    assert not store.path(b"orphan").exists()

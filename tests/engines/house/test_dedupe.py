@@ -266,6 +266,7 @@ def contents_from(rows: Sequence[tuple[int, str, int, int, int]]) -> list[Conten
                 size_bytes=4096,
                 allocated_bytes=4096,
                 mtime_ns=inode,
+                changed_ns=inode,
                 device=device,
                 inode=inode,
                 links=len(names) + outside,
