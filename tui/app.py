@@ -19,8 +19,8 @@ from modeldeck.tui import messages
 from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
 from modeldeck.tui.jobs import Jobs
-from modeldeck.tui.judging_app import JudgingApp
 from modeldeck.tui.places import Places
+from modeldeck.tui.pulling_app import PullingApp
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry, same_where_equal
 from modeldeck.tui.terminal import default_theme
@@ -48,7 +48,7 @@ SCAN_AGAIN_S = 2.0
 """How long a change in the folders waits for a scan under way."""
 
 
-class DeckApp(JudgingApp):
+class DeckApp(PullingApp):
     """The deck. Everything it uses is handed in; it makes nothing global."""
 
     TITLE = "modeldeck"
@@ -78,8 +78,10 @@ class DeckApp(JudgingApp):
         self.set_keymap(textual_keymap(settings.keymap))
         if problems := (*services.problems, *theme_problems):
             self.state = self.state._replace(notice=_problems_notice(problems))
-        self._places = Places(self.actions, lambda: self.talk, services, lambda: self.state)
-        for place in ("chat", "options", "grid", "conversations", "engines"):
+        self._places = Places(
+            self.actions, lambda: self.talk, lambda: self.hub, services, lambda: self.state
+        )
+        for place in ("hub", "chat", "options", "grid", "conversations", "engines"):
             self._add_place(place)
         self._wanted: LocalModel | None = None
         self._looked_around = False

@@ -56,6 +56,10 @@ class EverywhereApp(TerminalApp):
         """Go to the list of models."""
         self.switch_mode("models")
 
+    def action_everywhere_hub(self) -> None:
+        """Go to what could be had."""
+        self.switch_mode("hub")
+
     def action_everywhere_chat(self) -> None:
         """Go to the chat."""
         self.switch_mode("chat")

@@ -10,18 +10,18 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from modeldeck.engines.chat import ChatMessage, ChatRequest
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import EngineDied, EngineError, ModeldeckError
-from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LoadedModel, LoadProgress, LocalModel, ModelHeader, Plan
 from modeldeck.tui import messages
 from modeldeck.tui.pace import Pace
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import Options
+from modeldeck.tui.workers import Workers, unforeseen
 
 if TYPE_CHECKING:
     from textual.worker import Worker
@@ -40,14 +40,6 @@ SIZE_AFTER_S = 0.4
 SIZER_RESTS_S = 60.0
 
 
-def _unforeseen(job: str, error: Exception) -> tuple[str, str]:
-    """Cause and next step of an error that nobody expected."""
-    return (
-        f"The {job} failed in a way that was not foreseen: {clean_line(repr(error), 200)}.",
-        "Try again; if it comes back, report it with the log.",
-    )
-
-
 class Jobs:
     """Starts, replaces and stops the deck's workers.
 
@@ -58,6 +50,7 @@ class Jobs:
         self, app: TerminalApp, services: Services, dry_runs: DryRuns | None = None
     ) -> None:
         self._app = app
+        self.workers = Workers(app)
         self._dry_runs = dry_runs
         self._services = services
         self._reply: Worker[None] | None = None
@@ -67,25 +60,12 @@ class Jobs:
         self._judged_for: tuple[Options, Card] | None = None
         self._judged: dict[str, tuple[ModelHeader | None, Verdict]] = {}
 
-    def _start(self, group: str, job: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
-        """Run ``job``, in place of an older one of its group. Nothing it raises is lost."""
-
-        async def guarded() -> None:
-            try:
-                await job()
-            except Exception as error:
-                self._app.post_message(messages.NoticeGiven(*_unforeseen(group, error), True))
-
-        return self._app.run_worker(
-            guarded, name=group, group=group, exclusive=True, exit_on_error=False
-        )
-
     def scan(self, *, whole: bool = False) -> None:
         """Read the model folders; a scan under way is replaced.
 
         ``whole``: nothing is shown before all is read, so that no row goes away meanwhile.
         """
-        self._start("scan", lambda: self._scan(whole))
+        self.workers.start("scan", lambda: self._scan(whole))
 
     async def _scan(self, whole: bool) -> None:
         stopped = False
@@ -104,7 +84,7 @@ class Jobs:
 
     def watch_folders(self) -> None:
         """Notice models that come and go for as long as the deck is open."""
-        self._start("folders", self._watch_folders)
+        self.workers.start("folders", self._watch_folders)
 
     async def _watch_folders(self) -> None:
         from modeldeck.engines.catalog.watch import FolderWatch
@@ -124,7 +104,7 @@ class Jobs:
     def judge(self, models: Iterable[LocalModel], options: Options, card: Card) -> None:
         """Work out every verdict for ``options`` on ``card``; an older run is replaced."""
         listed = tuple(models)
-        self._start("judge", lambda: self._judge(listed, options, card))
+        self.workers.start("judge", lambda: self._judge(listed, options, card))
 
     async def _judge(self, models: tuple[LocalModel, ...], options: Options, card: Card) -> None:
         if self._judged_for != (options, card):
@@ -146,7 +126,7 @@ class Jobs:
         """Ask llama.cpp itself about ``model``; an older question is dropped."""
         if self._dry_runs is not None:
             dry_runs = self._dry_runs
-            self._start("size", lambda: self._size(dry_runs, model, verdict, options, card))
+            self.workers.start("size", lambda: self._size(dry_runs, model, verdict, options, card))
 
     async def _size(
         self, dry_runs: DryRuns, model: LocalModel, verdict: Verdict, options: Options, card: Card
@@ -167,11 +147,11 @@ class Jobs:
             found = await asyncio.to_thread(self._services.adapters_for, model)
             self._app.post_message(messages.AdaptersFound(model, found))
 
-        self._start("adapters", find)
+        self.workers.start("adapters", find)
 
     def probe(self) -> None:
         """Ask every engine whether it can be used here."""
-        self._start("probe", self._probe)
+        self.workers.start("probe", self._probe)
 
     async def _probe(self) -> None:
         async def ask(engine: Engine) -> None:
@@ -184,7 +164,7 @@ class Jobs:
 
     def watch_hardware(self) -> None:
         """Sample GPU and host for as long as the deck is open."""
-        self._start("hardware", self._watch_hardware)
+        self.workers.start("hardware", self._watch_hardware)
 
     async def _watch_hardware(self) -> None:
         while True:
@@ -224,7 +204,7 @@ class Jobs:
 
         How much goes to the GPU is planned once the other model's memory is free again.
         """
-        self._start("load", lambda: self._load(model, options, wanted, given))
+        self.workers.start("load", lambda: self._load(model, options, wanted, given))
 
     async def _load(
         self,
@@ -255,7 +235,7 @@ class Jobs:
         except ModeldeckError as caught:
             error = caught
         except Exception as caught:
-            error = EngineError(*_unforeseen("load", caught))
+            error = EngineError(*unforeseen("load", caught))
         finally:
             self._app.post_message(messages.LoadEnded(model, loaded, error, plan))
         if loaded is not None:
@@ -269,11 +249,11 @@ class Jobs:
                 self._judged_for = None
                 self._app.post_message(messages.MemoryLearnt())
 
-        self._start("learn", learn)
+        self.workers.start("learn", learn)
 
     def unload(self) -> None:
         """Give the loaded model's memory back; a load under way is called off."""
-        self._start("load", self._unload)
+        self.workers.start("load", self._unload)
 
     async def _unload(self) -> None:
         loaded = self._loaded
@@ -296,7 +276,7 @@ class Jobs:
         self, message_id: int, engine_name: str, request: ChatRequest, keeper: Keeper
     ) -> None:
         """Have one answer written; updates and its end come as messages about ``message_id``."""
-        self._reply = self._start(
+        self._reply = self.workers.start(
             "reply", lambda: self._write_reply(message_id, engine_name, request, keeper)
         )
 
@@ -341,7 +321,7 @@ class Jobs:
 
     def count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
         """Count the tokens of ``prompt``, which ends with ``text``; an older count is given up."""
-        self._start("count", lambda: self._count(loaded, prompt, text))
+        self.workers.start("count", lambda: self._count(loaded, prompt, text))
 
     async def _count(self, loaded: LoadedModel, prompt: tuple[ChatMessage, ...], text: str) -> None:
         from modeldeck.tui.next_prompt import NextPrompt
@@ -357,7 +337,7 @@ class Jobs:
 
     def weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
         """Count the tokens of the conversation ``told``, whose last message is ``leaf``."""
-        self._start("weigh", lambda: self._weigh(loaded, told, leaf))
+        self.workers.start("weigh", lambda: self._weigh(loaded, told, leaf))
 
     async def _weigh(self, loaded: LoadedModel, told: tuple[ChatMessage, ...], leaf: int) -> None:
         use = await self._counted(loaded, told)
@@ -374,7 +354,7 @@ class Jobs:
 
     def examine(self) -> None:
         """Look for what is wrong with this machine."""
-        self._start("doctor", self._examine)
+        self.workers.start("doctor", self._examine)
 
     async def _examine(self) -> None:
         from modeldeck.tui.examination import examine_machine, summary
@@ -388,7 +368,7 @@ class Jobs:
     def copy(self, text: str, what: str) -> None:
         """Send a copy to the terminal, keep it in a file and tmux's buffer, and say where it is."""
         self._app.copy_to_clipboard(text)
-        self._start("copy", lambda: self._copy(text, what))
+        self.workers.start("copy", lambda: self._copy(text, what))
 
     async def _copy(self, text: str, what: str) -> None:
         from modeldeck.tui.clipboard import MOST_BYTES, copied_sentence, hand_to_tmux, keep_copy

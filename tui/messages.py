@@ -94,6 +94,14 @@ class LoadOptionsAsked(Message):
         self.model_id = model_id
 
 
+class PullsAsked(Message):
+    """The user wants these targets downloaded."""
+
+    def __init__(self, targets: tuple[str, ...]) -> None:
+        super().__init__()
+        self.targets = targets
+
+
 class AdaptersFound(Message):
     """The adapters on this machine that are for a model."""
 

@@ -11,6 +11,7 @@ from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 
 if TYPE_CHECKING:
+    from modeldeck.tui.hub_desk import HubDesk
     from modeldeck.tui.screens.chat import ChatScreen
     from modeldeck.tui.screens.grid import GridScreen
     from modeldeck.tui.screens.options import OptionsScreen
@@ -25,11 +26,13 @@ class Places:
         self,
         actions: tuple[Action, ...],
         talk: Callable[[], Talk],
+        hub: Callable[[], HubDesk],
         services: Services,
         state_now: Callable[[], DeckState],
     ) -> None:
         self._actions = actions
         self._talk = talk
+        self._hub = hub
         self._services = services
         self._state_now = state_now
         self._made: dict[Place, PlaceScreen] = {}
@@ -66,6 +69,10 @@ class Places:
                 from modeldeck.tui.screens.grid import GridScreen
 
                 return GridScreen(self._actions, self._state_now())
+            case "hub":
+                from modeldeck.tui.screens.hub import HubScreen
+
+                return HubScreen(self._actions, self._state_now(), self._hub())
             case "engines":
                 from modeldeck.tui.screens.engines import EnginesScreen
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.cards import Cards
     from modeldeck.tui.early_scan import EarlyScan
+    from modeldeck.tui.hub_source import HubSource
     from modeldeck.tui.learned_memory import LearnedMemory, MemoryLesson
     from modeldeck.tui.learned_speed import LearnedSpeed
     from modeldeck.tui.library import Library
@@ -165,6 +166,13 @@ class Services:
         from modeldeck.tui.library import Library
 
         return Library(self._database, self.conversations, data_dir() / "exports")
+
+    @cached_property
+    def hub_source(self) -> HubSource:
+        """What the Hub place asks of the world."""
+        from modeldeck.tui.hub_answers import HubAnswers
+
+        return HubAnswers(lambda: self.engines, self.learned_memory)
 
     @property
     def copies_dir(self) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PLACES: tuple[tuple[Place, str], ...] = (
     ("models", "everywhere.models"),
+    ("hub", "everywhere.hub"),
     ("chat", "everywhere.chat"),
     ("engines", "everywhere.engines"),
 )

@@ -83,8 +83,8 @@ def size_text(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.0f}M" if size_bytes >= 9.95e6 else f"{size_bytes / 1e6:.1f}M"
 
 
-def verdict_words(verdict: Verdict, model: LocalModel) -> str:
-    """The verdict in a word or three."""
+def kind_words(verdict: Verdict, written: str) -> str:
+    """The verdict in a word or three, on weights in the format that is ``written`` like this."""
     match verdict.kind:
         case VerdictKind.FITS:
             return "fits"
@@ -97,7 +97,7 @@ def verdict_words(verdict: Verdict, model: LocalModel) -> str:
         case VerdictKind.DOES_NOT_FIT:
             return "does not fit"
         case VerdictKind.CANNOT_RUN if verdict.source == "policy":
-            return f"no {model.format.written} engine"
+            return f"no {written} engine"
         case VerdictKind.CANNOT_RUN:
             return "cannot run here"
         case VerdictKind.NOT_JUDGED:
@@ -111,7 +111,7 @@ def verdict_cell(entry: Entry) -> Cell:
     if entry.verdict is None:
         return JUDGING
     glyph, style = GLYPHS[entry.verdict.kind]
-    return Cell(f"{glyph} {verdict_words(entry.verdict, entry.model)}", style)
+    return Cell(f"{glyph} {kind_words(entry.verdict, entry.model.format.written)}", style)
 
 
 def speed_text(verdict: Verdict | None, measured_tps: float | None = None) -> str:

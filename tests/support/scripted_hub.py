@@ -1,0 +1,125 @@
+"""A Hub that follows a script: what is found, listed and read is what the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+
+from modeldeck.engines.errors import ModeldeckError, ModelNotFound
+from modeldeck.tui.hub_answers import HubAnswers
+from modeldeck.tui.hub_source import Listing
+from modeldeck.tui.hub_state import Asked, Page, Repository, Source, Variant
+from modeldeck.tui.services import Services
+from tests.support.decks import QuietServices
+
+NOW = 1_790_000_000.0
+DAY = 86_400.0
+
+
+def owned(name: str, parameters: int, downloads: int, days: float, *formats: str) -> Repository:
+    """A repository, of GGUF files unless it says otherwise."""
+    likes, updated = downloads // 40, NOW - days * DAY
+    kept = formats or ("gguf",)
+    return Repository(name, kept, parameters, downloads, likes, updated, "text-generation")
+
+
+FOUND = (
+    owned("unsloth/Qwen3-14B-GGUF", 14_800_000_000, 812_340, 12),
+    owned("bartowski/Mistral-Small-24B-Instruct-2501-GGUF", 23_600_000_000, 96_400, 300),
+    owned("google/gemma-3-27b-it-qat-q4_0-gguf", 27_000_000_000, 54_000, 190)._replace(gated=True),
+    owned("Qwen/Qwen3-32B-AWQ", 32_800_000_000, 402_110, 160, "awq", "safetensors"),
+    owned("turboderp/Llama-3.3-70B-exl3", 70_600_000_000, 812, 3, "exl3"),
+    owned("某人/中文模型-7B-GGUF", 7_600_000_000, 96, 900)._replace(note="[b]Brackets."),
+)
+
+
+@dataclass
+class Script:
+    """What is answered.
+
+    Attributes:
+        pages: of every search, in order.
+        variants: by repository.
+        read: what reading a variant makes of it, by target.
+        cards: model cards by repository.
+        as_of: the answers' age, for one that is offline.
+        fails: raised by a search.
+        refused: raised by a listing.
+        asked: every search, as it was asked.
+        stopped: how many readings were called off.
+        holds: headers wait for this.
+    """
+
+    pages: Sequence[tuple[Repository, ...]] = (FOUND,)
+    variants: Mapping[str, tuple[Variant, ...]] = field(default_factory=dict)
+    read: Mapping[str, Variant] = field(default_factory=dict)
+    cards: Mapping[str, str] = field(default_factory=dict)
+    as_of: float | None = None
+    fails: ModeldeckError | None = None
+    refused: ModeldeckError | None = None
+    asked: list[tuple[Asked, str]] = field(default_factory=list)
+    stopped: int = 0
+    holds: Event | None = None
+
+
+class ScriptedHub(HubAnswers):
+    """Answers from a script; what is judged is judged for real."""
+
+    def __init__(self, services: Services, script: Script) -> None:
+        super().__init__(lambda: services.engines, services.learned_memory)
+        self._script = script
+
+    def now(self) -> float:
+        """A day of the script."""
+        return NOW
+
+    def search(self, asked: Asked, page: str, should_stop: Callable[[], bool]) -> Page:
+        """The next page of the script, cut down to the text."""
+        script = self._script
+        script.asked.append((asked, page))
+        if script.fails is not None:
+            raise script.fails
+        number = int(page or 0)
+        found = tuple(
+            one for one in script.pages[number] if asked.text.casefold() in one.name.casefold()
+        )
+        more = str(number + 1) if number + 1 < len(script.pages) else ""
+        return Page(found, more, script.as_of)
+
+    def listing(self, source: Source, name: str, should_stop: Callable[[], bool]) -> Listing:
+        """The variants of the script."""
+        if self._script.refused is not None:
+            raise self._script.refused
+        return Listing(self._script.variants.get(name, ()), self._script.as_of)
+
+    def read(
+        self,
+        variants: Sequence[Variant],
+        on_read: Callable[[Variant], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """One after the other, as the script says."""
+        for variant in variants:
+            while self._script.holds is not None and not self._script.holds.wait(0.01):
+                if should_stop():
+                    self._script.stopped += 1
+                    return
+            on_read(self._script.read.get(variant.target, variant))
+
+    def card_text(self, source: Source, name: str, should_stop: Callable[[], bool]) -> str:
+        """The card of the script."""
+        if name not in self._script.cards:
+            raise ModelNotFound("The repository has no model card.", "Read its page.")
+        return self._script.cards[name]
+
+
+def services_with(script: Script) -> type[Services]:
+    """Quiet services whose Hub follows ``script``."""
+
+    class Scripted(QuietServices):
+        @property
+        def hub_source(self) -> ScriptedHub:  # pyright: ignore[reportIncompatibleVariableOverride]
+            return ScriptedHub(self, script)
+
+    return Scripted

@@ -1,0 +1,120 @@
+"""The workers of the Hub place: what blocks runs in threads, its answers are told in the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from modeldeck.engines.errors import ModeldeckError
+from modeldeck.tui.hub_source import HubSource, Listing
+from modeldeck.tui.hub_state import Asked, Best, Page, Source, Variant
+from modeldeck.tui.workers import Workers
+
+if TYPE_CHECKING:
+    from modeldeck.engines.fit.types import Card
+    from modeldeck.tui.state import Options
+
+Answer = TypeVar("Answer")
+Failed = Callable[[ModeldeckError], None]
+GATHER_S = 0.25
+"""Headers that come in within this time are told and drawn together."""
+
+
+class HubJobs:
+    """Searches, listings and headers; a newer question of a kind replaces the older one."""
+
+    def __init__(self, workers: Workers, source: HubSource) -> None:
+        self._workers = workers
+        self._source = source
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._source.now()
+
+    def search(
+        self, asked: Asked, page: str, found: Callable[[Page], None], failed: Failed
+    ) -> None:
+        """Search; an older search is given up."""
+        self._ask("hub-search", lambda stop: self._source.search(asked, page, stop), found, failed)
+
+    def card_text(
+        self, source: Source, name: str, found: Callable[[str], None], failed: Failed
+    ) -> None:
+        """Fetch a model card."""
+        self._ask(
+            "hub-card", lambda stop: self._source.card_text(source, name, stop), found, failed
+        )
+
+    def listing(
+        self, source: Source, name: str, found: Callable[[Listing], None], failed: Failed
+    ) -> None:
+        """List the variants of a repository; what an older one was read for is given up."""
+        self.leave()
+        self._ask("hub-list", lambda stop: self._source.listing(source, name, stop), found, failed)
+
+    def leave(self) -> None:
+        """Give up what is listed, read and judged."""
+        for group in ("hub-list", "hub-read", "hub-judge", "hub-card"):
+            self._workers.stop(group)
+
+    def _ask(
+        self,
+        group: str,
+        ask: Callable[[Callable[[], bool]], Answer],
+        found: Callable[[Answer], None],
+        failed: Failed,
+    ) -> None:
+        async def run() -> None:
+            stopped = False
+            try:
+                answer = await asyncio.to_thread(ask, lambda: stopped)
+            except ModeldeckError as error:
+                failed(error)
+            else:
+                found(answer)
+            finally:
+                stopped = True
+
+        self._workers.start(group, run)
+
+    def read(
+        self, variants: Sequence[Variant], read: Callable[[tuple[Variant, ...]], None]
+    ) -> None:
+        """Read headers; those that come in together are told together."""
+
+        async def run() -> None:
+            stopped, come = False, list[Variant]()
+            reading = asyncio.create_task(
+                asyncio.to_thread(self._source.read, variants, come.append, lambda: stopped)
+            )
+            try:
+                while not reading.done():
+                    await asyncio.wait((reading,), timeout=GATHER_S)
+                    if come:
+                        batch = tuple(come)
+                        del come[: len(batch)]
+                        read(batch)
+                await reading
+            finally:
+                stopped = True
+
+        self._workers.start("hub-read", run)
+
+    def judge(
+        self,
+        variants: Sequence[Variant],
+        options: Options,
+        card: Card,
+        judged: Callable[[tuple[Variant, ...], Best | None], None],
+    ) -> None:
+        """Judge what is read, and choose among it."""
+
+        def ask() -> tuple[tuple[Variant, ...], Best | None]:
+            found = self._source.judge(variants, options, card)
+            return found, self._source.best(found, options, card)
+
+        async def run() -> None:
+            judged(*await asyncio.to_thread(ask))
+
+        self._workers.start("hub-judge", run)
