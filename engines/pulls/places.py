@@ -50,7 +50,7 @@ def resting_place(wanted: Wanted, file: WantedFile) -> Path:
             return repository_folder(wanted) / "blobs" / file.state
         case Layout.OLLAMA_STORE:
             return folder / "blobs" / file.name
-        case Layout.FOLDER:
+        case _:
             if wanted.commit or file.name != file.name.rpartition("/")[2]:
                 return folder.joinpath(*wanted.repository.split("/"), *file.name.split("/"))
             return folder / file.name

@@ -95,7 +95,7 @@ def publish(wanted: Wanted) -> tuple[Path, ...]:
                 return _publish_in_cache(wanted)
             case Layout.OLLAMA_STORE:
                 return (_publish_manifest(wanted),)
-            case Layout.FOLDER:
+            case _:
                 return tuple(resting_place(wanted, file) for file in wanted.files)
     except OSError as error:
         raise disk_trouble(wanted.destination.folder, error, 0) from error

@@ -8,11 +8,16 @@ from pathlib import Path
 
 
 class Layout(StrEnum):
-    """How the files of a pull are laid out where they end up."""
+    """How the files of a pull are laid out where they end up.
+
+    With ``ollama`` an Ollama that runs fetches and keeps the model itself; ``ollama-store`` is its
+    store, written without it.
+    """
 
     HUB_CACHE = "hub-cache"
     FOLDER = "folder"
     OLLAMA_STORE = "ollama-store"
+    OLLAMA_SERVICE = "ollama"
 
 
 class PullState(StrEnum):
