@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.tui.hub_jobs import HubJobs
+from modeldeck.tui.hub_jobs import Failed, HubJobs
 from modeldeck.tui.hub_source import Listing
 from modeldeck.tui.hub_state import (
     Asked,
@@ -136,6 +136,10 @@ class HubDesk:
         )
         whole = opened._replace(variants=judged).with_best(best)
         self._change(self.state._replace(opened=whole))
+
+    def read_card(self, name: str, show: Callable[[str], None], failed: Failed) -> None:
+        """Fetch the model card of a repository and hand it to ``show``."""
+        self._jobs.card_text(self.state.asked.source, name, show, failed)
 
     def mark(self, target: str) -> None:
         """Mark a variant, or take its mark away."""

@@ -18,6 +18,8 @@ from modeldeck.tui.actions import Place
 from modeldeck.tui.state import Options
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from modeldeck.engines.doctor.types import Finding
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
@@ -92,6 +94,14 @@ class LoadOptionsAsked(Message):
     def __init__(self, model_id: str) -> None:
         super().__init__()
         self.model_id = model_id
+
+
+class OverlayAsked(Message):
+    """The user wants to read something over the place shown."""
+
+    def __init__(self, overlay: Screen[None]) -> None:
+        super().__init__()
+        self.overlay = overlay
 
 
 class PullsAsked(Message):

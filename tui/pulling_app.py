@@ -26,6 +26,10 @@ class PullingApp(JudgingApp):
 
         return HubDesk(HubJobs(self.jobs.workers, self.services.hub_source))
 
+    @on(messages.OverlayAsked)
+    def _overlay_asked(self, message: messages.OverlayAsked) -> None:
+        self.push_screen(message.overlay)
+
     @on(messages.PullsAsked)
     def _pulls_asked(self, message: messages.PullsAsked) -> None:
         self.give_notice(Notice(f"{len(message.targets)} to pull."))

@@ -27,6 +27,7 @@ class Workers:
 
     def __init__(self, app: TerminalApp) -> None:
         self._app = app
+        self._newest: dict[str, Worker[None]] = {}
 
     def start(self, group: str, job: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
         """Run ``job``, in place of an older one of its group. Nothing it raises is lost."""
@@ -37,10 +38,14 @@ class Workers:
             except Exception as error:
                 self._app.post_message(messages.NoticeGiven(*unforeseen(group, error), True))
 
-        return self._app.run_worker(
+        worker: Worker[None] = self._app.run_worker(
             guarded, name=group, group=group, exclusive=True, exit_on_error=False
         )
+        self._newest[group] = worker
+        return worker
 
     def stop(self, group: str) -> None:
         """End what runs in a group."""
-        self._app.workers.cancel_group(self._app, group)
+        worker = self._newest.pop(group, None)
+        if worker is not None:
+            worker.cancel()

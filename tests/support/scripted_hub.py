@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 
 from modeldeck.engines.errors import ModeldeckError, ModelNotFound
+from modeldeck.engines.fit.quants import QUANTS, requantised
+from modeldeck.engines.formats.gguf import read_gguf
+from modeldeck.engines.formats.header import header_of
+from modeldeck.engines.formats.source import open_regular
+from modeldeck.engines.types import ModelFormat
 from modeldeck.tui.hub_answers import HubAnswers
 from modeldeck.tui.hub_source import Listing
 from modeldeck.tui.hub_state import Asked, Page, Repository, Source, Variant
 from modeldeck.tui.services import Services
-from tests.support.decks import QuietServices
+from tests.support.decks import QuietServices, dense
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
@@ -52,13 +58,15 @@ class Script:
     """
 
     pages: Sequence[tuple[Repository, ...]] = (FOUND,)
-    variants: Mapping[str, tuple[Variant, ...]] = field(default_factory=dict)
-    read: Mapping[str, Variant] = field(default_factory=dict)
-    cards: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[str, tuple[Variant, ...]] = field(
+        default_factory=dict[str, tuple[Variant, ...]]
+    )
+    read: Mapping[str, Variant] = field(default_factory=dict[str, Variant])
+    cards: Mapping[str, str] = field(default_factory=dict[str, str])
     as_of: float | None = None
     fails: ModeldeckError | None = None
     refused: ModeldeckError | None = None
-    asked: list[tuple[Asked, str]] = field(default_factory=list)
+    asked: list[tuple[Asked, str]] = field(default_factory=list[tuple[Asked, str]])
     stopped: int = 0
     holds: Event | None = None
 
@@ -123,3 +131,27 @@ def services_with(script: Script) -> type[Services]:
             return ScriptedHub(self, script)
 
     return Scripted
+
+
+def variants_of(folder: Path, name: str, *, blocks: int, embedding: int) -> tuple[Variant, ...]:
+    """The usual quantisations of a dense model, with the headers that they would have."""
+    path = dense(folder, "source", blocks=blocks, embedding=embedding)
+    with open_regular(path) as file:
+        header = header_of([read_gguf(file)])
+    path.unlink()
+    return tuple(
+        Variant(
+            f"hf:{name}:{quant}",
+            quant,
+            scaled.weights.total_bytes,
+            ModelFormat.GGUF,
+            scaled,
+        )
+        for quant, bits in QUANTS
+        for scaled in (requantised(header, quant, bits),)
+    )
+
+
+def unread(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """The same before their headers are read."""
+    return tuple(one._replace(header=None) for one in variants)

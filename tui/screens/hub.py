@@ -14,12 +14,13 @@ from textual.timer import Timer
 from textual.types import CSSPathType
 from textual.widgets import Input
 
+from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
 from modeldeck.tui.hub_desk import HubDesk
 from modeldeck.tui.hub_state import Asked, HubState, Opened, Repository, Source, Variant
-from modeldeck.tui.messages import CopyAsked, PullsAsked
+from modeldeck.tui.messages import CopyAsked, NoticeGiven, OverlayAsked, PullsAsked
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.hub_detail import HubDetail, Shown
@@ -140,8 +141,8 @@ class HubScreen(PlaceScreen):
         opened = self.hub.opened
         shown = Shown(
             self.hub.asked.source,
-            opened.repository if opened is not None else self._repository,
-            self._desk.now() // 60 * 60,
+            self._about,
+            (self._desk.now() // 60 + 1) * 60,
             opened,
             self._variant,
             self.state.card,
@@ -157,6 +158,11 @@ class HubScreen(PlaceScreen):
     @property
     def _repository(self) -> Repository | None:
         return self.hub.repository(self.repositories.cursor_key)
+
+    @property
+    def _about(self) -> Repository | None:
+        opened = self.hub.opened
+        return opened.repository if opened is not None else self._repository
 
     @property
     def _variant(self) -> Variant | None:
@@ -264,6 +270,31 @@ class HubScreen(PlaceScreen):
     def action_hub_source(self) -> None:
         """Look in the other place."""
         self._ask(self.hub.asked.elsewhere())
+
+    def action_hub_card(self) -> None:
+        """Fetch the model card and show it."""
+        repository = self._about
+        if repository is None:
+            return
+        name = repository.name
+        self.post_message(NoticeGiven(f"Fetching the model card of {clean_line(name)} …"))
+        self._desk.read_card(name, lambda text: self._show_card(name, text), self._failed)
+
+    def _show_card(self, name: str, text: str) -> None:
+        from modeldeck.tui.screens.hub_pages import CardOverlay  # Markdown: 40 ms
+
+        self.post_message(NoticeGiven(""))
+        if self.is_current:
+            self.post_message(OverlayAsked(CardOverlay(name, text)))
+
+    def _failed(self, error: ModeldeckError) -> None:
+        self.post_message(NoticeGiven(error.cause, error.next_step, True))
+
+    def action_hub_links(self) -> None:
+        """Show where to read on."""
+        from modeldeck.tui.screens.hub_pages import LinksOverlay
+
+        self.post_message(OverlayAsked(LinksOverlay()))
 
     def action_hub_copy_command(self) -> None:
         """Copy the command that downloads the variant, or the usual one of the repository."""

@@ -123,9 +123,10 @@ def _sentence(variant: Variant) -> Content:
         cause, step = clean_line(variant.trouble.cause), clean_line(variant.trouble.next_step)
         return Content.assemble((f"? {cause}", "$verdict-unknown"), f" {step}")
     cell = variant_verdict(variant)
-    said = Content.styled(cell.text, "bold " + cell.style if cell.style != "muted" else MUTED)
-    reason = variant.verdict.reason if variant.verdict is not None else ""
-    return said + Content(f"  {reason}") if reason else said
+    style = MUTED if cell.style == "muted" else f"bold {cell.style}"
+    if variant.verdict is None:
+        return Content.styled(cell.text, style)
+    return Content.styled(f"{cell.text[0]} {variant.verdict.reason}", style)
 
 
 def _rates(variant: Variant) -> Iterator[Content]:
