@@ -25,6 +25,11 @@ def add_house_arguments(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
     parsers["prune"].add_argument(
         "--apply", action="store_true", help="do it; without, only say what"
     )
+    give = parsers["import"]
+    give.add_argument("model", metavar="GGUF", help="a file, or a name from ls")
+    give.add_argument("name", nargs="?", metavar="NAME", help="in Ollama, like qwen3:8b")
+    give.add_argument("--copy", action="store_true", help="allow a copy where it takes one")
+    give.add_argument("--dry-run", action="store_true", help="only say what would be done")
     dedupe = parsers["dedupe"]
     dedupe.add_argument("--apply", action="store_true", help="do it; without, only say what")
     method = dedupe.add_mutually_exclusive_group()

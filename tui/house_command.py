@@ -26,6 +26,10 @@ def run_house(name: str, services: Services, options: argparse.Namespace) -> int
             from modeldeck.tui.prune_command import run_prune
 
             return run_prune(places, options)
+        case "import":
+            from modeldeck.tui.import_command import run_import
+
+            return run_import(services, places, options)
         case "dedupe":
             from modeldeck.tui.dedupe_command import run_dedupe
 

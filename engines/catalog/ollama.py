@@ -35,13 +35,23 @@ def ollama_sets(store: Path, unreadable: Unreadable) -> Iterator[FileSet]:
 
     A folder that may not be read is added to ``unreadable``.
     """
-    for path in _manifests(store / "manifests", unreadable):
+    seen: set[str] = set()
+    for path in _all_manifests(store, unreadable):
         name = model_name(path.parts[-_DEPTH:])
+        if name in seen:
+            continue
+        seen.add(name)
         try:
-            weights, projector = _layers(path)
+            weights, projector = _layers(path, store)
             yield FileSet(name, (_blob(store, weights),), projector=_path(store, projector))
         except FormatError as error:
             yield FileSet(name, (_problem(path, error.cause),))
+
+
+def _all_manifests(store: Path, unreadable: Unreadable) -> Iterator[Path]:
+    """Newer versions link theirs from ``manifests-v2``, and read the older ones after them."""
+    for folder in ("manifests-v2", "manifests"):
+        yield from _manifests(store / folder, unreadable)
 
 
 def model_name(parts: tuple[str, ...]) -> str:
@@ -80,9 +90,15 @@ def _manifests(folder: Path, unreadable: Unreadable, depth: int = _DEPTH) -> Ite
         stack += reversed(below)
 
 
-def _layers(path: Path) -> tuple[str, str | None]:
+def _layers(path: Path, store: Path) -> tuple[str, str | None]:
     """Digests of weights and projector. Raises FormatError."""
-    layers = read_manifest(_bytes(path))
+    data = _bytes(path)
+    listed = [
+        layer
+        for digest in listed_manifests(data)
+        for layer in read_manifest(_bytes(_blob_path(store, digest)))
+    ]
+    layers = listed or read_manifest(data)
     weights = [layer.digest for layer in layers if layer.kind == "model"]
     if not weights:
         raise FormatError(
@@ -150,16 +166,40 @@ def read_manifest(data: bytes) -> list[Layer]:
     return found_layers
 
 
+def listed_manifests(data: bytes) -> list[str]:
+    """The digests in a list of manifests, one for each program that can run the model.
+
+    Those of GGUF files only; none for a manifest that is no list.
+    """
+    try:
+        whole: Any = json.loads(data[: _MOST_MANIFEST_BYTES + 1])
+    except (ValueError, RecursionError):
+        return []
+    entries = cast("dict[str, object]", whole).get("manifests") if isinstance(whole, dict) else None
+    found_digests: list[str] = []
+    for entry in cast("list[object]", entries) if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            table = cast("dict[str, object]", entry)
+            digest, kind = table.get("digest"), table.get("format", "gguf")
+            if kind == "gguf" and isinstance(digest, str) and _DIGEST.fullmatch(digest):
+                found_digests.append(digest)
+    return found_digests[:1]
+
+
+def _blob_path(store: Path, digest: str) -> Path:
+    return store / "blobs" / digest.replace(":", "-")
+
+
 def _path(store: Path, digest: str | None) -> Path | None:
     """The blob's file; None where it is not there."""
     if digest is None:
         return None
-    path = store / "blobs" / digest.replace(":", "-")
+    path = _blob_path(store, digest)
     return path if is_file(path) else None
 
 
 def _blob(store: Path, digest: str) -> Found:
-    path = store / "blobs" / digest.replace(":", "-")
+    path = _blob_path(store, digest)
     try:
         return found(path, path.stat())
     except PermissionError:

@@ -16,7 +16,7 @@ from modeldeck.engines.house.carrying_out import Removed, check, delete_for_good
 from modeldeck.engines.house.errors import HouseError
 from modeldeck.engines.house.held import every_name, meant_by
 from modeldeck.engines.house.in_use import holders_of
-from modeldeck.engines.house.manifests import BLOBS, MANIFESTS, Manifest
+from modeldeck.engines.house.manifests import BLOBS, Manifest
 from modeldeck.engines.house.ollama_api import Ollama
 from modeldeck.engines.house.removal import Removal, plan_removal
 from modeldeck.engines.house.stock import Stock, take_stock, with_files
@@ -132,7 +132,7 @@ def _without(removal: Removal, deleted: Sequence[Manifest]) -> Removal:
         folders=tuple(
             folder
             for folder in removal.folders
-            if not any(one.store / MANIFESTS in folder.parents for one in deleted)
+            if not any(folder in one.path.parents for one in deleted)
         ),
         manifests=tuple(one for one in removal.manifests if one not in deleted),
     )

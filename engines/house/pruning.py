@@ -37,7 +37,9 @@ _PARTIAL: Final = "-partial"
 _MANAGED: Final = frozenset(
     {Source.HUGGING_FACE, Source.OLLAMA, Source.LLAMA_CPP, Source.LM_STUDIO}
 )
-_KEPT_EMPTY: Final = frozenset({"blobs", "manifests", "snapshots", "refs", ".locks"})
+_KEPT_EMPTY: Final = frozenset(
+    {"blobs", "manifests", "manifests-v2", "snapshots", "refs", ".locks"}
+)
 
 
 class Kind(StrEnum):

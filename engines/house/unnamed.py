@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from modeldeck.engines.catalog.hub import SNAPSHOTS
-from modeldeck.engines.house.manifests import BLOBS, MANIFESTS, digest_of_blob
+from modeldeck.engines.house.manifests import BLOBS, MANIFESTS, NEWER_MANIFESTS, digest_of_blob
 from modeldeck.engines.house.stock import Entry, Stock
 from modeldeck.engines.types import Source
 
@@ -103,7 +103,9 @@ def emptied(paths: AbstractSet[Path], stock: Stock) -> tuple[Path, ...]:
     in a repository of which a file stays: the Hugging Face client looks for it.
     """
     roots = {place.path for place in stock.places}
-    kept = roots | {root / name for root in roots for name in (BLOBS, MANIFESTS, LOCKS)}
+    kept = roots | {
+        root / name for root in roots for name in (BLOBS, MANIFESTS, NEWER_MANIFESTS, LOCKS)
+    }
     for repository, files in stock.by_repository.items():
         if any(entry.path not in paths for entry in files):
             kept.add(repository / SNAPSHOTS)
