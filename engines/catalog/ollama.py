@@ -17,7 +17,7 @@ from modeldeck.engines.catalog.found import Found, found
 from modeldeck.engines.catalog.split import FileSet
 from modeldeck.engines.catalog.unreadable import Unreadable
 from modeldeck.engines.errors import FormatError
-from modeldeck.engines.paths import is_file
+from modeldeck.engines.paths import is_file, is_folder
 from modeldeck.engines.text import clean_line
 
 _LARGEST: Final = 1 << 50
@@ -50,8 +50,9 @@ def ollama_sets(store: Path, unreadable: Unreadable) -> Iterator[FileSet]:
 
 def _all_manifests(store: Path, unreadable: Unreadable) -> Iterator[Path]:
     """Newer versions link theirs from ``manifests-v2``, and read the older ones after them."""
-    for folder in ("manifests-v2", "manifests"):
-        yield from _manifests(store / folder, unreadable)
+    if is_folder(store / "manifests-v2"):
+        yield from _manifests(store / "manifests-v2", unreadable)
+    yield from _manifests(store / "manifests", unreadable)
 
 
 def model_name(parts: tuple[str, ...]) -> str:
