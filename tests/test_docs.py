@@ -64,6 +64,8 @@ def test_the_command_lines_page_has_every_command() -> None:
         ["gpu"],
         ["doctor"],
         ["keys"],
+        ["dedupe"],
+        ["prune"],
         ["demo", "-n", "3", "hi"],
     ],
 )

@@ -30,6 +30,10 @@ def run_house(name: str, services: Services, options: argparse.Namespace) -> int
             from modeldeck.tui.import_command import run_import
 
             return run_import(services, places, options)
+        case "updates":
+            from modeldeck.tui.updates_command import run_updates
+
+            return run_updates(places, options)
         case "dedupe":
             from modeldeck.tui.dedupe_command import run_dedupe
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_SMALL = 10_000
+SMALL = 10_000
+"""Larger files are kept by LFS and named by their SHA-256."""
 
 
 def repository(
@@ -36,7 +37,7 @@ def repository(
         entry: dict[str, object] = {"rfilename": file}
         digest = hashlib.sha256(content).hexdigest()
         size = (sizes or {}).get(file, len(content))
-        if blobs and size > _SMALL:
+        if blobs and size > SMALL:
             entry |= {"size": size, "blobId": digest[:40], "lfs": {"size": size, "sha256": digest}}
         elif blobs:
             entry |= {"size": size, "blobId": git_digest(content)}

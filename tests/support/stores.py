@@ -11,6 +11,7 @@ from pathlib import Path
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.types import Source
 from tests.support.gguf_files import write_llama
+from tests.support.hub import SMALL, git_digest
 
 OLD, NEW = "a" * 40, "b" * 40
 """Two commits of a repository."""
@@ -24,6 +25,11 @@ def weights(folder: Path, name: str = "Tiny Llama") -> bytes:
 def sha256(data: bytes) -> str:
     """The digest in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def etag_of(data: bytes) -> str:
+    """What the Hub names a content by: large files are kept by LFS, small ones by git."""
+    return sha256(data) if len(data) > SMALL else git_digest(data)
 
 
 class OllamaStore:
@@ -84,7 +90,7 @@ class HubCache:
         repository = self.folder / f"models--{name.replace('/', '--')}"
         folder = repository / "snapshots" / commit
         for file, data in files.items():
-            blob = repository / "blobs" / sha256(data)
+            blob = repository / "blobs" / etag_of(data)
             blob.parent.mkdir(parents=True, exist_ok=True)
             blob.write_bytes(data)
             link = folder / file

@@ -13,9 +13,11 @@ from modeldeck.engines.house.manifests import Manifest, blob_path, manifests_of
 from modeldeck.engines.house.pruning import plan_pruning
 from modeldeck.engines.house.stock import take_stock
 from modeldeck.tui.cli import main
+from tests.support.file_server import serving
 from tests.support.gguf_files import llama_metadata, llama_tensors, write_gguf, write_llama
+from tests.support.hub import repository
 from tests.support.ollama_server import ollama_serving
-from tests.support.stores import HubCache, OllamaStore, sha256, weights
+from tests.support.stores import NEW, HubCache, OllamaStore, sha256, weights
 
 Captured = pytest.CaptureFixture[str]
 
@@ -345,3 +347,26 @@ def test_models_of_the_newer_store_are_listed_kept_and_deleted(
     assert main(["rm", "--undo"]) == 0
     assert link.read_bytes() == manifest
     assert ollama.path(data).read_bytes() == data
+
+
+def test_updates_says_what_to_pull_and_what_is_offline(
+    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    hub = HubCache(fresh_home / ".cache" / "huggingface" / "hub")
+    assert main(["updates"]) == 0
+    assert "No model here came from" in capsys.readouterr().out
+    hub.snapshot("org/m", {"m.gguf": weights(tmp_path, "old")})
+    served = repository("org/m", {"m.gguf": weights(tmp_path, "new")}, commit=NEW)
+    with serving(served) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        assert main(["updates"]) == 0
+        out, err = capsys.readouterr()
+        assert "org/m" in out
+        assert "modeldeck pull hf:org/m" in err
+        assert main(["updates", "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["state"], record["changed"], record["there"]) == ("newer", ["m.gguf"], NEW)
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["updates"]) == 1
+    assert "No server can be reached" in capsys.readouterr().err
