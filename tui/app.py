@@ -79,9 +79,14 @@ class DeckApp(PullingApp):
         if problems := (*services.problems, *theme_problems):
             self.state = self.state._replace(notice=_problems_notice(problems))
         self._places = Places(
-            self.actions, lambda: self.talk, lambda: self.hub, services, lambda: self.state
+            self.actions,
+            lambda: self.talk,
+            lambda: self.hub,
+            lambda: self.pulls,
+            services,
+            lambda: self.state,
         )
-        for place in ("hub", "chat", "options", "grid", "conversations", "engines"):
+        for place in ("hub", "pulls", "chat", "options", "grid", "conversations", "engines"):
             self._add_place(place)
         self._wanted: LocalModel | None = None
         self._looked_around = False
@@ -128,6 +133,7 @@ class DeckApp(PullingApp):
         self.jobs.watch_hardware()
         self.jobs.probe()
         self.jobs.watch_folders()
+        self.watch_pulls()
 
     def change(self, state: DeckState) -> None:
         """Take a new state and hand it to every place."""

@@ -60,6 +60,10 @@ class EverywhereApp(TerminalApp):
         """Go to what could be had."""
         self.switch_mode("hub")
 
+    def action_everywhere_pulls(self) -> None:
+        """Go to what is on its way."""
+        self.switch_mode("pulls")
+
     def action_everywhere_chat(self) -> None:
         """Go to the chat."""
         self.switch_mode("chat")

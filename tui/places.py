@@ -12,6 +12,7 @@ from modeldeck.tui.state import DeckState
 
 if TYPE_CHECKING:
     from modeldeck.tui.hub_desk import HubDesk
+    from modeldeck.tui.pulls_desk import PullsDesk
     from modeldeck.tui.screens.chat import ChatScreen
     from modeldeck.tui.screens.grid import GridScreen
     from modeldeck.tui.screens.options import OptionsScreen
@@ -27,12 +28,14 @@ class Places:
         actions: tuple[Action, ...],
         talk: Callable[[], Talk],
         hub: Callable[[], HubDesk],
+        pulls: Callable[[], PullsDesk],
         services: Services,
         state_now: Callable[[], DeckState],
     ) -> None:
         self._actions = actions
         self._talk = talk
         self._hub = hub
+        self._pulls = pulls
         self._services = services
         self._state_now = state_now
         self._made: dict[Place, PlaceScreen] = {}
@@ -73,6 +76,10 @@ class Places:
                 from modeldeck.tui.screens.hub import HubScreen
 
                 return HubScreen(self._actions, self._state_now(), self._hub())
+            case "pulls":
+                from modeldeck.tui.screens.pulls import PullsScreen
+
+                return PullsScreen(self._actions, self._state_now(), self._pulls())
             case "engines":
                 from modeldeck.tui.screens.engines import EnginesScreen
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.store.model_settings import ModelSettings
     from modeldeck.tui.cards import Cards
     from modeldeck.tui.early_scan import EarlyScan
-    from modeldeck.tui.hub_source import HubSource
+    from modeldeck.tui.elsewhere import Elsewhere
     from modeldeck.tui.learned_memory import LearnedMemory, MemoryLesson
     from modeldeck.tui.learned_speed import LearnedSpeed
     from modeldeck.tui.library import Library
@@ -168,11 +168,11 @@ class Services:
         return Library(self._database, self.conversations, data_dir() / "exports")
 
     @cached_property
-    def hub_source(self) -> HubSource:
-        """What the Hub place asks of the world."""
-        from modeldeck.tui.hub_answers import HubAnswers
+    def elsewhere(self) -> Elsewhere:
+        """What is not on this machine yet, and what brings it here."""
+        from modeldeck.tui.elsewhere import Elsewhere
 
-        return HubAnswers(lambda: self.engines, self.learned_memory)
+        return Elsewhere(lambda: self.engines, lambda: self.learned_memory)
 
     @property
     def copies_dir(self) -> Path:

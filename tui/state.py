@@ -89,6 +89,13 @@ class Retry(NamedTuple):
     change: str
 
 
+class PullsBrief(NamedTuple):
+    """The pulls that are to be done: how many, and how far in whole percent, if that is known."""
+
+    number: int = 0
+    percent: int | None = None
+
+
 def same_where_equal(
     before: tuple[LocalModel, ...], after: Iterable[LocalModel]
 ) -> tuple[LocalModel, ...]:
@@ -131,6 +138,7 @@ class DeckState(NamedTuple):
     notice: Notice | None = None
     retry: Retry | None = None
     slow_ms: int | None = None
+    pulls: PullsBrief = PullsBrief()
 
     def model(self, model_id: str) -> LocalModel | None:
         """The model of a row, or None when it has gone."""

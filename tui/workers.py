@@ -41,7 +41,8 @@ class Workers:
         worker: Worker[None] = self._app.run_worker(
             guarded, name=group, group=group, exclusive=True, exit_on_error=False
         )
-        self._newest[group] = worker
+        running = {name: one for name, one in self._newest.items() if not one.is_finished}
+        self._newest = {**running, group: worker}
         return worker
 
     def stop(self, group: str) -> None:

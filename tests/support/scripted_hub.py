@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 
+from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import ModeldeckError, ModelNotFound
 from modeldeck.engines.fit.quants import QUANTS, requantised
 from modeldeck.engines.formats.gguf import read_gguf
 from modeldeck.engines.formats.header import header_of
 from modeldeck.engines.formats.source import open_regular
 from modeldeck.engines.types import ModelFormat
+from modeldeck.tui.elsewhere import Elsewhere
 from modeldeck.tui.hub_answers import HubAnswers
-from modeldeck.tui.hub_source import Listing
+from modeldeck.tui.hub_source import HubSource, Listing
 from modeldeck.tui.hub_state import Asked, Page, Repository, Source, Variant
+from modeldeck.tui.learned_memory import LearnedMemory
+from modeldeck.tui.pulls_source import PullsSource
 from modeldeck.tui.services import Services
 from tests.support.decks import QuietServices, dense
 
@@ -74,8 +79,10 @@ class Script:
 class ScriptedHub(HubAnswers):
     """Answers from a script; what is judged is judged for real."""
 
-    def __init__(self, services: Services, script: Script) -> None:
-        super().__init__(lambda: services.engines, services.learned_memory)
+    def __init__(
+        self, engines: Callable[[], Sequence[Engine]], memory: LearnedMemory, script: Script
+    ) -> None:
+        super().__init__(engines, memory)
         self._script = script
 
     def now(self) -> float:
@@ -122,13 +129,25 @@ class ScriptedHub(HubAnswers):
         return self._script.cards[name]
 
 
-def services_with(script: Script) -> type[Services]:
-    """Quiet services whose Hub follows ``script``."""
+def services_with(script: Script, pulls: PullsSource | None = None) -> type[Services]:
+    """Quiet services whose Hub follows ``script``, and ``pulls`` where there are any."""
+
+    class ScriptedElsewhere(Elsewhere):
+        @cached_property
+        def hub(self) -> HubSource:
+            return ScriptedHub(self._engines, self._memory(), script)
+
+        @cached_property
+        def pulls(self) -> PullsSource:
+            return pulls if pulls is not None else super().pulls
+
+        def pulls_under_way(self) -> bool:
+            return pulls is not None
 
     class Scripted(QuietServices):
-        @property
-        def hub_source(self) -> ScriptedHub:  # pyright: ignore[reportIncompatibleVariableOverride]
-            return ScriptedHub(self, script)
+        @cached_property
+        def elsewhere(self) -> Elsewhere:
+            return ScriptedElsewhere(lambda: self.engines, lambda: self.learned_memory)
 
     return Scripted
 

@@ -128,9 +128,9 @@ def test_the_machine_is_shown(capsys: Captured) -> None:
 
 def test_keys_follow_the_settings(fresh_home: Path, capsys: Captured) -> None:
     config = fresh_home / "config.toml"
-    config.write_text('[keys]\n"models.unload" = "x"\n', encoding="utf-8")
+    config.write_text('[keys]\n"models.unload" = "z"\n', encoding="utf-8")
 
     assert main(["keys", "--config", str(config)]) == 0
 
     (line,) = (row for row in capsys.readouterr().out.splitlines() if "models.unload" in row)
-    assert line.split()[:2] == ["models", "x"]
+    assert line.split()[:2] == ["models", "z"]

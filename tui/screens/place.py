@@ -81,6 +81,7 @@ class PlaceScreen(Screen[None]):
         before, self.state = self.state, state
         if not self.ready or len(self.children) < self._whole:
             return  # not yet drawn, or already being taken down
+        self.top_bar.show_pulls(state.pulls)
         self.top_bar.show_hardware(state.hardware, state.slow_ms)
         self.show_notice()
         self.show_state(state, before)

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from modeldeck.tui.actions import Action, Place, action, key_name
-from modeldeck.tui.state import Notice
+from modeldeck.tui.state import Notice, PullsBrief
 from modeldeck.tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -19,21 +19,34 @@ if TYPE_CHECKING:
 PLACES: tuple[tuple[Place, str], ...] = (
     ("models", "everywhere.models"),
     ("hub", "everywhere.hub"),
+    ("pulls", "everywhere.pulls"),
     ("chat", "everywhere.chat"),
     ("engines", "everywhere.engines"),
 )
 _GIB = 1024**3
 
 
-def places_line(here: Place, actions: Iterable[Action]) -> Content:
-    """The program's name and the places with their keys; the place shown stands out."""
+def places_line(here: Place, actions: Iterable[Action], pulls: PullsBrief | None = None) -> Content:
+    """The program's name and the places with their keys; the place shown stands out.
+
+    While something is pulled it says how many are on their way, and how far.
+    """
     shown = "chat" if here == "conversations" else here
     keys = {entry.id: key_name(entry.keys[0]) for entry in actions if entry.keys}
     parts: list[Content | tuple[str, str]] = [(" modeldeck ", "bold $primary")]
     for place, action_id in PLACES:
-        label = f" {keys.get(action_id, '')} {action(action_id).label} "
+        more = pulls_badge(pulls) if place == "pulls" and pulls is not None else ""
+        label = f" {keys.get(action_id, '')} {action(action_id).label}{more} "
         parts.append((label, "bold reverse" if place == shown else "$foreground-muted"))
     return Content.assemble(*parts)
+
+
+def pulls_badge(pulls: PullsBrief) -> str:
+    """`` ▾2 41%``: two are on their way and so far; empty where nothing is."""
+    if not pulls.number:
+        return ""
+    percent = f" {pulls.percent}%" if pulls.percent is not None else ""
+    return f" ▾{pulls.number}{percent}"
 
 
 def hardware_line(snapshot: HardwareSnapshot | None, room: int = 0) -> Content:
@@ -149,7 +162,7 @@ class TopBar(Horizontal):
 
     DEFAULT_CSS = """
     TopBar { height: 1; background: $surface; }
-    TopBar #hardware { width: auto; min-width: 20; max-width: 60%; text-align: right; }
+    TopBar #hardware { width: auto; min-width: 16; max-width: 60%; text-align: right; }
     """
 
     def __init__(self, here: Place, actions: tuple[Action, ...]) -> None:
@@ -157,11 +170,23 @@ class TopBar(Horizontal):
         self._here: Place = here
         self._actions = actions
         self._machine: tuple[HardwareSnapshot | None, int | None] = (None, None)
+        self._pulls = PullsBrief()
 
     def compose(self) -> ComposeResult:
         """Two lines side by side."""
         yield Line(places_line(self._here, self._actions), id="places")
         yield Line(id="hardware")
+
+    def show_pulls(self, pulls: PullsBrief) -> None:
+        """Say how many pulls are on their way, and how far."""
+        if pulls != self._pulls:
+            self._pulls = pulls
+            self.query_one("#places", Line).show(self._places)
+            self.show_hardware(*self._machine)
+
+    @property
+    def _places(self) -> Content:
+        return places_line(self._here, self._actions, self._pulls)
 
     def on_resize(self) -> None:
         """Show as much of the machine as the new width takes."""
@@ -171,9 +196,9 @@ class TopBar(Horizontal):
         """Show the newest snapshot; on a slow line how often is drawn, instead."""
         self._machine = (snapshot, slow_ms)
         line = self.query_one("#hardware", Line)
-        room = self.size.width - places_line(self._here, self._actions).cell_length
+        room = self.size.width - self._places.cell_length
         content = hardware_line(snapshot, max(0, room)) if slow_ms is None else slow_line(slow_ms)
-        width = max(20, content.cell_length)
+        width = max(16, content.cell_length)
         if line.styles.width is None or line.styles.width.cells != width:
             line.styles.width = width
         line.show(content)
