@@ -37,6 +37,14 @@ def run_command(name: str, options: argparse.Namespace) -> int:
             from modeldeck.tui.fit_command import run_fit  # verdicts: 20 ms
 
             return run_fit(services, options)
+        if name == "pull":
+            from modeldeck.tui.pull_command import run_pull_command
+
+            return run_pull_command(services.settings, options)
+        if name == "pulls":
+            from modeldeck.tui.pulls_command import run_pulls_command
+
+            return run_pulls_command(services.settings, options)
         if name in HOUSE_COMMANDS:
             from modeldeck.tui.house_command import run_house
 

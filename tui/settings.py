@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ _EXPECTED: Final = {
     "color": f"one of {', '.join(get_args(ColorChoice))}, in quotes",
     "mouse": "true or false",
     "trash_days": "days that deleted models can be brought back, 0 to 3650",
+    "pulls_at_once": "downloads that run at the same time, 1 to 8",
+    "night": 'the hours for downloads of the night, like "23:00-07:00"',
     "batch_ms": "milliseconds between two drawings of what streams, 20 to 5000",
     "keys": "a table of actions and their keys",
     "engines": "a table for each engine, like [engines.llama_server]",
@@ -49,6 +52,8 @@ class Settings(NamedTuple):
         mouse: whether the deck takes the mouse; without, the terminal keeps it for selecting.
         batch_ms: time between two drawings of what streams; None follows the terminal.
         trash_days: how long the trash keeps what was deleted.
+        pulls_at_once: downloads that run at the same time.
+        night: first and last minute of the day for downloads of the night.
         keymap: action id to its keys, only where the user changed them.
         engines: each engine's own table, by the engine's name.
     """
@@ -63,6 +68,8 @@ class Settings(NamedTuple):
     mouse: bool = True
     batch_ms: int | None = None
     trash_days: int = 14
+    pulls_at_once: int = 2
+    night: tuple[int, int] = (23 * 60, 7 * 60)
     keymap: Mapping[str, tuple[str, ...]] = _EMPTY
     engines: Mapping[str, Mapping[str, object]] = _EMPTY
 
@@ -116,6 +123,10 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
                 settings = settings._replace(batch_ms=value)
             case "trash_days", int() if 0 <= value <= 3650 and not isinstance(value, bool):
                 settings = settings._replace(trash_days=value)
+            case "pulls_at_once", int() if 1 <= value <= 8 and not isinstance(value, bool):
+                settings = settings._replace(pulls_at_once=value)
+            case "night", str() if (hours := _hours(value)) is not None:
+                settings = settings._replace(night=hours)
             case "mouse", bool():
                 settings = settings._replace(mouse=value)
             case "keys", dict():
@@ -130,6 +141,16 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
             case _:
                 problems.append(_complaint(key))
     return settings, tuple(problems)
+
+
+def _hours(value: str) -> tuple[int, int] | None:
+    """First and last minute of the day of ``23:00-07:00``; None when it says something else."""
+    found = re.fullmatch(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})", value.strip())
+    if found is None:
+        return None
+    begins, ends = (60 * int(found[n]) + int(found[n + 1]) for n in (1, 3))
+    sound = all(int(found[n]) < 24 and int(found[n + 1]) < 60 for n in (1, 3)) and begins != ends
+    return (begins, ends) if sound else None
 
 
 def _complaint(key: str) -> str:

@@ -30,11 +30,11 @@ def default_places(
     home: Path,
     platform: str = sys.platform,
 ) -> tuple[Place, ...]:
-    """The user's folders, then where other programs keep models. Reads nothing.
+    """The user's folders, ours, then where other programs keep models. Reads nothing.
 
-    Follows the variables of those stores: ``HF_HUB_CACHE`` (once ``HUGGINGFACE_HUB_CACHE``) and
-    ``HF_HOME`` (``huggingface_hub/constants.py``), ``LLAMA_CACHE`` (llama.cpp's ``common.cpp``),
-    ``XDG_CACHE_HOME``, ``OLLAMA_MODELS``.
+    Follows the variables of those stores: ``XDG_DATA_HOME`` for ours, ``HF_HUB_CACHE`` (once
+    ``HUGGINGFACE_HUB_CACHE``) and ``HF_HOME`` (``huggingface_hub/constants.py``), ``LLAMA_CACHE``
+    (llama.cpp's ``common.cpp``), ``XDG_CACHE_HOME``, ``OLLAMA_MODELS``.
     """
 
     def named(*variables: str) -> Path | None:
@@ -43,10 +43,12 @@ def default_places(
         return None
 
     cache = named("XDG_CACHE_HOME") or home / ".cache"
+    data = named("XDG_DATA_HOME") or home / ".local" / "share"
     hub = named("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
     caches = home / "Library" / "Caches" if platform == "darwin" else cache
     return (
         *(Place(Source.FOLDER, _expanded(folder, home)) for folder in model_dirs),
+        Place(Source.FOLDER, data / "modeldeck" / "models"),
         Place(Source.HUGGING_FACE, hub or (named("HF_HOME") or cache / "huggingface") / "hub"),
         Place(Source.LLAMA_CPP, named("LLAMA_CACHE") or caches / "llama.cpp"),
         *_of(Source.OLLAMA, named("OLLAMA_MODELS"), home / ".ollama" / "models", *_OLLAMA_SERVICE),

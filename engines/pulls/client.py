@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.home import Owner, PullsHome
+from modeldeck.engines.pulls.queue import AT_ONCE
 from modeldeck.engines.pulls.types import Destination, PullProgress
 from modeldeck.engines.pulls.wire import (
     MOST_BYTES,
@@ -46,13 +47,24 @@ class Pulls:
 class PullsClient:
     """Speaks to the process that owns pulls. Every call may raise PullError."""
 
-    def __init__(self, version: str, home: PullsHome | None = None) -> None:
+    def __init__(
+        self,
+        version: str,
+        home: PullsHome | None = None,
+        *,
+        at_once: int = AT_ONCE,
+        night: tuple[int, int] = (23 * 60, 7 * 60),
+    ) -> None:
         """Prepare; nothing is started.
 
         Args:
             version: of this modeldeck; an owner of another version is replaced.
             home: the owner's folder, when it is not the usual one.
+            at_once: pulls that run at the same time, once one is asked for.
+            night: first and last minute of the day for pulls of the night.
         """
+        self._at_once = at_once
+        self._night = night
         self._version = version
         self._home = home or PullsHome()
 
@@ -84,6 +96,8 @@ class PullsClient:
                 "endpoint": environ.get("HF_ENDPOINT", ""),
                 "night": night,
                 "pickles": pickles,
+                "at_once": self._at_once,
+                "hours": list(self._night),
             }
         )
         return str(answer["id"])

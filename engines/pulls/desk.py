@@ -111,6 +111,11 @@ class Desk:
         }
 
     def _add(self, record: Record) -> Record:
+        match record.get("at_once"), record.get("hours"):
+            case int() as at_once, [int() as begins, int() as ends] if 1 <= at_once <= 8:
+                self._service.configure(at_once, q.Night(begins % 1440, ends % 1440))
+            case _:
+                pass
         item_id = self._service.add(
             _text(record, "target"),
             destination_of(record.get("destination")),

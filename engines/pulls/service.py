@@ -23,7 +23,7 @@ from modeldeck.engines.pulls import queue as q
 from modeldeck.engines.pulls.control import Bandwidth
 from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.home import PullsHome
-from modeldeck.engines.pulls.queue import Item, Queue
+from modeldeck.engines.pulls.queue import Item, Night, Queue
 from modeldeck.engines.pulls.types import Destination, PullProgress, PullState
 from modeldeck.engines.pulls.wire import queue_of, queue_text
 from modeldeck.engines.pulls.work import Ended, Work
@@ -95,6 +95,11 @@ class Service:
         """What all pulls may take together; None for no limit."""
         self._bandwidth.set(bytes_per_second)
         self._set(replace(self._queue, bytes_per_second=bytes_per_second))
+
+    def configure(self, at_once: int, night: Night) -> None:
+        """How many pulls run at the same time, and when those of the night do."""
+        if (at_once, night) != (self._queue.at_once, self._queue.night):
+            self._set(replace(self._queue, at_once=at_once, night=night))
 
     @property
     def bytes_per_second(self) -> int | None:

@@ -14,10 +14,11 @@ HOME = Path("/home/ada")
 
 def test_without_settings_the_usual_caches_are_looked_through() -> None:
     places = default_places([], {}, HOME, "linux")
-    assert {place.source for place in places[2:]} == {
+    assert {place.source for place in places[3:]} == {
         *(Source.OLLAMA, Source.LM_STUDIO, Source.TEXT_GENERATION_WEBUI)
     }
-    assert places[:2] == (
+    assert places[:3] == (
+        Place(Source.FOLDER, HOME / ".local/share/modeldeck/models"),
         Place(Source.HUGGING_FACE, HOME / ".cache/huggingface/hub"),
         Place(Source.LLAMA_CPP, HOME / ".cache/llama.cpp"),
     )
