@@ -91,6 +91,10 @@ docs: .venv/.modeldeck  ## write docs/keys.md from the actions of the deck
 accuracy: .venv/.test  ## write docs/accuracy.md: what is predicted beside what was published
 	PYTHONPATH=.pkg $(BIN)/python -m tests.accuracy.report docs/accuracy.md
 
+.PHONY: sweep
+sweep: .venv/.test  ## compute buffers of all architectures beside llama.cpp's; ARGS: a library, names
+	PYTHONPATH=.pkg $(BIN)/python -m tests.support.compute_sweep $(ARGS)
+
 .PHONY: pictures
 pictures: .venv/.test  ## draw the README's pictures as SVG into build/pictures
 	PYTHONPATH=.pkg $(BIN)/python -m tests.support.pictures build/pictures

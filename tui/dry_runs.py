@@ -29,7 +29,7 @@ class DryRuns:
     def __init__(self) -> None:
         self._runner: DryRunner | None = None
         self._lock = Lock()
-        self._kept: dict[tuple[str, str, Plan], tuple[DeviceSizes, ...] | str] = {}
+        self._kept: dict[tuple[str, str, Plan, bool], tuple[DeviceSizes, ...] | str] = {}
 
     def sized(
         self, model: LocalModel, verdict: Verdict, options: Options, card: Card
@@ -49,31 +49,31 @@ class DryRuns:
         trained = model.header.context_length or options.context_tokens
         asked = Plan(context_tokens=min(options.context_tokens, trained), kv_type=options.kv_type)
         plan = judged_plan(shape_of(model.header), asked, verdict)
-        sizes = self._sizes(model, plan)
+        sizes = self._sizes(model, plan, cuda=card.vendor == "nvidia" and not verdict.shares)
         if isinstance(sizes, str):
             found = verdict._replace(proof=sizes)
         else:
             found = checked(verdict, plan, sizes, card) if sizes else verdict
         return found if found != verdict else None
 
-    def _sizes(self, model: LocalModel, plan: Plan) -> tuple[DeviceSizes, ...] | str:
+    def _sizes(self, model: LocalModel, plan: Plan, *, cuda: bool) -> tuple[DeviceSizes, ...] | str:
         """The sizes, or why llama.cpp has none; nothing where it cannot be asked."""
-        key = (model.id, model.stamp, plan)
+        key = (model.id, model.stamp, plan, cuda)
         with self._lock:
             if key not in self._kept:
                 if len(self._kept) >= _MOST_KEPT:
                     self._kept.clear()
-                self._kept[key] = self._ask(model, plan)
+                self._kept[key] = self._ask(model, plan, cuda=cuda)
             return self._kept[key]
 
-    def _ask(self, model: LocalModel, plan: Plan) -> tuple[DeviceSizes, ...] | str:
+    def _ask(self, model: LocalModel, plan: Plan, *, cuda: bool) -> tuple[DeviceSizes, ...] | str:
         from modeldeck.engines.catalog.reading import outlines_of
         from modeldeck.engines.fit.dry_runner import DryRunner, Refused
 
         if self._runner is None:
             self._runner = DryRunner()
         try:
-            return self._runner.run(outlines_of(model.files), plan)
+            return self._runner.run(outlines_of(model.files), plan, cuda=cuda)
         except Refused as refusal:
             return f"but llama.cpp refuses it ({clean_line(refusal.why, _MOST_CHARACTERS)})"
         except (ModeldeckError, OSError):

@@ -46,7 +46,12 @@ def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[J
 def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
     try:
         outlines = one.outlines or outlines_of(parts_beside(Path(one.model)))
-        sizes = runner.run(outlines, found.plan, PROFILES[found.engine])
+        sizes = runner.run(
+            outlines,
+            found.plan,
+            PROFILES[found.engine],
+            cuda=card.vendor == "nvidia" and not found.verdict.shares,
+        )
     except ModeldeckError as error:
         note(f"{one.target}: {error.cause} {error.next_step}")
         return one
@@ -56,6 +61,8 @@ def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
     verdict = checked(found.verdict, found.plan, sizes, card)
     if verdict.source != "engine":
         says = verdict.proof or "llama.cpp has no sizes for it"
-        note(f"{one.target}: {says}; compute buffers are by formula: this build has no GPU")
-        return one
+        if verdict.bill == found.verdict.bill:
+            note(f"{one.target}: {says}; compute buffers are by formula: this build has no GPU")
+            return one
+        note(f"{one.target}: {says}")
     return replace(one, answer=answered(found, verdict, card), problem="")

@@ -1,7 +1,8 @@
 """llama.cpp's own sizes, and what they make of a verdict. Pure.
 
 A build for the CPU proves weights, caches and state on any card; what it says of compute buffers
-holds for runs on the CPU only, because each backend has its own.
+holds for runs on the CPU only, because each backend has its own. For an NVIDIA card it may have a
+stand-in, which is sized by CUDA's rules (``cuda_stand_in.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from modeldeck.engines.types import Plan
 from modeldeck.engines.units import MIB, gib_number, gib_text, tokens_text
 
 HOST: Final = "Host"
+STAND_IN: Final = "CUDA-sized"
+"""Name of the device that stands in for an NVIDIA card."""
+
 _AGREE: Final = 0.002
 
 
@@ -51,8 +55,9 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
     """``verdict`` with the engine's sizes where they are its answer for this plan.
 
     For a run on the CPU that is the whole bill. For one on the GPU it is, too, where the build has
-    that card's backend; where it has not, weights and caches are held against the bill, and the
-    verdict stays as it is but for its ``proof``.
+    that card's backend. Where it has not, weights and caches are held against the bill, and a
+    stand-in's compute buffers take the place of the formula's; the verdict says so in its
+    ``proof``, and its source stays.
     """
     host = next(one for one in sizes if one.name == HOST)
     devices = [one for one in sizes if one.name != HOST]
@@ -64,6 +69,8 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
     if not devices:
         said = "agrees on" if agrees(bill, sizes) else "counts otherwise:"
         return verdict._replace(proof=f"llama.cpp {said} weights and cache")
+    if all(one.name == STAND_IN for one in devices):
+        return _by_the_rules(verdict, plan, sizes, card)
     kv_share = bill.kv_gpu_bytes + bill.kv_host_bytes
     state = bill.recurrent_gpu_bytes + bill.recurrent_host_bytes
     state = state if kv_share else sum(one.cache_bytes for one in sizes)
@@ -79,6 +86,21 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
         compute_host_bytes=_up(host.compute_bytes),
     )
     return rebilled(verdict, plan, engine, card, "engine")
+
+
+def _by_the_rules(
+    verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Card
+) -> Verdict:
+    """The verdict with the compute buffers that a stand-in and the host have."""
+    bill = verdict.bill
+    if bill is None or not agrees(bill, sizes):
+        return verdict._replace(proof="llama.cpp counts otherwise: weights and cache")
+    sized = bill._replace(
+        compute_gpu_bytes=_up(sum(one.compute_bytes for one in sizes if one.name != HOST)),
+        compute_host_bytes=_up(sum(one.compute_bytes for one in sizes if one.name == HOST)),
+    )
+    found = rebilled(verdict, plan, sized, card, verdict.source)
+    return found._replace(proof="llama.cpp sized it, compute buffers by CUDA's rules")
 
 
 def agrees(bill: Bill, sizes: Sequence[DeviceSizes]) -> bool:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from modeldeck.engines.errors import EngineError, EngineMissing
-from modeldeck.engines.fit.dry_run import DeviceSizes, sizes_of
+from modeldeck.engines.fit.dry_run import STAND_IN, DeviceSizes, sizes_of
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.sizing_library import sizing_library
 from modeldeck.engines.formats.gguf_outline import Outline, write_outlines
@@ -62,7 +62,12 @@ class DryRunner:
         return self._child.pid if self._child is not None else None
 
     def run(
-        self, outlines: Sequence[Outline], plan: Plan, profile: EngineProfile = LLAMA_SERVER
+        self,
+        outlines: Sequence[Outline],
+        plan: Plan,
+        profile: EngineProfile = LLAMA_SERVER,
+        *,
+        cuda: bool = False,
     ) -> tuple[DeviceSizes, ...]:
         """What ``plan`` would take, for each device and the host.
 
@@ -70,6 +75,7 @@ class DryRunner:
             outlines: of the model's files, in the order of their numbers.
             plan: of the load.
             profile: of the program that will load it.
+            cuda: the card is NVIDIA's: a build without its backend has a stand-in sized like it.
 
         Raises:
             EngineMissing: there is no llama.cpp to ask.
@@ -84,6 +90,7 @@ class DryRunner:
                     "path": str(model),
                     "outputs": plan.batch_tokens if profile.outputs_follow_batch else plan.slots,
                     "unified": profile.unified,
+                    "stand_in": STAND_IN if cuda and plan.gpu_layers else "",
                 }
                 with self._lock:
                     answer = self._ask(json.dumps(question))

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Final
 
 from modeldeck.engines.fit.architectures import Architecture
 from modeldeck.engines.fit.hparams import HParams
 from modeldeck.engines.fit.layers import Layers
 from modeldeck.engines.fit.shape import Phase
+
+_FUSED_EXPERTS: Final = 15
+"""CUDA weighs and sums the output of up to so many experts in one kernel (``ggml-cuda.cu``)."""
 
 
 def phases_of(
@@ -128,6 +132,12 @@ def _feed_forward(
         outputs + (3 if facts.gated else 1) * used * wide + around,
         copied_per_token=used * (embedding + wide) + around,
     )
+    if used <= _FUSED_EXPERTS:
+        # Weighed and summed at once: the experts' output stays until the sum is there.
+        yield Phase(
+            2 * used * embedding + 2 * embedding + facts.graph.widths * embedding,
+            copied_per_token=used * (embedding + wide) + around,
+        )
 
 
 def _recurrent(facts: Architecture, keys: HParams, embedding: int) -> int:

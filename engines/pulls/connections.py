@@ -165,7 +165,7 @@ class Connections:
                     if at - noted >= _NOTED_BYTES:
                         self._note(part, at - noted)
                         noted = at
-                    self._control.sleep(self._control.bandwidth.take(len(piece)))
+                    self._control.pace(len(piece))
             finally:
                 self._note(part, at - noted)
         raise unreachable(self._link.url, "it hung up before the end")

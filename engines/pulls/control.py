@@ -11,6 +11,8 @@ from typing import Final
 from modeldeck.engines.pulls.errors import Stopped
 
 _BURST_SECONDS: Final = 0.25
+_STEP_SECONDS: Final = 0.25
+"""How soon a changed limit counts."""
 
 
 class Bandwidth:
@@ -41,6 +43,11 @@ class Bandwidth:
             now = self._clock()
             self._free_at = max(self._free_at, now - _BURST_SECONDS) + count / self._limit
             return max(0.0, self._free_at - now)
+
+    def wait(self) -> float:
+        """Seconds to wait still: none once the limit was changed."""
+        with self._lock:
+            return max(0.0, self._free_at - self._clock()) if self._limit else 0.0
 
 
 class Control:
@@ -78,6 +85,13 @@ class Control:
         """Wait so long. Raises ``Stopped`` as soon as it is to end."""
         if seconds > 0 and self._stopped.wait(seconds):
             raise Stopped
+
+    def pace(self, count: int) -> None:
+        """So many bytes were taken: wait as the bandwidth says. Raises ``Stopped``."""
+        wait = self.bandwidth.take(count)
+        while wait > 0:
+            self.sleep(min(wait, _STEP_SECONDS))
+            wait = self.bandwidth.wait()
 
     @contextmanager
     def ending(self, end: Callable[[], None]) -> Generator[None]:

@@ -3,7 +3,8 @@
 A line is written after the bytes it speaks of. ``w`` says that they were handed to the kernel,
 which outlives a killed process but no reboot; ``s`` that they were forced to the disk. So ``w``
 counts only while the boot that wrote it lasts. Each line carries its own checksum: half a line, or
-what a crash left in its place, counts as nothing.
+what a crash left in its place, counts as nothing. The last line, ``p``, tells the finished file
+from any other that may be in its place.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final, Literal
 
 _MOST_BYTES: Final = 64 << 20
 _MOST_PARTS: Final = 1 << 20
+_TAIL_BYTES: Final = 4096
 _LARGEST: Final = 1 << 50
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -99,6 +101,32 @@ def boot_line(boot: str) -> bytes:
 def part_line(kind: Kind, part: int, count: int) -> bytes:
     """So many bytes of a part are written, or safe on the disk."""
     return _line(f"{kind} {part} {count}")
+
+
+def write_placed(path: Path, file: Path) -> None:
+    """Say in a journal, before ``file`` is moved to its place, which one it is. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    journal = os.open(path, flags, 0o600)
+    try:
+        os.write(journal, b"\n" + _line(f"p {_identity(file)}"))
+        os.fsync(journal)
+    finally:
+        os.close(journal)
+
+
+def was_placed(path: Path, file: Path) -> bool:
+    """Whether the journal says that ``file`` is the one that was moved there. Raises OSError."""
+    try:
+        lines = path.read_bytes()[-_TAIL_BYTES:].split(b"\n")
+    except OSError:
+        return False
+    return f"p {_identity(file)}" in map(_checked, lines)
+
+
+def _identity(file: Path) -> str:
+    """A renaming leaves all of this as it is."""
+    found = file.stat()
+    return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 class Journal:

@@ -49,7 +49,8 @@ class Link:
         self._control = control
         self._lock = threading.Lock()
         self._direct = url
-        self._etags: dict[str, str] = {}
+        self._etag = ""
+        self._state = ""
 
     @contextmanager
     def connection(self) -> Generator[Web]:
@@ -73,8 +74,8 @@ class Link:
                 return Facts(self._whole_length(reply), state, has_ranges=False)
             _, _, size = self._given(reply)
             with self._lock:
-                self._direct = reply.url
-                self._etags = {reply.url: reply.headers.get("ETag", "")}
+                self._direct, self._etag = reply.url, reply.headers.get("ETag", "")
+                self._state = state
             return Facts(size, state, has_ranges=True)
 
     @contextmanager
@@ -86,12 +87,14 @@ class Link:
             FormatError: the server cannot be asked, or gives something else.
         """
         with self._lock:
-            there = self._direct
+            there, etag = self._direct, self._etag
         asked = {"Range": f"bytes={first}-{last}"}
+        if etag.startswith('"'):
+            asked["If-Range"] = etag
         with web.request(there, asked, body_bytes=last + 1 - first) as reply:
             if there != self.url and reply.status in _GONE:
                 with self._lock:
-                    self._direct = self.url
+                    self._direct, self._etag = self.url, ""
                 raise unreachable(self.url, "the address that it gave is no longer good")
             if reply.status == 416:
                 raise changed(self.url)
@@ -103,7 +106,7 @@ class Link:
                 raise broken(self.url, "it gives other bytes than it was asked for")
             if size != size_bytes:
                 raise changed(self.url)
-            self._same(reply)
+            self._same(reply, there, etag)
             yield reply.pieces
 
     @contextmanager
@@ -125,14 +128,15 @@ class Link:
             raise broken(self.url, "it gives other bytes than it was asked for")
         return first, last, size
 
-    def _same(self, reply: Reply) -> None:
-        """Hold the etag against what the same host said before."""
+    def _same(self, reply: Reply, asked: str, known: str) -> None:
+        """Hold what an answer says of the file against what was said before."""
         etag = reply.headers.get("ETag", "")
+        state = validator(reply) if asked == self.url else ""
         with self._lock:
-            self._direct = reply.url
-            known = self._etags.setdefault(reply.url, etag)
-        if etag and known and etag != known:
-            raise changed(self.url)
+            if (etag and known and etag != known) or (state and state != (self._state or state)):
+                raise changed(self.url)
+            if asked == self.url:
+                self._direct, self._etag = reply.url, etag
 
     def _whole_length(self, reply: Reply) -> int | None:
         refuse_page(self.url, reply.headers)

@@ -36,29 +36,45 @@ def locked_part(path: Path) -> Generator[int]:
         PullError: it cannot be written.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise disk_trouble(path, error, 0) from error
-    try:
+    while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy(
-                "Another program downloads this file now.", "Wait for it, then try again."
-            ) from error
-        yield file
-    finally:
-        os.close(file)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise disk_trouble(path, error, 0) from error
+        try:
+            if _locked(file, path):
+                yield file
+                return
+        finally:
+            os.close(file)
 
 
-def make_room(file: int, path: Path, missing_bytes: int) -> None:
+def _locked(file: int, path: Path) -> bool:
+    """Lock it; False when it was moved to its place in the meantime. Raises Busy."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Busy(
+            "Another program downloads this file now.", "Wait for it, then try again."
+        ) from error
+    except OSError:
+        return True  # a file system without locks
+    try:
+        return os.path.samestat(os.fstat(file), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def make_room(folder: Path, missing_bytes: int) -> None:
     """Raise ``DiskFull`` where the file system has no room for so much more."""
-    there = os.fstatvfs(file)
+    try:
+        there = os.statvfs(folder)
+    except OSError as error:
+        raise disk_trouble(folder, error, 0) from error
     free = there.f_bavail * there.f_frsize
-    if missing_bytes and missing_bytes + _KEPT_FREE_BYTES > free:
-        raise DiskFull(str(path.parent), missing_bytes + _KEPT_FREE_BYTES - free)
+    if missing_bytes > 0 and missing_bytes + _KEPT_FREE_BYTES > free:
+        raise DiskFull(str(folder), missing_bytes + _KEPT_FREE_BYTES - free)
 
 
 def write_at(file: int, data: bytes, at: int, path: Path) -> None:

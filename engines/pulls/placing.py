@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-from collections.abc import Iterable
+import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from modeldeck.engines.pulls.errors import PullError
-from modeldeck.engines.pulls.part_file import disk_trouble, journal_of
-from modeldeck.engines.pulls.places import repository_folder, resting_place
+from modeldeck.engines.pulls.journal import was_placed, write_placed
+from modeldeck.engines.pulls.part_file import disk_trouble, journal_of, make_room
+from modeldeck.engines.pulls.places import (
+    part_path,
+    parts_folder,
+    repository_folder,
+    resting_place,
+)
 from modeldeck.engines.pulls.types import Layout, Wanted, WantedFile
 from modeldeck.engines.text import clean_line
 
@@ -36,13 +42,41 @@ def is_here(wanted: Wanted, file: WantedFile) -> bool:
         return False
     except OSError as error:
         raise disk_trouble(place, error, 0) from error
-    if file.size_bytes is None or size_bytes == file.size_bytes:
-        if wanted.destination.layout is not Layout.FOLDER:
-            return True  # its name is its digest
-        return _same_as_listed(place, file)
+    same_size = file.size_bytes in (None, size_bytes)
     if wanted.destination.layout is not Layout.FOLDER:
-        return False  # somebody left a broken one
+        return same_size  # its name is its digest; another size is a broken one
+    if was_placed(journal_of(part_path(wanted, file)), place):
+        return True
+    if same_size:
+        return _same_as_listed(place, file)
     raise _in_the_way(place)
+
+
+def prepare(wanted: Wanted, missing: Sequence[WantedFile]) -> None:
+    """Look whether there is room for all that is missing, and make the folders of the store.
+
+    Raises:
+        DiskFull: there is no room.
+        PullError: the folders cannot be made.
+    """
+    folder = parts_folder(wanted)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if wanted.destination.layout is Layout.HUB_CACHE:  # without one its tools warn
+            (repository_folder(wanted) / "snapshots").mkdir(exist_ok=True)
+        held = sum(_allocated(part_path(wanted, file)) for file in missing)
+    except OSError as error:
+        raise disk_trouble(folder, error, 0) from error
+    make_room(folder, sum(file.size_bytes or 0 for file in missing) - held)
+
+
+def _allocated(part: Path) -> int:
+    """Bytes that a part file takes already; the rest of it is a hole."""
+    try:
+        found = part.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return 0
+    return min(found.st_blocks * 512, found.st_size)
 
 
 def _same_as_listed(place: Path, file: WantedFile) -> bool:
@@ -65,16 +99,19 @@ def _same_as_listed(place: Path, file: WantedFile) -> bool:
 
 
 def settle(part: Path, wanted: Wanted, file: WantedFile) -> Path:
-    """Move a complete, verified part file to where it ends up. Raises PullError."""
+    """Move a complete, verified part file to where it ends up. Raises PullError.
+
+    Its journal stays until all of the pull is published.
+    """
     place = resting_place(wanted, file)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         _refuse_ways_out(wanted.destination.folder, place.parent)
         _sync(part)
         part.chmod(0o644)
+        write_placed(journal_of(part), part)
         part.replace(place)
         _sync(place.parent)
-        journal_of(part).unlink(missing_ok=True)
     except OSError as error:
         raise disk_trouble(place, error, 0) from error
     return place
@@ -110,10 +147,12 @@ def _publish_in_cache(wanted: Wanted) -> tuple[Path, ...]:
         link = snapshot.joinpath(*file.name.split("/"))
         link.parent.mkdir(parents=True, exist_ok=True)
         _refuse_ways_out(folder, link.parent)
-        _link(os.path.relpath(resting_place(wanted, file), link.parent), link)
+        target = os.path.relpath(resting_place(wanted, file), link.parent)
+        _link(target, link, part_path(wanted, file))
         placed.append(link)
     if wanted.revision != wanted.commit and not _COMMIT.fullmatch(wanted.revision):
-        _write(folder / "refs" / wanted.revision, wanted.commit.encode())
+        made = part_path(wanted, wanted.files[0])
+        _write(folder / "refs" / wanted.revision, wanted.commit.encode(), made)
     return tuple(placed)
 
 
@@ -122,27 +161,37 @@ def _publish_manifest(wanted: Wanted) -> Path:
     place = wanted.destination.folder.joinpath(
         "manifests", *wanted.repository.split("/"), wanted.revision
     )
-    _write(place, wanted.manifest)
+    _write(place, wanted.manifest, part_path(wanted, wanted.files[0]))
     return place
 
 
-def _link(target: str, link: Path) -> None:
-    """A symbolic link, put in place of whatever was there; a hard link where there are none."""
+def _link(target: str, link: Path, made: Path) -> None:
+    """A symbolic link, put in place of whatever was there; a copy where there are none."""
     with suppress(OSError):
         if str(link.readlink()) == target:
             return
-    made = link.with_name(f".{secrets.token_hex(8)}")
+    made.unlink(missing_ok=True)
     try:
         made.symlink_to(target)
     except OSError:
-        os.link(link.parent / target, made)
+        _copy(link.parent / target, made)
     made.replace(link)
     _sync(link.parent)
 
 
-def _write(place: Path, content: bytes) -> None:
+def _copy(content: Path, made: Path) -> None:
+    """A second name of the same content, or a copy on a file system that has no such names."""
+    try:
+        os.link(content, made)
+    except OSError:
+        shutil.copyfile(content, made)
+        _sync(made)
+
+
+def _write(place: Path, content: bytes, made: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    made = place.with_name(f".{secrets.token_hex(8)}")
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.unlink(missing_ok=True)
     made.write_bytes(content)
     _sync(made)
     made.replace(place)
@@ -173,8 +222,12 @@ def _in_the_way(place: Path) -> PullError:
     )
 
 
-def tidy(folders: Iterable[Path]) -> None:
-    """Remove folders of part files that have become empty."""
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
+def tidy(wanted: Wanted) -> None:
+    """Remove what a pull that is published leaves behind, or one that was killed before."""
+    for file in wanted.files:
+        part = part_path(wanted, file)
+        for path in (journal_of(part), part):
+            with suppress(OSError):
+                path.unlink()
+    with suppress(OSError):
+        parts_folder(wanted).rmdir()

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from modeldeck.engines.catalog.targets import parse_target
+from modeldeck.engines.catalog.remote_hub import endpoint_of, gated
+from modeldeck.engines.catalog.targets import TargetKind, parse_target
 from modeldeck.engines.formats.web import Login, Patience
+from modeldeck.engines.formats.web_errors import Refused
 from modeldeck.engines.pulls.control import Control
 from modeldeck.engines.pulls.digests import digest_of
 from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.link import Link
-from modeldeck.engines.pulls.places import part_path, parts_folder
-from modeldeck.engines.pulls.placing import is_here, publish, settle, tidy
+from modeldeck.engines.pulls.part_file import locked_part
+from modeldeck.engines.pulls.places import part_path
+from modeldeck.engines.pulls.placing import is_here, prepare, publish, settle, tidy
 from modeldeck.engines.pulls.told import Told
 from modeldeck.engines.pulls.transfer import Transfer
 from modeldeck.engines.pulls.types import FileProgress, Layout, PullState, Wanted, WantedFile
@@ -76,17 +79,33 @@ def run_pull(
             "Pull it into a folder: --to FOLDER.",
         )
     reporter = _Reporter(wanted, told)
-    login = login_for(parse_target(wanted.target), environ)
-    for number, file in enumerate(wanted.files):
+    target = parse_target(wanted.target)
+    login = login_for(target, environ)
+    missing = _missing(wanted, reporter)
+    prepare(wanted, [wanted.files[number] for number in missing])
+    for number in missing:
         control.check()
+        try:
+            _bring(wanted, wanted.files[number], login, control, reporter.told(number), patience)
+        except Refused as refused:
+            if target.kind is TargetKind.HUB and refused.status in (401, 403):
+                raise gated(endpoint_of(environ), target.name) from refused
+            raise
+    reporter.turn(PullState.PLACING)
+    placed = publish(wanted)
+    tidy(wanted)
+    return placed
+
+
+def _missing(wanted: Wanted, reporter: _Reporter) -> list[int]:
+    """Which files are not here yet."""
+    missing: list[int] = []
+    for number, file in enumerate(wanted.files):
         if is_here(wanted, file):
             reporter.progress(number, file.size_bytes or 0, file.size_bytes)
         else:
-            _bring(wanted, file, login, control, reporter.told(number), patience)
-    reporter.turn(PullState.PLACING)
-    placed = publish(wanted)
-    tidy([parts_folder(wanted)])
-    return placed
+            missing.append(number)
+    return missing
 
 
 def _bring(
@@ -100,8 +119,11 @@ def _bring(
     part = part_path(wanted, file)
     expected = digest_of(file.sha256, file.state)
     link = Link(file.url, login, patience, control)
-    Transfer(link, part, expected, file.size_bytes, told).run(control)
-    settle(part, wanted, file)
+    with locked_part(part) as opened:
+        if is_here(wanted, file):  # another process has just been faster
+            return
+        Transfer(link, opened, part, expected, file.size_bytes, told).run(control)
+        settle(part, wanted, file)
 
 
 class _Reporter:

@@ -16,7 +16,7 @@ from modeldeck.engines.pulls.digests import Digest, Follower
 from modeldeck.engines.pulls.errors import Damaged
 from modeldeck.engines.pulls.journal import Head, Journal, Kept, read_journal, this_boot
 from modeldeck.engines.pulls.link import Facts, Link
-from modeldeck.engines.pulls.part_file import journal_of, locked_part, make_room, write_at
+from modeldeck.engines.pulls.part_file import journal_of, make_room, write_at
 from modeldeck.engines.pulls.parts import Parts, part_bytes_for
 from modeldeck.engines.pulls.told import Told
 from modeldeck.engines.units import MIB
@@ -32,18 +32,26 @@ class Transfer:
     """One file on its way into ``part``, beside which a journal lies."""
 
     def __init__(
-        self, link: Link, part: Path, expected: Digest, size_bytes: int | None, told: Told
+        self,
+        link: Link,
+        file: int,
+        part: Path,
+        expected: Digest,
+        size_bytes: int | None,
+        told: Told,
     ) -> None:
         """Prepare; nothing is sent.
 
         Args:
             link: the way to the file.
+            file: the part file, open and locked.
             part: the part file; its journal has ``.journal`` at the end of its name.
             expected: what the content is to be.
             size_bytes: as the listing says; None where it does not.
             told: is told.
         """
         self._link = link
+        self._file = file
         self._path = part
         self._journal_path = journal_of(part)
         self._expected = expected
@@ -59,9 +67,9 @@ class Transfer:
             FormatError: the server does what none should.
             DiskFull: there is no room; what has come is kept.
             Damaged: the content is not what it should be, twice.
-            Busy: another process has the part file under way.
         """
-        with locked_part(self._path) as file, self._link.connection() as web:
+        file = self._file
+        with self._link.connection() as web:
             for beginning in range(_BEGINNINGS):
                 control.check()
                 try:
@@ -79,8 +87,9 @@ class Transfer:
                     self._told.note("What came is damaged: it is fetched again.")
 
     def _begin_anew(self, file: int) -> None:
-        os.ftruncate(file, 0)
+        """Forget what is here: the journal first, for it must never speak of what is gone."""
         self._journal_path.unlink(missing_ok=True)
+        os.ftruncate(file, 0)
 
     def _once(self, file: int, web: Web, control: Control) -> None:
         small = self._size_bytes is not None and self._size_bytes <= _SMALL_BYTES
@@ -105,12 +114,12 @@ class Transfer:
         kept = self._kept(file, facts, size_bytes)
         head = Head(size_bytes, part_bytes_for(size_bytes), facts.state)
         if kept is None:
-            os.ftruncate(file, 0)
+            self._begin_anew(file)
             os.ftruncate(file, size_bytes)
         else:
             head = kept.head
         parts = Parts(size_bytes, head.part_bytes, kept.done if kept is not None else {})
-        make_room(file, self._path, size_bytes - parts.done_bytes)
+        make_room(self._path.parent, size_bytes - parts.done_bytes)
         journal = Journal(self._journal_path, kept, head)
         try:
             connections = Connections(
@@ -131,6 +140,8 @@ class Transfer:
         kept = read_journal(data, this_boot())
         if kept is None or os.fstat(file).st_size != kept.head.size_bytes:
             return None
+        if not facts.state and not self._expected.hex:
+            return None  # nothing would tell whether the rest is of the same file
         if kept.head.size_bytes != size_bytes or kept.head.state != facts.state:
             if kept.done:
                 self._told.note(f"The file changed on {host(self._link.url)}: it is begun again.")
@@ -143,13 +154,12 @@ class Transfer:
 
     def _whole_once(self, file: int, web: Web, control: Control) -> str:
         """One answer from its start to its end, hashed as it comes."""
-        self._journal_path.unlink(missing_ok=True)
-        os.ftruncate(file, 0)
+        self._begin_anew(file)
         with self._link.whole(web, self._size_bytes) as (facts, pieces), web.told(self._link.url):
             if facts.size_bytes is not None:
                 self._hold_size(facts.size_bytes)
             size = facts.size_bytes if facts.size_bytes is not None else self._size_bytes
-            make_room(file, self._path, size or 0)
+            make_room(self._path.parent, size or 0)
             hashed = self._expected.hasher(size or 0)
             at, spoken = 0, 0
             for piece in pieces:
@@ -163,7 +173,7 @@ class Transfer:
                     spoken = at
                     web.expect(_TOLD_BYTES)
                     self._told.progress(at, size)
-                control.sleep(control.bandwidth.take(len(piece)))
+                control.pace(len(piece))
         if size is not None and at < size:
             raise unreachable(self._link.url, "it hung up before the end")
         self._told.progress(at, size if size is not None else at)

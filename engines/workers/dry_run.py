@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
+from modeldeck.engines.workers.cuda_stand_in import add_stand_in
 from modeldeck.engines.workers.llama_cpp_model import EXPERTS_PATTERN
 from modeldeck.engines.workers.llama_library import open_library, require_known_layout
 
@@ -52,6 +53,8 @@ class _Override(ctypes.Structure):
 
 def ask(library: Any, question: Mapping[str, Any]) -> None:
     """Print what one plan would take. Dies where llama.cpp does."""
+    # Kept to the end: the library points into it.
+    stand_in = question["stand_in"] and add_stand_in(library, question["stand_in"])
     model = library.llama_model_default_params()
     model.n_gpu_layers = question["gpu_layers"]
     model.use_extra_bufts = False
@@ -81,6 +84,7 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
     path = os.fsencode(question["path"])
     getattr(library, _PRINT)(path, ctypes.byref(model), ctypes.byref(context))
     ctypes.CDLL(None).fflush(None)
+    del stand_in
 
 
 def _in_a_child(library: Any, question: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+_PIECE_BYTES = 64 << 10
 
 
 @dataclass
@@ -47,9 +48,11 @@ class Request:
         await self._send("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     async def body(self, data: bytes) -> None:
-        """Send a part of a body."""
-        self.server.sent_bytes += len(data)
-        await self._send(data)
+        """Send a part of a body; what nobody takes any more is not counted."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = data[start : start + _PIECE_BYTES]
+            self.server.sent_bytes += len(piece)
+            await self._send(piece)
 
     async def answer(self, status: int, headers: Mapping[str, object], data: bytes = b"") -> None:
         """Send a whole answer."""
@@ -82,6 +85,7 @@ class FileServer:
         seen: every request.
         sent_bytes: of bodies.
         wire_bytes: of everything sent, the heads too.
+        answering: what answers the connections.
     """
 
     files: dict[str, bytes]
@@ -91,9 +95,14 @@ class FileServer:
     seen: list[Request] = field(default_factory=list["Request"], repr=False)
     sent_bytes: int = 0
     wire_bytes: int = 0
+    answering: set[asyncio.Task[None]] = field(
+        default_factory=set["asyncio.Task[None]"], repr=False
+    )
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
+        if (task := asyncio.current_task()) is not None:
+            self.answering.add(task)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while not writer.is_closing():
                 lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -151,11 +160,12 @@ def serving(files: Mapping[str, bytes], behave: Behaviour = well) -> Generator[F
         await done.wait()
         server.close()
         await asyncio.sleep(0.01)  # what was just accepted becomes a connection
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
+        while others := asyncio.all_tasks() - state.answering - {asyncio.current_task()}:
+            await asyncio.wait(others)
+        for task in state.answering:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        await asyncio.gather(*state.answering, return_exceptions=True)
+        await asyncio.sleep(0.01)
 
     def run() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeldeck.engines.workers.cuda_stand_in import add_stand_in
 from modeldeck.engines.workers.dry_run import KV_TYPES
 from modeldeck.engines.workers.llama_library import open_library
 
@@ -52,7 +53,7 @@ class Answer:
     Attributes:
         tensors: name, bytes, type and shape of every tensor.
         buffers: for each context asked for, MiB by kind (``model``, ``KV``, ``RS``, ``compute``,
-            ``output``); None where it has no such context.
+            ``output``), with ``cuda`` before those on a card; None where it has no such context.
         log: the end of what it printed.
     """
 
@@ -62,15 +63,22 @@ class Answer:
 
 
 def ask(
-    library: Path, questions: Sequence[tuple[Mapping[str, Key], Sequence[Asked]]]
+    library: Path,
+    questions: Sequence[tuple[Mapping[str, Key], Sequence[Asked]]],
+    *,
+    cuda: bool = False,
 ) -> list[Answer]:
-    """Answers in the order of the questions, from one child process."""
+    """Answers in the order of the questions, from one child process.
+
+    With ``cuda`` all layers are on a device that is sized as by CUDA; else all is on the CPU.
+    """
+    words = [str(library), *(["cuda"] if cuda else [])]
     lines = [
         json.dumps({"keys": dict(keys), "contexts": [vars(asked) for asked in contexts]})
         for keys, contexts in questions
     ]
     done = subprocess.run(
-        [sys.executable, __file__, str(library)],
+        [sys.executable, __file__, *words],
         input="\n".join(lines) + "\n",
         capture_output=True,
         text=True,
@@ -91,9 +99,12 @@ def _answer(record: Mapping[str, Any]) -> Answer:
 class _Lab:
     """The library, loaded."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, cuda: bool = False) -> None:
         library = open_library(path)
         self.library = library
+        self.stand_in = add_stand_in(library, "CUDA0") if cuda else None
+        if cuda and self.stand_in is None:
+            raise SystemExit("this llama.cpp takes no such device")
         self.heard: list[str] = []
         for name in (
             "gguf_init_empty",
@@ -147,7 +158,8 @@ class _Lab:
 
         callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(made)
         params = library.llama_model_default_params()
-        params.n_gpu_layers, params.use_extra_bufts = 0, False
+        params.n_gpu_layers = 999 if self.stand_in else 0
+        params.use_extra_bufts = False
         model = ctypes.c_void_p(
             library.llama_model_init_from_user(
                 self.metadata(question["keys"]), callback, None, params
@@ -186,7 +198,8 @@ def _printed(heard: Iterable[str]) -> dict[str, float]:
     for line in "".join(heard).splitlines():
         for kind in _KINDS:
             if sized := re.search(rf"\b{kind} buffer size = +([\d.]+) MiB", line):
-                found[kind] += float(sized[1])  # type: ignore[assignment]
+                on_card = "cuda " if "CUDA0" in line else ""
+                found[on_card + kind] += float(sized[1])  # type: ignore[assignment]
     return dict(found)
 
 
@@ -215,7 +228,7 @@ def _in_a_child(lab: _Lab, question: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Questions in, answers out."""
-    lab = _Lab(sys.argv[1])
+    lab = _Lab(sys.argv[1], cuda="cuda" in sys.argv[2:])
     for line in sys.stdin:
         print(_in_a_child(lab, json.loads(line)), flush=True)
 

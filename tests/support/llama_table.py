@@ -15,7 +15,8 @@ from modeldeck.engines.types import HParam, KvType, ModelHeader, Plan
 from tests.support.llama_lab import Answer, Asked, Key
 
 MIB = 1 << 20
-_KV: dict[str, KvType] = {kv: kv for kv in get_args(KvType)}
+KV_TYPES: dict[str, KvType] = {kv: kv for kv in get_args(KvType)}
+"""By name."""
 _SINGLE = EngineProfile("one cache for all slots")
 _SEPARATE = EngineProfile("a cache for each slot", unified=False)
 _PRINTED_MIB = 0.006
@@ -71,7 +72,7 @@ def differences(keys: Mapping[str, Key], contexts: list[Asked], answer: Answer) 
             continue
         plan = Plan(
             context_tokens=asked.context_tokens,
-            kv_type=_KV[asked.kv_type],
+            kv_type=KV_TYPES[asked.kv_type],
             slots=asked.slots,
             micro_batch_tokens=asked.micro_batch_tokens,
             flash_attention=asked.flash_attention,

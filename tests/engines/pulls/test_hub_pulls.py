@@ -1,0 +1,244 @@
+"""Pulls from the Hub into its own cache, and what it could do to us."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from modeldeck.engines.catalog.targets import parse_target
+from modeldeck.engines.errors import FormatError, ModelNotFound
+from modeldeck.engines.pulls import part_file
+from modeldeck.engines.pulls.control import Bandwidth, Control
+from modeldeck.engines.pulls.errors import Damaged, DiskFull, PullError, Stopped
+from modeldeck.engines.pulls.pull import Report, run_pull
+from modeldeck.engines.pulls.types import Destination, Layout
+from modeldeck.engines.pulls.wanted import wanted
+from modeldeck.engines.units import MIB
+from tests.support.file_server import Request, etag, serving, well
+from tests.support.hub import repository
+from tests.support.pulls import (
+    COMMIT,
+    CONTENT,
+    HASTY,
+    nothing_left,
+    on_hub,
+    pulled,
+)
+
+
+def test_the_hubs_own_library_uses_what_was_pulled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "model-Q4_K_M-00001-of-00002.gguf": CONTENT[: 3 * MIB],
+        "model-Q4_K_M-00002-of-00002.gguf": CONTENT[: 9 * MIB],
+        "model-Q8_0.gguf": b"other",
+        "mmproj-F16.gguf": b"sees" * 4000,
+        "README.md": b"card",
+    }
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        placed, _ = pulled(*on_hub(server, "hf:o/n:Q4_K_M", tmp_path))
+    assert {path.name for path in placed} == {
+        "model-Q4_K_M-00001-of-00002.gguf",
+        "model-Q4_K_M-00002-of-00002.gguf",
+        "mmproj-F16.gguf",
+    }
+
+    from huggingface_hub import scan_cache_dir, try_to_load_from_cache
+
+    for path in placed:
+        found = try_to_load_from_cache("o/n", path.name, cache_dir=tmp_path, revision="main")
+        assert isinstance(found, str)
+        assert Path(found).read_bytes() == files[path.name]
+    scanned = scan_cache_dir(tmp_path)
+    assert not scanned.warnings
+    assert [repo.repo_id for repo in scanned.repos] == ["o/n"]
+    assert nothing_left(tmp_path / "models--o--n")
+
+
+def test_a_folder_of_safetensors_comes_with_its_papers_and_nothing_else(tmp_path: Path) -> None:
+    files = {
+        "config.json": b"{}",
+        "tokenizer.json": b"{}",
+        "model.safetensors": CONTENT[:MIB],
+        "pytorch_model.bin": b"pickle",
+        ".gitattributes": b"git",
+        "original/consolidated.00.pth": b"pickle",
+    }
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        placed, _ = pulled(*on_hub(server, "hf:o/n", tmp_path, Layout.FOLDER))
+    names = {str(path.relative_to(tmp_path)) for path in placed}
+    assert names == {"o/n/config.json", "o/n/tokenizer.json", "o/n/model.safetensors"}
+
+
+def test_pickles_come_only_when_they_are_asked_for(tmp_path: Path) -> None:
+    files = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        with pytest.raises(PullError, match="pickles"):
+            on_hub(server, "hf:o/n", tmp_path)
+        environ = {"HF_ENDPOINT": server.url}
+        there = Destination(Layout.FOLDER, tmp_path)
+        want = wanted(parse_target("hf:o/n"), there, environ, pickles=True)
+    assert "pytorch_model.bin" in [file.name for file in want.files]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../x.gguf", "/etc/x.gguf", "a//x.gguf", "a/./x.gguf", "x\x1b[31m.gguf", "a\\x.gguf"],
+)
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with (
+        serving(repository("o/n", {name: b"x"}, commit=COMMIT)) as server,
+        pytest.raises(PullError, match="may not be written") as caught,
+    ):
+        on_hub(server, "hf:o/n", tmp_path)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_huge_config_is_refused_before_it_comes(tmp_path: Path) -> None:
+    files = {"config.json": b"{}", "model.safetensors": b"x"}
+    sizes = {"config.json": 1 << 30}
+    with (
+        serving(repository("o/n", files, commit=COMMIT, sizes=sizes)) as server,
+        pytest.raises(PullError, match="1,024 MiB"),
+    ):
+        on_hub(server, "hf:o/n", tmp_path)
+
+
+def test_what_is_not_what_the_listing_says_is_fetched_twice_then_refused(tmp_path: Path) -> None:
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        server.files[f"/o/n/resolve/{COMMIT}/m.gguf"] = CONTENT[::-1]
+        with pytest.raises(Damaged):
+            pulled(want, environ)
+        assert 2 * len(CONTENT) <= server.sent_bytes < 2.2 * len(CONTENT)
+    assert not any((tmp_path / "models--o--n" / "snapshots").iterdir())
+
+
+def test_a_damaged_small_file_is_told_by_gits_digest(tmp_path: Path) -> None:
+    files = {"config.json": b"{}", "model.safetensors": CONTENT[:MIB]}
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        server.files[f"/o/n/resolve/{COMMIT}/config.json"] = b"[]"
+        with pytest.raises(Damaged):
+            pulled(want, environ)
+
+
+def test_the_token_stays_with_the_hub_when_it_sends_us_elsewhere(tmp_path: Path) -> None:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    with serving({f"/{digest}": CONTENT}) as storage:
+
+        async def behave(request: Request) -> None:
+            if "/resolve/" in request.path:
+                headers = {"Location": f"{storage.url}/{digest}", "X-Linked-Etag": f'"{digest}"'}
+                await request.answer(302, headers)
+            else:
+                await well(request)
+
+        with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT), behave) as server:
+            environ = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
+            there = Destination(Layout.HUB_CACHE, tmp_path)
+            want = wanted(parse_target("hf:o/n"), there, environ)
+            placed, _ = pulled(want, environ)
+        assert all("Authorization" in request.headers for request in server.seen)
+        assert storage.seen
+        assert not any("Authorization" in request.headers for request in storage.seen)
+    assert placed[0].read_bytes() == CONTENT
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"hf_secret" not in kept
+
+
+def test_a_gated_repository_says_where_to_accept(tmp_path: Path) -> None:
+    async def behave(request: Request) -> None:
+        await request.answer(403, {"X-Error-Code": "GatedRepo"})
+
+    with serving({}, behave) as server, pytest.raises(FormatError, match="gated") as caught:
+        on_hub(server, "hf:o/n", tmp_path)
+    assert "/o/n" in caught.value.next_step
+
+
+def test_a_mirror_that_lists_no_digests_is_asked_for_each(tmp_path: Path) -> None:
+    files = repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT, blobs=False)
+    with serving(files) as server:
+        placed, _ = pulled(*on_hub(server, "hf:o/n", tmp_path))
+    assert placed[0].read_bytes() == CONTENT
+    assert placed[0].resolve().name == etag(CONTENT).strip('"')
+
+
+def test_what_is_here_is_not_fetched_again(tmp_path: Path) -> None:
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        pulled(want, environ)
+        server.sent_bytes = 0
+        placed, told = pulled(want, environ)
+        assert server.sent_bytes == 0
+    assert placed[0].read_bytes() == CONTENT
+    assert told[-1].files[0].done_bytes == len(CONTENT)
+
+
+def test_a_link_in_the_store_does_not_lead_a_file_out_of_it(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "o").symlink_to(elsewhere)
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)) as server:
+        want, environ = on_hub(server, "hf:o/n", store, Layout.FOLDER)
+        with pytest.raises(PullError, match="leads out"):
+            pulled(want, environ)
+    assert not list(elsewhere.rglob("*.gguf"))
+
+
+@pytest.mark.parametrize("text", ["ollama:../..:x", "ollama:a/..:x"])
+def test_a_registry_name_that_leads_elsewhere_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises((PullError, ModelNotFound)):
+        wanted(parse_target(text), Destination(Layout.OLLAMA_STORE, tmp_path), {})
+
+
+def test_a_gated_file_of_a_repository_that_lists_itself_to_all(tmp_path: Path) -> None:
+    async def behave(request: Request) -> None:
+        if "/resolve/" in request.path:
+            await request.answer(403, {"X-Error-Code": "GatedRepo"})
+        else:
+            await well(request)
+
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT), behave) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        with pytest.raises(FormatError, match="gated") as caught:
+            pulled(want, environ)
+    assert "/o/n" in caught.value.next_step
+
+
+def test_the_whole_pull_has_to_have_room_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part_file, "_KEPT_FREE_BYTES", 0)
+    parts = {f"m-Q4_K_M-0000{n}-of-00002.gguf": b"x" for n in (1, 2)}
+    sizes = dict.fromkeys(parts, 1 << 49)
+    with serving(repository("o/n", parts, commit=COMMIT, sizes=sizes)) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        asked = len(server.seen)
+        with pytest.raises(DiskFull) as caught:
+            pulled(want, environ)
+        assert len(server.seen) == asked
+    assert caught.value.missing_bytes > 1 << 49
+
+
+def test_the_hubs_tools_have_no_complaint_while_a_pull_is_under_way(tmp_path: Path) -> None:
+    from huggingface_hub import scan_cache_dir
+
+    control = Control(Bandwidth(24 * MIB))
+    warnings: list[object] = []
+
+    def look(report: Report) -> None:
+        if report.files[0].done_bytes > 12 * MIB:
+            warnings.extend(scan_cache_dir(tmp_path).warnings)
+            control.stop()
+
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        with pytest.raises(Stopped):
+            run_pull(want, environ, control, look, HASTY)
+    assert not warnings
