@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 
 from modeldeck.engines.catalog.places import Place
-from modeldeck.engines.house.deduping import house_dir, look_for_twins
+from modeldeck.engines.house.deduping import look_for_twins
 from modeldeck.engines.house.duplicates import Kept, Merge, Method, Replacement, Twins
 from modeldeck.engines.house.errors import HouseError
 from modeldeck.engines.house.journal import Journal
 from modeldeck.engines.house.linking import Merged, merge
 from modeldeck.engines.house.stock import Entry
+from modeldeck.engines.house.turns import house_dir
 from modeldeck.engines.house.unlinking import undo
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import file_size

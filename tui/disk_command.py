@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Sequence
 
 from modeldeck.engines.catalog.places import Place
-from modeldeck.engines.house.deleting import home_trash
 from modeldeck.engines.house.stock import Stock, take_stock, with_files
 from modeldeck.engines.house.trash import bins, trashes
+from modeldeck.engines.house.turns import home_trash
 from modeldeck.engines.house.usage import DiskUse, Usage, disk_use
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Source

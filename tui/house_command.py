@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 from pathlib import Path
 
 from modeldeck.engines.catalog.places import Place, default_places
-from modeldeck.engines.house.deleting import home_trash
 from modeldeck.engines.house.trash import empty, trashes
+from modeldeck.engines.house.turns import home_trash, my_turn
 from modeldeck.tui.services import Services
 
 
@@ -17,6 +18,15 @@ def run_house(name: str, services: Services, options: argparse.Namespace) -> int
     """Run one of the commands. Returns the exit code. Raises ModeldeckError."""
     places = default_places(services.settings.model_dirs, os.environ, Path.home())
     empty_trash(places, services.settings.trash_days)
+    undoes = name == "dedupe" and options.undo
+    changes = name == "import" or undoes or getattr(options, "apply", False)
+    with my_turn() if changes else contextlib.nullcontext():
+        return _run(name, services, places, options)
+
+
+def _run(
+    name: str, services: Services, places: tuple[Place, ...], options: argparse.Namespace
+) -> int:
     match name:
         case "ls":
             from modeldeck.tui.disk_command import run_disk

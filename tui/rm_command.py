@@ -12,10 +12,11 @@ from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.catalog.resolve import resolve
 from modeldeck.engines.errors import ModelNotFound
 from modeldeck.engines.house.carrying_out import Removed
-from modeldeck.engines.house.deleting import Named, delete, home_trash, plan
+from modeldeck.engines.house.deleting import Named, bring_back, delete, plan
 from modeldeck.engines.house.errors import HouseError
 from modeldeck.engines.house.removal import Removal
-from modeldeck.engines.house.trash import bins, put_back, trashes
+from modeldeck.engines.house.trash import bins, trashes
+from modeldeck.engines.house.turns import home_trash
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import file_size
 from modeldeck.tui.printing import complain, emit, note, say
@@ -111,7 +112,7 @@ def _undo(places: Sequence[Place], options: argparse.Namespace) -> int:
     remarks: list[str] = []
     for one in chosen:
         try:
-            count, found = put_back(one)
+            count, found = bring_back(one)
         except OSError as error:
             raise HouseError(
                 f"Not everything came back: {clean_line(error.strerror or str(error))}.",

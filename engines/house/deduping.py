@@ -11,14 +11,9 @@ from modeldeck.engines.house.contents import open_file, twins_in
 from modeldeck.engines.house.duplicates import Content, Merge, Method, plan_merge
 from modeldeck.engines.house.file_systems import methods_of, share_blocks
 from modeldeck.engines.house.stock import Entry, Identity, take_stock
-from modeldeck.engines.paths import cache_dir, data_dir
+from modeldeck.engines.paths import cache_dir
 from modeldeck.engines.store.database import Database
 from modeldeck.engines.store.digests import SCHEMA, Digests
-
-
-def house_dir() -> Path:
-    """Where the journal is: ``house`` beside the database."""
-    return data_dir() / "house"
 
 
 def digests_path() -> Path:

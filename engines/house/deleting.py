@@ -20,7 +20,8 @@ from modeldeck.engines.house.manifests import BLOBS, Manifest
 from modeldeck.engines.house.ollama_api import Ollama
 from modeldeck.engines.house.removal import Removal, plan_removal
 from modeldeck.engines.house.stock import Stock, take_stock, with_files
-from modeldeck.engines.paths import data_dir
+from modeldeck.engines.house.trash import Bin, put_back
+from modeldeck.engines.house.turns import home_trash, my_turn
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, Source
 
@@ -37,11 +38,6 @@ class Named:
 
     model: LocalModel
     text: str = ""
-
-
-def home_trash() -> Path:
-    """The user's own trash: ``trash`` beside the database."""
-    return data_dir() / "trash"
 
 
 def plan(
@@ -94,6 +90,25 @@ def delete(
     Raises:
         HouseError: it may not be done, or was cut short.
     """
+    with my_turn():
+        return _deleted(removal, stock, environ, now, trash, for_good=for_good)
+
+
+def bring_back(removal_id: Bin) -> tuple[int, tuple[str, ...]]:
+    """Undo a removal (``trash.put_back``). Raises HouseError, OSError."""
+    with my_turn():
+        return put_back(removal_id)
+
+
+def _deleted(
+    removal: Removal,
+    stock: Stock,
+    environ: Mapping[str, str],
+    now: float,
+    trash: Path | None,
+    *,
+    for_good: bool,
+) -> Removed:
     by_ollama = [one for one in removal.manifests if for_good or not _may_change(one)]
     running = Ollama.running(environ) if by_ollama else None
     with running or contextlib.nullcontext():

@@ -66,13 +66,13 @@ class Live:
     """What is being downloaded, or is to be.
 
     Attributes:
-        repositories: of the Hub, ``owner/name``.
-        others: there are downloads of something else.
+        repositories: of the Hub, ``owner/name``, that come into its cache.
+        folders: that others come into: stores of Ollama, plain folders.
         files: that a process has locked.
     """
 
     repositories: frozenset[str] = frozenset()
-    others: bool = False
+    folders: frozenset[Path] = frozenset()
     files: frozenset[Identity] = frozenset()
 
 
@@ -136,8 +136,11 @@ def _all(stock: Stock, now: float, live: Live, remarks: list[str]) -> Iterator[O
     unnamed = unnamed_in_ollama(stock, frozenset())
     remarks += unnamed.kept
     for path in unnamed.paths:
-        if _is_old(stock.by_path[path], now, YOUNG_SECONDS):
-            yield _orphan(stock.by_path[path], Kind.OLLAMA_BLOB)
+        entry = stock.by_path[path]
+        if entry.root in live.folders:
+            remarks.append("Ollama's blobs are kept: a download into its store is under way.")
+        elif _is_old(entry, now, YOUNG_SECONDS):
+            yield _orphan(entry, Kind.OLLAMA_BLOB)
     yield from _in_hub(stock, now, live, remarks)
     yield from _partials(stock, now, live)
     for entry in stock.entries:
@@ -176,7 +179,8 @@ def _partials(stock: Stock, now: float, live: Live) -> Iterator[Orphan]:
         in_hub = files[0].source is Source.HUGGING_FACE
         first = files[0].path.relative_to(files[0].root).parts[0]
         name = first.removeprefix("models--").replace("--", "/", 1)
-        wanted = name in live.repositories if in_hub else live.others
+        into = not live.folders.isdisjoint(files[0].path.parents)
+        wanted = name in live.repositories if in_hub else into
         locked = any(entry.identity in live.files for entry in files)
         old = all(_is_old(entry, now, GIVEN_UP_SECONDS) for entry in files)
         if old and not wanted and not locked:

@@ -12,6 +12,10 @@ import pytest
 from modeldeck.engines.house.manifests import Manifest, blob_path, manifests_of
 from modeldeck.engines.house.pruning import plan_pruning
 from modeldeck.engines.house.stock import take_stock
+from modeldeck.engines.pulls.home import PullsHome
+from modeldeck.engines.pulls.queue import Item, Queue
+from modeldeck.engines.pulls.types import Destination, Layout, PullState
+from modeldeck.engines.pulls.wire import queue_text
 from modeldeck.tui.cli import main
 from tests.support.file_server import serving
 from tests.support.gguf_files import llama_metadata, llama_tensors, write_gguf, write_llama
@@ -370,3 +374,38 @@ def test_updates_says_what_to_pull_and_what_is_offline(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert main(["updates"]) == 1
     assert "No server can be reached" in capsys.readouterr().err
+
+
+def test_prune_leaves_what_the_queue_of_downloads_still_wants(
+    fresh_home: Path,
+    models: Path,
+    ollama: OllamaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    cache = HubCache(fresh_home / ".cache" / "huggingface" / "hub")
+    parts = [
+        cache.folder / "models--org--paused" / ".modeldeck" / "1.part",
+        cache.folder / "models--org--gone" / ".modeldeck" / "2.part",
+    ]
+    for part in parts:
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"half")
+    ollama.blob(b"fetched, and its manifest still to come")
+    hub = Destination(Layout.HUB_CACHE, cache.folder)
+    queue = Queue(
+        (
+            Item("1", "hf:org/paused:Q4_K_M", hub, state=PullState.PAUSED),
+            Item("2", "hf:org/gone:Q4_K_M", hub, state=PullState.CANCELLED),
+            Item("3", "ollama:m:8b", Destination(Layout.OLLAMA_STORE, ollama.folder)),
+        )
+    )
+    PullsHome().queue.write_text(queue_text(queue))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 86_400 * 3)
+
+    assert main(["prune", "--json"]) == 0
+
+    record = json.loads(capsys.readouterr().out)
+    assert [one["path"] for one in record["orphans"]] == [str(parts[1])]
+    assert "org/paused is being downloaded and is left alone." in record["remarks"]

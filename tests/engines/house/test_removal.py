@@ -20,6 +20,7 @@ from modeldeck.engines.house.in_use import holders_of
 from modeldeck.engines.house.removal import Removal, plan_removal
 from modeldeck.engines.house.stock import take_stock, with_files
 from modeldeck.engines.house.trash import bins, empty, put_back, trashes
+from modeldeck.engines.house.turns import my_turn
 from modeldeck.engines.types import Source
 from tests.support.gguf_files import write_gguf, write_llama, write_split_llama
 from tests.support.safetensors_files import write_folder
@@ -284,6 +285,13 @@ def test_the_trash_empties_itself_after_its_days(folder: Path, tmp_path: Path) -
     assert len(bins([tmp_path / "trash"])) == 1
     assert empty([tmp_path / "trash"], 1014.5 * DAY, days=14) == removal.freed_bytes
     assert not (tmp_path / "trash").exists()
+
+
+def test_one_change_at_a_time() -> None:
+    with my_turn(), pytest.raises(HouseError, match="Another modeldeck"), my_turn(seconds=0):
+        pass
+    with my_turn(seconds=0):
+        pass
 
 
 def test_a_file_that_changed_since_is_not_deleted(folder: Path) -> None:
