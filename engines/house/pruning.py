@@ -226,17 +226,18 @@ def _orphan(entry: Entry, kind: Kind) -> Orphan:
 
 def _empty_folders(stock: Stock, now: float) -> Iterator[Path]:
     """Folders without anything in them in the stores that programs keep, not in the user's own."""
-    managed = [place.path for place in stock.places if place.source in _MANAGED]
+    managed = {place.path for place in stock.places if place.source in _MANAGED}
     filled = {folder for entry in stock.entries for folder in entry.path.parents}
     blocked = {up for folder in stock.unreadable for up in (folder, *folder.parents)}
     young = {path for path, changed in stock.folders if now - changed < YOUNG_SECONDS}
     held = {folder for path in young for folder in (path, *path.parents)}
+    kept = filled | blocked | held
     empty = [
         path
         for path, _ in stock.folders
-        if path not in filled | blocked | held
-        and not (path.name in _KEPT_EMPTY and path.parent in filled | {*managed})
-        and any(root in path.parents for root in managed)
+        if path not in kept
+        and not (path.name in _KEPT_EMPTY and (path.parent in filled or path.parent in managed))
+        and not managed.isdisjoint(path.parents)
     ]
     yield from sorted(empty, key=lambda folder: (-len(folder.parts), folder))
 

@@ -38,6 +38,9 @@ _PUBLISHED: Final = PAPERS | {
 }
 """What is published in the folder of a model beside its weights, and is of no use without them."""
 
+_NOTES: Final = (".json", ".etag")
+"""What llama.cpp keeps beside a file that it downloaded (``common/download.cpp``)."""
+
 Holders: TypeAlias = Mapping[Identity, Sequence[str]]
 """Who has a physical file open: ``llama-server (1234)``."""
 
@@ -113,6 +116,7 @@ def plan_removal(
     freed, staying = _freed(entries, stock, remarks)
     remarks += _broken_links(entries, stock)
     remarks += _drafts(wanted, others)
+    remarks += _only_links(entries)
     remarks += _held_open(entries, holders or {})
     return Removal(
         titles=tuple(dict.fromkeys(held.name for held in wanted)),
@@ -145,6 +149,10 @@ def _files(held: Held, others: Sequence[Held], stock: Stock, remarks: list[str])
             remarks.append(f"The projector stays: {_listed(users)} needs it.")
         else:
             yield held.projector
+    if held.source is Source.LLAMA_CPP:
+        for file in held.files:
+            notes = (file.with_name(f"{file.name}{ending}") for ending in _NOTES)
+            yield from (path for path in notes if path in stock.by_path)
     folder = snapshot_of(held.path) or (held.path if held.is_folder else None)
     if folder is None or holds_another(folder, held, others, stock):
         return
@@ -181,7 +189,8 @@ def _freed(entries: Sequence[Entry], stock: Stock, remarks: list[str]) -> tuple[
     """Bytes that are freed, and bytes that stay because the file has another name."""
     names: dict[Identity, list[Entry]] = {}
     for entry in entries:
-        names.setdefault(entry.identity, []).append(entry)
+        if not entry.is_link:
+            names.setdefault(entry.identity, []).append(entry)
     freed = staying = 0
     for identity, going in names.items():
         if len(going) >= going[0].links:
@@ -228,6 +237,17 @@ def _drafts(wanted: Sequence[Held], others: Sequence[Held]) -> Iterator[str]:
     for other in others:
         if other.path.parent in folders and "draft" in other.path.name.lower():
             yield f"{other.name}, which lies beside it, stays."
+
+
+def _only_links(entries: Sequence[Entry]) -> Iterator[str]:
+    gone = {entry.path for entry in entries}
+    for entry in entries:
+        to = entry.leads_to
+        if to is None or to in gone or entry.broken:
+            continue
+        if entry.source not in (Source.HUGGING_FACE, Source.OLLAMA):
+            name = clean_line(entry.path.name, 80)
+            yield f"{name} is a link; what it leads to stays: {clean_line(str(to))}."
 
 
 def _held_open(entries: Iterable[Entry], holders: Holders) -> Iterator[str]:

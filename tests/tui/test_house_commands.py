@@ -182,6 +182,23 @@ def test_dedupe_says_what_it_would_do_then_does_it_and_takes_it_back(
     assert main(["dedupe", "--undo"]) == 1
 
 
+def test_dedupe_by_whatever_the_file_system_has_finds_nothing_the_second_time(
+    models: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    for name in ("a.gguf", "b.gguf", "c.gguf"):
+        (models / name).write_bytes(weights(tmp_path) + BIG)
+
+    assert main(["dedupe", "--apply", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(["dedupe", "--apply", "--json"]) == 0
+    second = json.loads(capsys.readouterr().out)
+
+    assert len(first["duplicates"][0]["replace"]) == 2
+    assert first["saved_bytes"] == 2 * (models / "a.gguf").stat().st_blocks * 512
+    assert (second["saved_bytes"], second["run"]) == (0, None)
+    assert all((models / name).read_bytes()[-len(BIG) :] == BIG for name in ("a.gguf", "c.gguf"))
+
+
 def test_ls_disk_adds_up_what_is_really_there(
     fresh_home: Path, models: Path, tmp_path: Path, capsys: Captured
 ) -> None:
@@ -298,7 +315,7 @@ def test_import_lets_a_running_ollama_make_the_model(
         monkeypatch.setenv("OLLAMA_HOST", address)
         assert main(["import", "One"]) == 0
         assert asked == ["create one:latest"]
-        assert ollama.path(data).samefile(models / "One.gguf")
+        assert ollama.path(data).read_bytes() == data
         assert "Ollama has one:latest now" in capsys.readouterr().out
         assert main(["import", "One"]) == 1
         assert "has a model one:latest already" in capsys.readouterr().err

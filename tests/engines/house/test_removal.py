@@ -230,6 +230,41 @@ def test_a_link_from_another_store_is_told_of(folder: Path, tmp_path: Path) -> N
     assert f"Would lead nowhere: the link {other / 'b.gguf'}." in removal.remarks
 
 
+def test_a_link_goes_and_what_it_leads_to_stays(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    file = write_llama(outside / "far.gguf")
+    (folder / "near.gguf").symlink_to(file)
+
+    removal = plan([Place(Source.FOLDER, folder)], "near")
+    delete_for_good(removal)
+
+    assert removal.remarks == (f"near.gguf is a link; what it leads to stays: {file}.",)
+    assert removal.freed_bytes == 0
+    assert file.exists()
+    assert not (folder / "near.gguf").is_symlink()
+
+
+def test_what_llama_cpp_noted_of_a_download_goes_with_it(folder: Path) -> None:
+    write_llama(folder / "org_m.gguf")
+    for name in ("org_m.gguf.json", "org_m.gguf.etag", "other.json"):
+        (folder / name).write_text("{}")
+
+    delete_for_good(plan([Place(Source.LLAMA_CPP, folder)], "org_m"))
+
+    assert [path.name for path in folder.iterdir()] == ["other.json"]
+
+
+def test_a_draft_beside_a_model_stays_and_is_named(folder: Path) -> None:
+    write_llama(folder / "big.gguf", name="big")
+    write_llama(folder / "big-draft-0.5b.gguf", name="draft")
+
+    removal = plan([Place(Source.FOLDER, folder)], str(folder / "big.gguf"))
+
+    assert going(removal) == {"big.gguf"}
+    assert removal.remarks == ("big-draft-0.5b, which lies beside it, stays.",)
+
+
 def test_who_has_the_file_open_is_told(folder: Path) -> None:
     file = write_llama(folder / "a.gguf")
     with file.open("rb"):
