@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
-from modeldeck.engines.errors import ModelNotFound
+from modeldeck.engines.catalog.hub_search import search_hub, search_url
+from modeldeck.engines.catalog.ollama_library import library, library_search
+from modeldeck.engines.catalog.remote import RemoteModel, remote_models
+from modeldeck.engines.catalog.remote_hub import (
+    MAIN,
+    endpoint_of,
+    gated,
+    login_of,
+    offline_by,
+    repository,
+)
+from modeldeck.engines.catalog.remote_memory import RemoteMemory
+from modeldeck.engines.catalog.remote_variants import remote_variants
+from modeldeck.engines.catalog.targets import parse_target
+from modeldeck.engines.errors import ModeldeckError, ModelNotFound
+from modeldeck.engines.formats.web import Patience, web_of
+from modeldeck.engines.formats.web_errors import Refused
+from modeldeck.engines.paths import cache_dir
+from modeldeck.engines.store.database import Database, StoreError
+from modeldeck.engines.store.remote_answers import SCHEMA, RemoteAnswers
 from modeldeck.tui.hub_best import best_variant
 from modeldeck.tui.hub_judging import Judging, VariantJudge
 from modeldeck.tui.hub_source import Listing
-from modeldeck.tui.hub_state import Asked, Best, Page, Source, Variant
+from modeldeck.tui.hub_state import Asked, Best, Page, Repository, Source, Trouble, Variant
 
 if TYPE_CHECKING:
     from modeldeck.engines.contract import Engine
@@ -18,32 +40,88 @@ if TYPE_CHECKING:
     from modeldeck.tui.learned_memory import LearnedMemory
     from modeldeck.tui.state import Options
 
+MOST_AT_ONCE: Final = 6
+"""Headers read at the same time."""
+_PATIENCE: Final = Patience(tries=2, whole_seconds=60.0)
+"""Somebody is waiting in front of the screen."""
+_CARD: Final = "README.md"
+_MOST_CARD_BYTES: Final = 1 << 20
+
 
 class HubAnswers:
-    """Searches, listings, headers and cards."""
+    """Searches, listings, headers and cards; verdicts on what was read."""
 
-    def __init__(self, engines: Callable[[], Sequence[Engine]], memory: LearnedMemory) -> None:
+    def __init__(
+        self,
+        engines: Callable[[], Sequence[Engine]],
+        memory: LearnedMemory,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         """Answer for this machine.
 
         Args:
             engines: those there are; asked for only where a variant is no GGUF file.
             memory: what loads taught.
+            environ: ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` count.
         """
         self._engines = engines
-        self._memory = memory
+        self._learnt = memory
+        self._environ = environ
         self._judge = VariantJudge()
 
     def now(self) -> float:
         """Seconds since 1970."""
         return time.time()
 
+    # What is asked of servers.
+
+    @contextmanager
+    def _asking(self) -> Generator[tuple[RemoteMemory, str]]:
+        """The Hub, with what it said before; its address."""
+        endpoint = endpoint_of(self._environ)
+        with (
+            _kept_answers() as answers,
+            web_of(login_of(endpoint, self._environ), _PATIENCE) as web,
+        ):
+            web.offline = offline_by(self._environ)
+            yield RemoteMemory(web, answers), endpoint
+
     def search(self, asked: Asked, page: str, should_stop: Callable[[], bool]) -> Page:
         """The first part of an answer, or the one that ``page`` asks for."""
-        raise ModelNotFound("The search is not here yet.", "Use modeldeck fit.")
+        if asked.source is Source.OLLAMA:
+            return _library_page(asked.text)
+        with self._asking() as (memory, endpoint):
+            answer = search_hub(
+                memory, page or search_url(endpoint, asked.text, asked.kind, asked.sort)
+            )
+        found = tuple(
+            Repository(
+                one.name,
+                one.formats,
+                one.parameters,
+                one.downloads,
+                one.likes,
+                one.updated,
+                one.task,
+                one.gated,
+            )
+            for one in answer.found
+        )
+        return Page(found, answer.next_url, memory.as_of)
 
     def listing(self, source: Source, name: str, should_stop: Callable[[], bool]) -> Listing:
         """The variants of a repository."""
-        raise ModelNotFound("The search is not here yet.", "Use modeldeck fit.")
+        if source is Source.OLLAMA:
+            return _library_listing(name)
+        with self._asking() as (memory, endpoint):
+            try:
+                found = remote_variants(memory, endpoint, name)
+            except Refused as refused:
+                if refused.status not in (401, 403):
+                    raise
+                raise gated(endpoint, name) from refused
+        variants = tuple(Variant(one.target, one.label, one.size_bytes) for one in found)
+        return Listing(variants, memory.as_of)
 
     def read(
         self,
@@ -51,7 +129,55 @@ class HubAnswers:
         on_read: Callable[[Variant], None],
         should_stop: Callable[[], bool],
     ) -> None:
-        """Read headers."""
+        """Read headers, some at a time; none is begun any more once it should stop."""
+        with (
+            _kept_answers() as answers,
+            ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="headers") as pool,
+        ):
+
+            def read_one(variant: Variant) -> None:
+                if not should_stop():
+                    on_read(self._read(variant, answers))
+
+            for done in [pool.submit(read_one, one) for one in variants]:
+                done.result()
+
+    def _read(self, variant: Variant, answers: RemoteAnswers | None) -> Variant:
+        try:
+            target = parse_target(variant.target)
+            (found,) = remote_models(target, self._environ, answers, patience=_PATIENCE)
+        except ModeldeckError as error:
+            return variant._replace(trouble=Trouble(error.cause, error.next_step))
+        if not isinstance(found, RemoteModel):
+            return variant._replace(trouble=Trouble(found.error.cause, found.error.next_step))
+        return variant._replace(
+            size_bytes=found.size_bytes,
+            format=found.header.format,
+            header=found.header,
+            projector_bytes=found.projector_bytes,
+        )
+
+    def card_text(self, source: Source, name: str, should_stop: Callable[[], bool]) -> str:
+        """The model card in Markdown."""
+        if source is Source.OLLAMA:
+            raise ModelNotFound(
+                "Ollama's registry keeps no model cards.", f"Read https://ollama.com/library/{name}"
+            )
+        with self._asking() as (memory, endpoint):
+            there = repository(memory, endpoint, name, MAIN)
+            if _CARD not in there.files:
+                raise ModelNotFound(
+                    "The repository has no model card.", f"Look at {endpoint}/{name}."
+                )
+            try:
+                card = memory.document(there.url(_CARD), "text/plain", _MOST_CARD_BYTES)
+            except Refused as refused:
+                if refused.status not in (401, 403):
+                    raise
+                raise gated(endpoint, name) from refused
+        return card.decode("utf-8", "replace")
+
+    # Verdicts.
 
     def judge(
         self, variants: Sequence[Variant], options: Options, card: Card
@@ -61,7 +187,7 @@ class HubAnswers:
             options,
             card,
             lambda: [engine.info for engine in self._engines()],
-            self._memory.lesson(),
+            self._learnt.lesson(),
         )
         return self._judge.judged(variants, judging)
 
@@ -69,6 +195,32 @@ class HubAnswers:
         """The judged variant to take on ``card``, and why."""
         return best_variant(variants, options, card)
 
-    def card_text(self, source: Source, name: str, should_stop: Callable[[], bool]) -> str:
-        """The model card in Markdown."""
-        raise ModelNotFound("The search is not here yet.", "Use modeldeck fit.")
+
+@contextmanager
+def _kept_answers() -> Generator[RemoteAnswers | None]:
+    """What servers said before; nothing where it can neither be read nor kept."""
+    try:
+        database = Database.open(cache_dir() / "remote.db", (SCHEMA,))
+    except StoreError:
+        yield None
+        return
+    try:
+        yield RemoteAnswers(database)
+    finally:
+        database.close()
+
+
+def _library_page(text: str) -> Page:
+    made = library().as_of
+    return Page(
+        tuple(
+            Repository(one.name, ("gguf",), updated=made, note=f"Sizes: {', '.join(one.tags)}.")
+            for one in library_search(text)
+        )
+    )
+
+
+def _library_listing(name: str) -> Listing:
+    exact = next((one for one in library_search(name) if one.name == name), None)
+    tags = exact.tags if exact is not None else ("latest",)
+    return Listing(tuple(Variant(f"ollama:{name}:{tag}", tag) for tag in tags))

@@ -52,7 +52,7 @@ class Asked(NamedTuple):
 
     source: Source = Source.HUB
     text: str = ""
-    kind: str = ""
+    kind: str = "gguf"
     sort: str = SORTS[0]
 
     def next_kind(self) -> Asked:

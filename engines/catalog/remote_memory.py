@@ -76,6 +76,26 @@ class RemoteMemory:
         assert kept is not None
         return kept.answer
 
+    def page(self, url: str) -> tuple[bytes, str]:
+        """A part of a longer list, and the address of the next part; empty at the end.
+
+        The last one where the server cannot be reached. Raises FormatError.
+        """
+        key = f"page {url}"
+        kept = self._kept(key)
+        try:
+            got = document(self.web, url, etag=kept.state if kept else "")
+        except Unreachable:
+            if kept is None:
+                raise
+            return _page(self._stale(kept).answer)
+        if isinstance(got, Document):
+            self._keep(key, got.etag, f"{got.next_url}\n".encode() + got.data)
+            return got.data, got.next_url
+        self._still_true(key)
+        assert kept is not None
+        return _page(kept.answer)
+
     def described(
         self, key: str, listed: str, urls: Sequence[str], read: Callable[[], Described]
     ) -> Described:
@@ -186,3 +206,8 @@ def _decoded(kept: KeptAnswer) -> Described | None:
         return Described(decode(text), int(size_bytes), kept.state, kept_outlines)
     except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
         return None
+
+
+def _page(kept: bytes) -> tuple[bytes, str]:
+    first, _, data = kept.partition(b"\n")
+    return data, first.decode("ascii", "replace")

@@ -33,7 +33,7 @@ _OLLAMA_NAME: Final = re.compile(
     re.ASCII,
 )
 # What tells the variants of one model apart in their names.
-_QUANT: Final = re.compile(
+QUANTISATION: Final = re.compile(
     r"[-_.](?:ud[-_.])?(?:i?q\d\w*|f16|fp16|bf16|f32|mxfp4\w*|tq\d\w*)$", re.IGNORECASE
 )
 
@@ -147,4 +147,4 @@ def variants(
 
 def family_name(name: str) -> str:
     """A model's name without its quantisation, in lower case."""
-    return _QUANT.sub("", name.lower().removesuffix(".gguf"))
+    return QUANTISATION.sub("", name.lower().removesuffix(".gguf"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from modeldeck.engines.formats.web_errors import Unreachable, host, unreachable
 
 MOST_DOCUMENT_BYTES: Final = 4 << 20
 _NOT_MODIFIED: Final = 304
+_NEXT: Final = re.compile(r'<([^<>]{1,2000})>\s*;\s*rel="?next"?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,12 @@ class Document:
     Attributes:
         data: all of it.
         etag: what tells it from a later one, as it is to be given back; may be empty.
+        next_url: where it goes on, as its ``Link`` header says; empty where it does not.
     """
 
     data: bytes
     etag: str
+    next_url: str = ""
 
 
 def document(
@@ -47,7 +51,7 @@ def document(
             with web.request(url, headers, body_bytes=most_bytes) as reply:
                 if etag and reply.status == _NOT_MODIFIED:
                     return None
-                return Document(_body(reply, url, most_bytes), _etag(reply))
+                return Document(_body(reply, url, most_bytes), _etag(reply), _next(reply))
         except Unreachable as error:
             tries.again(error, gained=False)
 
@@ -56,6 +60,12 @@ def _etag(reply: Reply) -> str:
     """The etag, if it is one that can be given back."""
     etag = reply.headers.get("ETag", "")
     return etag if len(etag) <= 200 and etag.isascii() and etag.isprintable() else ""
+
+
+def _next(reply: Reply) -> str:
+    """The address that the ``Link`` header calls the next one."""
+    found = _NEXT.search(reply.headers.get("Link", "")[:4000])
+    return found[1] if found and found[1].isascii() and found[1].isprintable() else ""
 
 
 def _body(reply: Reply, url: str, most_bytes: int) -> bytes:

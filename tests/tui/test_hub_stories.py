@@ -51,8 +51,8 @@ async def test_words_are_searched_when_typing_rests(fresh_home: Path) -> None:
         await deck.press("enter", "s")
         await deck.see("sort downloads")
         await deck.press("f")
-        await deck.see("format gguf")
-        assert script.asked[-1] == (Asked(text="mistral", kind="gguf", sort="downloads"), "")
+        await deck.see("format safetensors")
+        assert script.asked[-1] == (Asked(text="mistral", kind="safetensors", sort="downloads"), "")
 
 
 async def test_more_is_asked_for_near_the_end(fresh_home: Path) -> None:
