@@ -172,7 +172,7 @@ class Services:
         """What is not on this machine yet, and what brings it here."""
         from modeldeck.tui.elsewhere import Elsewhere
 
-        return Elsewhere(lambda: self.engines, lambda: self.learned_memory)
+        return Elsewhere(lambda: self.engines, lambda: self.learned_memory, self.settings)
 
     @property
     def copies_dir(self) -> Path:

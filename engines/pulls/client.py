@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.home import Owner, PullsHome
-from modeldeck.engines.pulls.queue import AT_ONCE
+from modeldeck.engines.pulls.queue import AT_ONCE, woken
 from modeldeck.engines.pulls.types import Destination, PullProgress
 from modeldeck.engines.pulls.wire import (
     MOST_BYTES,
@@ -22,7 +22,9 @@ from modeldeck.engines.pulls.wire import (
     line,
     nonsense,
     progress_of,
+    queue_of,
     record_of,
+    shown,
 )
 
 _START_SECONDS: Final = 15.0
@@ -73,10 +75,16 @@ class PullsClient:
         return self._home.owner() is not None
 
     async def list(self) -> Pulls:
-        """The state now; what is kept of it where nobody owns pulls."""
-        if not self.running() and not self._home.queue.exists():
+        """The state now; nobody is started for it."""
+        return _pulls(await self._ask({"ask": "list"})) if self.running() else self.kept()
+
+    def kept(self) -> Pulls:
+        """What the last owner left; nothing at work."""
+        try:
+            queue = woken(queue_of(self._home.queue.read_text("utf-8")))
+        except (OSError, ValueError, PullError):
             return Pulls()
-        return _pulls(await self._ask({"ask": "list"}))
+        return Pulls(tuple(map(shown, queue.items)), queue.bytes_per_second)
 
     async def add(
         self,

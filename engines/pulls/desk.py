@@ -68,6 +68,7 @@ class Desk:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.readline():
+            self._service.came()
             try:
                 record = record_of(data)
                 ask = str(record.get("ask"))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +63,9 @@ class PullsHome:
         wanted = self.folder / "socket"
         if len(os.fsencode(wanted)) <= _MOST_SOCKET_PATH:
             return wanted
+        import hashlib  # with OpenSSL: 4 ms
+        import tempfile  # 5 ms
+
         name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         short = Path(tempfile.gettempdir()) / f"modeldeck-{os.getuid()}-{name}"
         short.mkdir(mode=0o700, exist_ok=True)

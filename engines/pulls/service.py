@@ -25,7 +25,7 @@ from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.home import PullsHome
 from modeldeck.engines.pulls.queue import Item, Night, Queue
 from modeldeck.engines.pulls.types import Destination, PullProgress, PullState
-from modeldeck.engines.pulls.wire import queue_of, queue_text
+from modeldeck.engines.pulls.wire import queue_of, queue_text, shown
 from modeldeck.engines.pulls.work import Ended, Work
 from modeldeck.engines.text import clean_line
 
@@ -105,6 +105,10 @@ class Service:
     def bytes_per_second(self) -> int | None:
         """The limit; None for none."""
         return self._queue.bytes_per_second
+
+    def came(self) -> None:
+        """Somebody asked something: it is no time to leave."""
+        self._idle_since = time.monotonic()
 
     def end(self) -> None:
         """End the process soon; what is at work is kept and goes on with the next one."""
@@ -223,7 +227,7 @@ class Service:
             self._set(q.changed(self._queue, item_id, lambda one: _after(one, ended, now)))
 
     def _is_idle(self) -> bool:
-        if self._works or self.clients or not self._queue.is_idle:
+        if self._works or not self._queue.is_idle:
             self._idle_since = time.monotonic()
         return time.monotonic() - self._idle_since >= self._idle_seconds
 
@@ -265,25 +269,7 @@ class Service:
         left = None
         if rate and item.total_bytes is not None:
             left = max(0, item.total_bytes - item.done_bytes) / rate
-        return PullProgress(
-            id=item.id,
-            target=item.target,
-            title=item.title,
-            state=item.state,
-            priority=item.priority,
-            files=files,
-            done_bytes=item.done_bytes,
-            total_bytes=item.total_bytes,
-            bytes_per_second=rate,
-            seconds_left=left,
-            note=item.note,
-            problem=item.problem,
-            next_step=item.next_step,
-            retry_at=item.retry_at,
-            asked_at=item.asked_at,
-            ended_at=item.ended_at,
-            placed=item.placed,
-        )
+        return shown(item, files, rate, left)
 
 
 def _after(item: Item, ended: Ended, now: float) -> Item:

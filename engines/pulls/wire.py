@@ -96,6 +96,34 @@ def queue_of(text: str) -> Queue:
         raise nonsense() from error
 
 
+def shown(
+    item: Item,
+    files: tuple[FileProgress, ...] = (),
+    bytes_per_second: float | None = None,
+    seconds_left: float | None = None,
+) -> PullProgress:
+    """A pull of the queue as it is told, with what only its run knows."""
+    return PullProgress(
+        id=item.id,
+        target=item.target,
+        title=item.title,
+        state=item.state,
+        priority=item.priority,
+        files=files,
+        done_bytes=item.done_bytes,
+        total_bytes=item.total_bytes,
+        bytes_per_second=bytes_per_second,
+        seconds_left=seconds_left,
+        note=item.note,
+        problem=item.problem,
+        next_step=item.next_step,
+        retry_at=item.retry_at,
+        asked_at=item.asked_at,
+        ended_at=item.ended_at,
+        placed=item.placed,
+    )
+
+
 def destination_record(destination: Destination) -> Record:
     """A destination as it is sent."""
     return {"layout": destination.layout.value, "folder": str(destination.folder)}

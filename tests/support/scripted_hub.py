@@ -147,7 +147,9 @@ def services_with(script: Script, pulls: PullsSource | None = None) -> type[Serv
     class Scripted(QuietServices):
         @cached_property
         def elsewhere(self) -> Elsewhere:
-            return ScriptedElsewhere(lambda: self.engines, lambda: self.learned_memory)
+            return ScriptedElsewhere(
+                lambda: self.engines, lambda: self.learned_memory, self.settings
+            )
 
     return Scripted
 
