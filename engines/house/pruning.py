@@ -7,6 +7,7 @@ names it last.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -118,11 +119,12 @@ def plan_pruning(
             found.setdefault(orphan.path, orphan)
     orphans = tuple(sorted(found.values(), key=lambda one: (-one.allocated_bytes, one.path)))
     entries = [stock.by_path[one.path] for one in orphans]
-    folders = tuple(dict.fromkeys((*emptied(found.keys(), stock), *_empty_folders(stock, now))))
+    folders = {*emptied(found.keys(), stock), *_empty_folders(stock, now, found.keys())}
+    deepest_first = tuple(sorted(folders, key=lambda folder: (-len(folder.parts), folder)))
     freed = _freed(entries)
     names = tuple(GoingName(e.path, e.device, e.inode, e.size_bytes) for e in entries)
-    removal = Removal(("orphans",), names, folders, (), freed, 0, ())
-    return Pruning(orphans, folders, removal, tuple(dict.fromkeys(remarks)))
+    removal = Removal(("orphans",), names, deepest_first, (), freed, 0, ())
+    return Pruning(orphans, deepest_first, removal, tuple(dict.fromkeys(remarks)))
 
 
 def _freed(entries: list[Entry]) -> int:
@@ -224,22 +226,17 @@ def _orphan(entry: Entry, kind: Kind) -> Orphan:
     return Orphan(entry.path, kind, entry.allocated_bytes)
 
 
-def _empty_folders(stock: Stock, now: float) -> Iterator[Path]:
-    """Folders without anything in them in the stores that programs keep, not in the user's own."""
+def _empty_folders(stock: Stock, now: float, going: AbstractSet[Path]) -> Iterator[Path]:
+    """Folders with nothing left in the stores that programs keep, not in the user's own."""
     managed = {place.path for place in stock.places if place.source in _MANAGED}
-    filled = {folder for entry in stock.entries for folder in entry.path.parents}
+    filled = {up for e in stock.entries if e.path not in going for up in e.path.parents}
     blocked = {up for folder in stock.unreadable for up in (folder, *folder.parents)}
     young = {path for path, changed in stock.folders if now - changed < YOUNG_SECONDS}
-    held = {folder for path in young for folder in (path, *path.parents)}
-    kept = filled | blocked | held
-    empty = [
-        path
-        for path, _ in stock.folders
-        if path not in kept
-        and not (path.name in _KEPT_EMPTY and (path.parent in filled or path.parent in managed))
-        and not managed.isdisjoint(path.parents)
-    ]
-    yield from sorted(empty, key=lambda folder: (-len(folder.parts), folder))
+    kept = filled | blocked | {up for path in young for up in (path, *path.parents)}
+    for path, _ in stock.folders:
+        needed = path.name in _KEPT_EMPTY and (path.parent in filled or path.parent in managed)
+        if path not in kept and not needed and not managed.isdisjoint(path.parents):
+            yield path
 
 
 def summary(plan: Pruning) -> str:

@@ -1,8 +1,8 @@
 """What goes when models are deleted, what stays, and what else would break. Pure.
 
-``take_stock`` looks at the stores, ``plan_removal`` says what would go, ``carrying_out.carry_out``
-does it. A name goes before what it names, so that a removal cut short leaves no name without
-content, only content without a name, which ``prune`` finds.
+``deleting.plan`` looks at the stores and asks for such a plan, ``deleting.delete`` carries it out.
+A name goes before what it names, so that a removal cut short leaves no name without content, only
+content without a name, which ``prune`` finds.
 """
 
 from __future__ import annotations
