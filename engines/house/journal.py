@@ -121,7 +121,10 @@ class Journal:
             name = str(line["run"])
             run = found.get(name, Run(name, 0.0, (), undone=False))
             if "change" in line:
-                change = Change(**line["change"])
+                try:
+                    change = Change(**line["change"])
+                except TypeError:
+                    continue  # of another version
                 found[name] = Run(
                     name, float(line["at"]), (*run.changes, change), undone=run.undone
                 )

@@ -97,13 +97,13 @@ def _read(path: Path, root: Path, store: Path) -> Manifest:
     try:
         data = _small(path)
         own = hashlib.sha256(data).hexdigest()
-        digests = (*_named(data, store), own)
+        digests = (*digests_named(data, store), own)
     except (OSError, ValueError, RecursionError):
         return Manifest(name, path, store, (), sound=False, own_digest="")
     return Manifest(name, path, store, tuple(dict.fromkeys(digests)), sound=True, own_digest=own)
 
 
-def _named(data: bytes, store: Path) -> Iterator[str]:
+def digests_named(data: bytes, store: Path) -> Iterator[str]:
     """Every digest that a manifest names, and those that the manifests in its list name.
 
     Any digest counts, wherever it stands: a newer form may name blobs in a new place.

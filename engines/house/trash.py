@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from modeldeck.engines.paths import private_dir
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Source
 
-FOLDER: Final = ".modeldeck-trash"
+FOLDER: Final = ".modeldeck-trash-{user}"
+"""How a trash is called that is not in the user's home: each user has one."""
+
 RECORD: Final = "removal.json"
 DAYS: Final = 14
 """How long the trash keeps what was deleted, unless set otherwise."""
@@ -73,7 +76,7 @@ def trash_for(path: Path, place: Place, home_trash: Path) -> Path:
     device = path.parent.stat().st_dev
     for folder in trashes([place], home_trash):
         above = next(one for one in (folder, *folder.parents) if one.is_dir())
-        usable = os.access(above, os.W_OK | os.X_OK)
+        usable = os.access(above, os.W_OK | os.X_OK) and (above != folder or is_mine(folder))
         if usable and above.stat().st_dev == device and not folder.is_symlink():
             return folder
     raise HouseError(
@@ -90,10 +93,24 @@ def trashes(places: Iterable[Place], home_trash: Path) -> list[Path]:
     found = [home_trash]
     for place in places:
         root = Path(os.path.realpath(place.path))
-        found.append(root.parent / FOLDER)
+        name = FOLDER.format(user=os.getuid())
+        found.append(root.parent / name)
         if place.source not in (Source.OLLAMA, Source.HUGGING_FACE):
-            found.append(root / FOLDER)
+            found.append(root / name)
     return list(dict.fromkeys(found))
+
+
+def is_mine(trash: Path) -> bool:
+    """Whether a trash is this user's alone: what its records say is done.
+
+    Another user's, made beside a store that several use, is never looked into.
+    """
+    try:
+        status = trash.lstat()
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return mine and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def open_bin(
@@ -140,6 +157,8 @@ def bins(trash_folders: Iterable[Path]) -> list[Bin]:
 
 
 def _bins_in(trash: Path) -> Iterator[Bin]:
+    if not is_mine(trash):
+        return
     with contextlib.suppress(OSError):
         for folder in sorted(trash.iterdir()):
             if folder.suffix != _GOING:
@@ -149,8 +168,10 @@ def _bins_in(trash: Path) -> Iterator[Bin]:
 
 def _read(folder: Path) -> Bin:
     record = cast("dict[str, Any]", json.loads((folder / RECORD).read_bytes()))
-    names = [Binned(Path(one["path"]), folder / one["stored"]) for one in record["names"]]
-    if any(one.stored.parent != folder or not one.path.is_absolute() for one in names):
+    names = [
+        Binned(Path(one["path"]), folder / Path(one["stored"]).name) for one in record["names"]
+    ]
+    if any(not one.stored.name.isdecimal() or not one.path.is_absolute() for one in names):
         raise ValueError("not a record of ours")
     titles = tuple(clean_line(str(title)) for title in record["titles"])
     freed = int(record["freed_bytes"])
@@ -215,7 +236,7 @@ def empty(trash_folders: Iterable[Path], now: float, days: float = DAYS) -> int:
         Bytes that this gave back, as planned when they were deleted.
     """
     freed = 0
-    for trash in trash_folders:
+    for trash in filter(is_mine, trash_folders):
         with contextlib.suppress(OSError):
             for folder in list(trash.glob(f"*{_GOING}")):
                 shutil.rmtree(folder)

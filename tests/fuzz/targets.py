@@ -11,6 +11,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from modeldeck.engines.adapters.llama_buffers import buffers_of
 from modeldeck.engines.catalog.folders import contents_of
@@ -27,6 +28,7 @@ from modeldeck.engines.formats.header import header_of
 from modeldeck.engines.formats.json_text import json_object
 from modeldeck.engines.formats.llamafile import gguf_inside
 from modeldeck.engines.formats.safetensors import SafeTensor, read_safetensors
+from modeldeck.engines.house.manifests import digests_named
 from modeldeck.engines.out_of_memory import shortage_of
 from modeldeck.engines.text import UNSAFE, clean, clean_line
 from modeldeck.engines.types import Plan
@@ -122,6 +124,13 @@ def _folder(data: bytes) -> None:
         assert not UNSAFE.search(header.name + header.architecture + header.quantisation)
 
 
+def _ollama_store(data: bytes) -> None:
+    """The same, read for what may not be deleted."""
+    with contextlib.suppress(ValueError, RecursionError):
+        for digest in digests_named(data, Path("/nowhere")):
+            assert len(digest) == 64
+
+
 def _ollama(data: bytes) -> None:
     """A manifest of Ollama's store."""
     with contextlib.suppress(FormatError):
@@ -203,6 +212,13 @@ TARGETS: Mapping[str, Target] = {
         (
             b'# mine\ntheme = "deck-dark"\nmodel_dirs = ["~/models"]\n[keys]\n"a.b" = "s"\n',
             b'context_tokens = 8192\nkv_type = "q8_0"\n[engines.llama_server]\nbinary = "/x"\n',
+        ),
+    ),
+    "ollama-store": Target(
+        _ollama_store,
+        (
+            b'{"config":{},"layers":[{"digest":"sha256:' + b"0" * 64 + b'"}]}',
+            b'{"manifests":[{"digest":"sha256:' + b"0" * 64 + b'"}]}',
         ),
     ),
     "ollama": Target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -354,3 +355,25 @@ def test_a_model_reached_by_a_link_out_of_the_store_can_be_deleted(
 
     assert not file.exists()
     assert (folder / "link").is_symlink()
+
+
+def test_a_record_that_somebody_else_could_have_written_is_not_followed(tmp_path: Path) -> None:
+    trash = tmp_path / "trash"
+    bin_ = trash / "1"
+    bin_.mkdir(parents=True)
+    (bin_ / "00000").write_text("mine now")
+    goal = tmp_path / "home" / ".profile"
+    record = {
+        "at": 1.0,
+        "titles": ["m"],
+        "names": [{"path": str(goal), "stored": "00000"}],
+        "freed_bytes": 1,
+    }
+    (bin_ / "removal.json").write_text(json.dumps(record))
+    trash.chmod(0o777)
+    assert bins([trash]) == []
+    assert empty([trash], now=1e12) == 0
+    trash.chmod(0o700)
+    assert [name.path for name in bins([trash])[0].names] == [goal]
+    (tmp_path / "link").symlink_to(trash)
+    assert bins([tmp_path / "link"]) == []
