@@ -15,6 +15,7 @@ from modeldeck.tui.fit_arguments import add_fit_arguments
 from modeldeck.tui.house_arguments import add_house_arguments
 from modeldeck.tui.printing import complain, note
 from modeldeck.tui.pull_arguments import add_pull_arguments
+from modeldeck.tui.search_arguments import add_search_arguments
 from modeldeck.tui.terminal import ColorChoice
 
 USAGE = 2
@@ -74,6 +75,7 @@ def command_line() -> argparse.ArgumentParser:
         _add_common(entry, default=argparse.SUPPRESS)
     add_fit_arguments(parsers["fit"])
     add_house_arguments(parsers)
+    add_search_arguments(parsers["search"])
     add_pull_arguments(parsers["pull"], parsers["pulls"])
     parsers["keys"].add_argument(
         "--markdown", action="store_true", help="print the page docs/keys.md"

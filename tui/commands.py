@@ -37,6 +37,10 @@ def run_command(name: str, options: argparse.Namespace) -> int:
             from modeldeck.tui.fit_command import run_fit  # verdicts: 20 ms
 
             return run_fit(services, options)
+        if name == "search":
+            from modeldeck.tui.search_command import run_search
+
+            return run_search(services, options)
         if name == "pull":
             from modeldeck.tui.pull_command import run_pull_command
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
+from modeldeck.engines.catalog.hub_query import parse_query
 from modeldeck.engines.catalog.remote_memory import RemoteMemory
 from modeldeck.engines.errors import FormatError
 from modeldeck.engines.formats.web_errors import origin
@@ -80,17 +81,33 @@ def search_url(endpoint: str, text: str, kind: str, sort: str) -> str:
 
     Args:
         endpoint: of the Hub.
-        text: to look for in names; may be empty.
+        text: to look for, as ``hub_query`` takes it apart; may be empty.
         kind: of ``FORMATS``; empty for all.
         sort: of ``SORTS``.
+
+    Raises:
+        ModelNotFound: the text makes no sense.
     """
+    query = parse_query(text)
     asked = [("sort", SORTS[sort]), ("direction", "-1"), ("limit", str(PAGE))]
-    if text:
-        asked.append(("search", text))
+    for name, value in (
+        ("search", query.text),
+        ("author", query.author),
+        ("pipeline_tag", query.task),
+        ("num_parameters", _range(query.least_parameters, query.most_parameters)),
+    ):
+        if value:
+            asked.append((name, value))
     if kind:
         asked.append(("filter", kind))
     asked += [("expand[]", name) for name in _EXPANDED]
     return f"{endpoint}/api/models?{urlencode(asked)}"
+
+
+def _range(least: int, most: int) -> str:
+    """As the Hub takes it: ``min:7000000000,max:14000000000``; empty for any."""
+    bounds = (("min", least), ("max", most))
+    return ",".join(f"{name}:{count}" for name, count in bounds if count)
 
 
 def search_hub(memory: RemoteMemory, url: str) -> HubPage:
