@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -127,30 +126,6 @@ def test_a_damaged_small_file_is_told_by_gits_digest(tmp_path: Path) -> None:
         server.files[f"/o/n/resolve/{COMMIT}/config.json"] = b"[]"
         with pytest.raises(Damaged):
             pulled(want, environ)
-
-
-def test_the_token_stays_with_the_hub_when_it_sends_us_elsewhere(tmp_path: Path) -> None:
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    with serving({f"/{digest}": CONTENT}) as storage:
-
-        async def behave(request: Request) -> None:
-            if "/resolve/" in request.path:
-                headers = {"Location": f"{storage.url}/{digest}", "X-Linked-Etag": f'"{digest}"'}
-                await request.answer(302, headers)
-            else:
-                await well(request)
-
-        with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT), behave) as server:
-            environ = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
-            there = Destination(Layout.HUB_CACHE, tmp_path)
-            want = wanted(parse_target("hf:o/n"), there, environ)
-            placed, _ = pulled(want, environ)
-        assert all("Authorization" in request.headers for request in server.seen)
-        assert storage.seen
-        assert not any("Authorization" in request.headers for request in storage.seen)
-    assert placed[0].read_bytes() == CONTENT
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"hf_secret" not in kept
 
 
 def test_a_gated_repository_says_where_to_accept(tmp_path: Path) -> None:
@@ -327,3 +302,19 @@ def test_the_hubs_own_tools_load_and_verify_what_was_pulled(tmp_path: Path) -> N
         verified = subprocess.run(words, env=environ, capture_output=True, text=True)
     assert not verified.returncode, verified.stdout + verified.stderr
     assert "4" in verified.stdout
+
+
+def test_any_file_can_be_named_and_a_pickle_only_on_purpose(tmp_path: Path) -> None:
+    files = {"m-Q4_K_M.gguf": b"x", "imatrix.dat": b"calibration", "head.pt": b"pickle"}
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        want, _ = on_hub(server, "hf:o/n:imatrix.dat", tmp_path)
+        with pytest.raises(PullError, match="pickle"):
+            on_hub(server, "hf:o/n:head.pt", tmp_path)
+    assert [file.name for file in want.files] == ["imatrix.dat"]
+
+
+def test_a_password_in_an_address_is_not_taken(tmp_path: Path) -> None:
+    target = parse_target("https://me:secret@host.example/m.gguf")
+    with pytest.raises(PullError, match="password") as caught:
+        wanted(target, Destination(Layout.FOLDER, tmp_path), {})
+    assert "secret" not in str(caught.value)
