@@ -54,11 +54,16 @@ def choose_files(
     return [next(iter(found.values()))]
 
 
+def is_model_file(name: str) -> bool:
+    """Whether a file holds a model in GGUF, or a part of one: a projector does not."""
+    return name.lower().endswith(".gguf") and not PROJECTOR.search(name.rpartition("/")[2])
+
+
 def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
     """GGUF files by model: the parts of a split one together, projectors left out."""
     models: dict[str, list[str]] = {}
     for name in sorted(names):
-        if name.lower().endswith(".gguf") and not PROJECTOR.search(name.rpartition("/")[2]):
+        if is_model_file(name):
             part = PART.fullmatch(name)
             stem = part[1] if part else name[: -len(".gguf")]
             models.setdefault(stem, []).append(name)

@@ -15,10 +15,10 @@ from modeldeck.engines.formats.web import Tries, Web
 from modeldeck.engines.formats.web_errors import Unreachable, unreachable
 from modeldeck.engines.pulls.control import Control
 from modeldeck.engines.pulls.digests import Follower
-from modeldeck.engines.pulls.errors import DiskFull, Stopped
+from modeldeck.engines.pulls.errors import DiskFull, PullError, Stopped
 from modeldeck.engines.pulls.journal import Journal
 from modeldeck.engines.pulls.link import Link
-from modeldeck.engines.pulls.part_file import disk_trouble, write_at
+from modeldeck.engines.pulls.part_file import disk_trouble, make_room, write_at
 from modeldeck.engines.pulls.parts import Parts
 from modeldeck.engines.pulls.told import Told
 from modeldeck.engines.units import MIB
@@ -184,9 +184,14 @@ class Connections:
                 over = self._change.wait_for(
                     lambda: self._left == 0 or self._error is not None, _SYNC_SECONDS
                 )
+                missing = self._parts.size_bytes - self._parts.done_bytes
             if over:
                 return
             self._sync()
+            try:
+                make_room(self._path.parent, missing)
+            except PullError as error:
+                self._fail(error)
 
     def _sync(self) -> None:
         with self._change:

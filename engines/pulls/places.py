@@ -33,8 +33,8 @@ def parts_folder(wanted: Wanted) -> Path:
 
 
 def part_path(wanted: Wanted, file: WantedFile) -> Path:
-    """The part file of one file: the same for every pull of the same content."""
-    key = f"{wanted.repository}\n{file.state}\n{file.name if wanted.repository else file.url}"
+    """The part file of one file, whichever state of it is wanted: the journal says which it has."""
+    key = f"{wanted.repository}\n{file.name if wanted.repository else file.url}"
     return parts_folder(wanted) / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}{PART}"
 
 

@@ -111,8 +111,9 @@ class Transfer:
             )
 
     def _in_parts(self, file: int, facts: Facts, size_bytes: int, control: Control) -> None:
-        kept = self._kept(file, facts, size_bytes)
-        head = Head(size_bytes, part_bytes_for(size_bytes), facts.state)
+        state = self._expected.hex or facts.state  # mirrors have the same content by other etags
+        kept = self._kept(file, state, size_bytes)
+        head = Head(size_bytes, part_bytes_for(size_bytes), state)
         if kept is None:
             self._begin_anew(file)
             os.ftruncate(file, size_bytes)
@@ -131,7 +132,7 @@ class Transfer:
         self._told.progress(size_bytes, size_bytes)
         self._hold_digest(digest)
 
-    def _kept(self, file: int, facts: Facts, size_bytes: int) -> Kept | None:
+    def _kept(self, file: int, state: str, size_bytes: int) -> Kept | None:
         """What is here of the same file; says so when it was another one."""
         try:
             data = self._journal_path.read_bytes()
@@ -140,9 +141,9 @@ class Transfer:
         kept = read_journal(data, this_boot())
         if kept is None or os.fstat(file).st_size != kept.head.size_bytes:
             return None
-        if not facts.state and not self._expected.hex:
+        if not state:
             return None  # nothing would tell whether the rest is of the same file
-        if kept.head.size_bytes != size_bytes or kept.head.state != facts.state:
+        if kept.head.size_bytes != size_bytes or kept.head.state != state:
             if kept.done:
                 self._told.note(f"The file changed on {host(self._link.url)}: it is begun again.")
             return None

@@ -16,7 +16,7 @@ from modeldeck.engines.catalog.folders import PAPERS, contents_of
 from modeldeck.engines.catalog.ollama import Layer, read_manifest
 from modeldeck.engines.catalog.projectors import fitting, neighbours_of
 from modeldeck.engines.catalog.remote import all_parts
-from modeldeck.engines.catalog.remote_choice import PART, choose_files
+from modeldeck.engines.catalog.remote_choice import PART, choose_files, is_model_file
 from modeldeck.engines.catalog.remote_hub import (
     MAIN,
     HubFile,
@@ -48,6 +48,7 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_NAME: Final = 240
 _MOST_FILES: Final = 4096
 _LARGEST_PAPER_BYTES: Final = 64 * MIB
+_PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _WEIGHTS: Final = (
     *(".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".onnx_data", ".h5"),
     *(".msgpack", ".ot", ".tflite", ".pkl", ".pickle", ".nemo", ".npz", ".mlmodel", ".data"),
@@ -136,7 +137,10 @@ def _of_hub(
             f"Write ollama:hf.co/{target.name}, or import the file after it has come.",
         )
     there = repository(memory, endpoint, target.name, target.revision or MAIN)
-    if any(name.lower().endswith(".gguf") for name in there.files):
+    if target.file in there.files and not _is_of_model(target.file):
+        names, title = [_allowed(target.file, pickles)], target.file.rpartition("/")[2]
+        exact = f"hf:{_named(there)}:{target.file}"
+    elif any(name.lower().endswith(".gguf") for name in there.files):
         files = choose_files(there.files, target.file)[0]
         names = [*files, *_projector(there, files[0])]
         exact = f"hf:{_named(there)}:{files[0]}"
@@ -152,6 +156,25 @@ def _of_hub(
         commit=there.commit,
         files=tuple(_hub_file(memory.web, there, name) for name in names),
         destination=destination,
+    )
+
+
+def _is_of_model(name: str) -> bool:
+    """Whether a file's name stands for the model that it is a part of."""
+    return is_model_file(name) or name.lower().endswith(".safetensors")
+
+
+def _allowed(name: str, pickles: bool) -> str:
+    """A file asked for by its name. Raises PullError for a pickle that nobody asked for."""
+    if name.lower().endswith(_PICKLES) and not pickles:
+        raise _pickled("The file is a pickle")
+    return name
+
+
+def _pickled(what: str) -> PullError:
+    return PullError(
+        f"{what}, which can run anything when opened.",
+        "Look for one with safetensors, or add --pickles if you trust its author.",
     )
 
 
@@ -206,9 +229,11 @@ def _folder(memory: RemoteMemory, there: Repository, target: Target, pickles: bo
             other_branches(there.name, found) if found else "Look for one that has.",
         )
     if contents.pickles and not pickles:
-        raise PullError(
-            "The repository keeps its weights in pickles, which can run anything when opened.",
-            "Look for one with safetensors, or add --pickles if you trust its author.",
+        raise _pickled("The repository keeps its weights in pickles")
+    if target.file and target.file not in contents.weights:
+        raise ModelNotFound(
+            f"The repository has no “{clean_line(target.file, 60)}”.",
+            f"Leave it out: hf:{_named(there)}.",
         )
     if contents.missing:
         raise FormatError(
@@ -295,6 +320,11 @@ def _weights(registry: Registry, layers: Sequence[Layer], target: Target) -> Ite
 
 
 def _of_address(target: Target, destination: Destination) -> Wanted:
+    if "@" in urlsplit(target.name).netloc:
+        raise PullError(
+            "The address has a user or a password in it, which would be kept and shown.",
+            "Give it without them.",
+        )
     if destination.layout is not Layout.FOLDER:
         raise PullError(
             "A file at an address belongs to no repository.", "Pull it into a folder: --to FOLDER."

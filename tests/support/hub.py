@@ -33,6 +33,7 @@ def repository(
         commit: that the revision is now; empty where the server does not say.
     """
     siblings: list[dict[str, object]] = []
+    tree: list[dict[str, object]] = []
     for file, content in files.items():
         entry: dict[str, object] = {"rfilename": file}
         digest = hashlib.sha256(content).hexdigest()
@@ -42,6 +43,11 @@ def repository(
         elif blobs:
             entry |= {"size": size, "blobId": git_digest(content)}
         siblings.append(entry)
+        leaf: dict[str, object] = {"type": "file", "path": file, "size": size}
+        leaf["oid"] = git_digest(content)
+        if size > _SMALL:
+            leaf["lfs"] = {"oid": digest, "size": size, "pointerSize": 134}
+        tree.append(leaf)
     listing = "" if revision == "main" else f"/revision/{revision}"
     whole: dict[str, object] = {
         "siblings": siblings,
@@ -53,6 +59,7 @@ def repository(
     return {
         f"/api/models/{name}{listing}": json.dumps(whole).encode(),
         f"/api/models/{name}/refs": json.dumps(refs).encode(),
+        f"/api/models/{name}/tree/{commit or revision}": json.dumps(tree).encode(),
         **{f"/{name}/resolve/{revision}/{file}": content for file, content in files.items()},
         **{
             f"/{name}/resolve/{commit}/{file}": content for file, content in files.items() if commit

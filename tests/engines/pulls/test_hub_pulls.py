@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,30 +128,6 @@ def test_a_damaged_small_file_is_told_by_gits_digest(tmp_path: Path) -> None:
             pulled(want, environ)
 
 
-def test_the_token_stays_with_the_hub_when_it_sends_us_elsewhere(tmp_path: Path) -> None:
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    with serving({f"/{digest}": CONTENT}) as storage:
-
-        async def behave(request: Request) -> None:
-            if "/resolve/" in request.path:
-                headers = {"Location": f"{storage.url}/{digest}", "X-Linked-Etag": f'"{digest}"'}
-                await request.answer(302, headers)
-            else:
-                await well(request)
-
-        with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT), behave) as server:
-            environ = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
-            there = Destination(Layout.HUB_CACHE, tmp_path)
-            want = wanted(parse_target("hf:o/n"), there, environ)
-            placed, _ = pulled(want, environ)
-        assert all("Authorization" in request.headers for request in server.seen)
-        assert storage.seen
-        assert not any("Authorization" in request.headers for request in storage.seen)
-    assert placed[0].read_bytes() == CONTENT
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"hf_secret" not in kept
-
-
 def test_a_gated_repository_says_where_to_accept(tmp_path: Path) -> None:
     async def behave(request: Request) -> None:
         await request.answer(403, {"X-Error-Code": "GatedRepo"})
@@ -242,3 +220,101 @@ def test_the_hubs_tools_have_no_complaint_while_a_pull_is_under_way(tmp_path: Pa
         with pytest.raises(Stopped):
             run_pull(want, environ, control, look, HASTY)
     assert not warnings
+
+
+def test_a_newer_commit_between_two_tries_is_begun_again_and_says_so(tmp_path: Path) -> None:
+    control = Control(Bandwidth(24 * MIB))
+
+    def stop(report: Report) -> None:
+        if report.files[0].done_bytes > 8 * MIB:
+            control.stop()
+
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)) as server:
+        want, environ = on_hub(server, "hf:o/n", tmp_path)
+        with pytest.raises(Stopped):
+            run_pull(want, environ, control, stop, HASTY)
+        newer = repository("o/n", {"m.gguf": CONTENT[::-1]}, commit=COMMIT[::-1])
+        server.files.update(newer)
+        placed, told = pulled(*on_hub(server, "hf:o/n", tmp_path))
+    assert placed[0].read_bytes() == CONTENT[::-1]
+    assert "changed on 127.0.0.1" in told.notes[0]
+    assert nothing_left(tmp_path / "models--o--n")
+
+
+def test_a_mirror_of_the_same_content_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
+    control = Control(Bandwidth(24 * MIB))
+
+    def stop(report: Report) -> None:
+        if report.files[0].done_bytes > 12 * MIB:
+            control.stop()
+
+    async def other_etags(request: Request) -> None:
+        if "/resolve/" in request.path and request.range:
+            content = request.server.files[request.path]
+            first, last = request.range
+            said = {"Content-Range": f"bytes {first}-{last}/{len(content)}", "ETag": '"mirror"'}
+            await request.answer(206, said, content[first : last + 1])
+        else:
+            await well(request)
+
+    files = repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)
+    with serving(files) as hub, serving(files, other_etags) as mirror:
+        want, environ = on_hub(hub, "hf:o/n", tmp_path)
+        with pytest.raises(Stopped):
+            run_pull(want, environ, control, stop, HASTY)
+        placed, _ = pulled(*on_hub(mirror, "hf:o/n", tmp_path))
+        assert mirror.sent_bytes < len(CONTENT) - 8 * MIB
+    assert placed[0].read_bytes() == CONTENT
+
+
+_LOAD = """
+import sys
+from huggingface_hub import hf_hub_download, snapshot_download
+for name in sys.argv[2:]:
+    print(hf_hub_download("o/n", name, cache_dir=sys.argv[1], local_files_only=True))
+print(snapshot_download("o/n", cache_dir=sys.argv[1], local_files_only=True))
+"""
+
+
+def test_the_hubs_own_tools_load_and_verify_what_was_pulled(tmp_path: Path) -> None:
+    files = {
+        "config.json": b"{}",
+        "sub/deep/vocab.txt": b"words",
+        "tokenizer.json": b"{}" * 9000,
+        "model.safetensors": CONTENT[: 3 * MIB],
+    }
+    store = tmp_path / "store"
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        pulled(*on_hub(server, "hf:o/n", store))
+        environ = {**os.environ, "HF_ENDPOINT": server.url, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        environ |= {"HF_HOME": str(tmp_path), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+        sent = server.sent_bytes
+        load = [sys.executable, "-c", _LOAD, str(store), *files]
+        loaded = subprocess.run(load, env=environ, capture_output=True, text=True)
+        assert not loaded.returncode, loaded.stderr
+        assert server.sent_bytes == sent
+        paths = [Path(line) for line in loaded.stdout.splitlines()]
+        assert [path.read_bytes() for path in paths[:-1]] == list(files.values())
+
+        hf = str(Path(sys.executable).with_name("hf"))
+        words = [hf, "cache", "verify", "o/n", "--cache-dir", str(store)]
+        words += ["--fail-on-missing-files", "--fail-on-extra-files"]
+        verified = subprocess.run(words, env=environ, capture_output=True, text=True)
+    assert not verified.returncode, verified.stdout + verified.stderr
+    assert "4" in verified.stdout
+
+
+def test_any_file_can_be_named_and_a_pickle_only_on_purpose(tmp_path: Path) -> None:
+    files = {"m-Q4_K_M.gguf": b"x", "imatrix.dat": b"calibration", "head.pt": b"pickle"}
+    with serving(repository("o/n", files, commit=COMMIT)) as server:
+        want, _ = on_hub(server, "hf:o/n:imatrix.dat", tmp_path)
+        with pytest.raises(PullError, match="pickle"):
+            on_hub(server, "hf:o/n:head.pt", tmp_path)
+    assert [file.name for file in want.files] == ["imatrix.dat"]
+
+
+def test_a_password_in_an_address_is_not_taken(tmp_path: Path) -> None:
+    target = parse_target("https://me:secret@host.example/m.gguf")
+    with pytest.raises(PullError, match="password") as caught:
+        wanted(target, Destination(Layout.FOLDER, tmp_path), {})
+    assert "secret" not in str(caught.value)
