@@ -60,7 +60,7 @@ def import_record(plan: Import, done: Imported | None) -> dict[str, object]:
     """The stable keys of ``import --json``."""
     return {
         "name": plan.name,
-        "store": str(plan.store),
+        "store": str(plan.store) if plan.store else None,
         "files": [
             {
                 "kind": kind,

@@ -35,7 +35,7 @@ def run_rm(services: Services, places: Sequence[Place], options: argparse.Namesp
         return _USAGE
     models = services.scan_all().models
     wanted = [Named(resolve(models, text, services.headers), text) for text in options.models]
-    removal, stock = plan(wanted, models, places)
+    removal, stock = plan(wanted, models, places, os.environ)
     if not removal.names:
         raise ModelNotFound("None of its files may be deleted from here.", "See: modeldeck ls.")
     if not options.json:

@@ -41,9 +41,14 @@ class Named:
 
 
 def plan(
-    wanted: Sequence[Named], models: Sequence[LocalModel], places: Sequence[Place]
+    wanted: Sequence[Named],
+    models: Sequence[LocalModel],
+    places: Sequence[Place],
+    environ: Mapping[str, str] | None = None,
 ) -> tuple[Removal, Stock]:
     """What deleting these models means, as the disk is now. Changes nothing.
+
+    With ``environ`` a running Ollama is asked which of them it has in memory.
 
     Raises:
         HouseError: the demo model is among them.
@@ -64,7 +69,21 @@ def plan(
     ]
     removal = plan_removal(held, models, stock)
     identities = [(name.device, name.inode) for name in removal.names]
-    return plan_removal(held, models, stock, holders_of(identities)), stock
+    removal = plan_removal(held, models, stock, holders_of(identities))
+    loaded = _loaded(removal, environ) if environ is not None and removal.manifests else ()
+    return replace(removal, remarks=(*removal.remarks, *loaded)), stock
+
+
+def _loaded(removal: Removal, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Sentences about models that Ollama has in memory now."""
+    running = Ollama.running(environ)
+    if running is None:
+        return ()
+    with running, contextlib.suppress(HouseError):
+        loaded = running.loaded()
+        names = [one.name for one in removal.manifests if one.name in loaded]
+        return tuple(f"Ollama has {clean_line(name)} in memory now." for name in names)
+    return ()
 
 
 def _files_of(model: LocalModel) -> list[Path]:

@@ -55,7 +55,7 @@ class Import:
     Attributes:
         name: in Ollama, with its tag.
         files: ``model`` and perhaps ``projector``, by kind.
-        store: of Ollama.
+        store: of Ollama; None where only a running Ollama can write into it.
         header: of the model.
         copies: one has to be made: file and store are on different file systems.
         size_bytes: of all files.
@@ -64,7 +64,7 @@ class Import:
 
     name: str
     files: Mapping[str, Path]
-    store: Path
+    store: Path | None
     header: ModelHeader
     copies: bool
     size_bytes: int
@@ -109,15 +109,13 @@ def plan_import(model: LocalModel, name: str, places: Sequence[Place]) -> Import
         )
     name = name if ":" in name else f"{name}:latest"
     store = _store(places)
-    if any(os.path.lexists(path) for path in manifest_paths(store, name)):
-        raise HouseError(
-            f"Ollama has a model {name} already.", f"Choose another name, or: modeldeck rm {name}."
-        )
+    if store and any(os.path.lexists(path) for path in manifest_paths(store, name)):
+        raise _taken(name)
     files = {"model": Path(os.path.realpath(model.path))}
     if model.projector is not None:
         files["projector"] = Path(os.path.realpath(model.projector))
-    device = store.stat().st_dev
     try:
+        device = store.stat().st_dev if store else None
         status = [path.stat() for path in files.values()]
     except OSError as error:
         raise _failed(error) from error
@@ -145,15 +143,17 @@ def carry_out_import(
             was made stays for the next try, or for ``prune``.
     """
     if plan.copies and not may_copy:
+        where = "on different disks" if plan.store else "not this user's to join"
         raise HouseError(
-            f"{clean_line(str(plan.files['model']))} and Ollama's store are on different disks.",
+            f"{clean_line(str(plan.files['model']))} and Ollama's store are {where}.",
             f"Allow a copy of {file_size(plan.size_bytes)}: modeldeck import --copy.",
         )
-    found: dict[str, str] = {}
-    how: dict[str, How] = {}
     try:
+        found = {kind: _digest(path, digests) for kind, path in plan.files.items()}
+        if plan.store is None:
+            return _uploaded(plan, found, environ)
+        how: dict[str, How] = {}
         for kind, path in plan.files.items():
-            found[kind] = _digest(path, digests)
             blob = blob_path(plan.store, found[kind])
             blob.parent.mkdir(parents=True, exist_ok=True)
             how[kind] = bring(path, blob, found[kind], may_copy=may_copy)
@@ -161,13 +161,40 @@ def carry_out_import(
         if running is not None:
             with running as ollama:
                 if all(ollama.has_blob(f"sha256:{digest}") for digest in found.values()):
-                    files = {plan.files[kind].name: f"sha256:{d}" for kind, d in found.items()}
-                    ollama.create(plan.name, files, {})
+                    _create(ollama, plan, found)
                     return Imported(how, found, by_ollama=True)
-        _write_manifest(plan, found)
+        _write_manifest(plan, plan.store, found)
     except OSError as error:
         raise _failed(error) from error
     return Imported(how, found, by_ollama=False)
+
+
+def _uploaded(plan: Import, digests: Mapping[str, str], environ: Mapping[str, str]) -> Imported:
+    """Hand the files to a running Ollama. Raises HouseError, OSError."""
+    running = Ollama.running(environ)
+    if running is None:
+        raise HouseError(
+            "No Ollama answers, and there is no store of it that you may write into.",
+            "Start Ollama, or set OLLAMA_HOST or OLLAMA_MODELS.",
+        )
+    how: dict[str, How] = {}
+    with running as ollama:
+        if plan.name in ollama.models:
+            raise _taken(plan.name)
+        for kind, path in plan.files.items():
+            digest = f"sha256:{digests[kind]}"
+            how[kind] = How.THERE
+            if not ollama.has_blob(digest):
+                ollama.upload(digest, path)
+                how[kind] = How.COPY
+        _create(ollama, plan, digests)
+    return Imported(how, digests, by_ollama=True)
+
+
+def _create(ollama: Ollama, plan: Import, digests: Mapping[str, str]) -> None:
+    ollama.create(
+        plan.name, {plan.files[kind].name: f"sha256:{digest}" for kind, digest in digests.items()}
+    )
 
 
 def bring(path: Path, blob: Path, digest: str, *, may_copy: bool) -> How:
@@ -238,21 +265,21 @@ def jinja_of(path: Path) -> str:
         return ""
 
 
-def _store(places: Sequence[Place]) -> Path:
+def _taken(name: str) -> HouseError:
+    return HouseError(
+        f"Ollama has a model {name} already.", f"Choose another name, or: modeldeck rm {name}."
+    )
+
+
+def _store(places: Sequence[Place]) -> Path | None:
+    """The first store that this user may write into."""
     stores = [place.path for place in places if place.source is Source.OLLAMA]
     there = [path for path in stores if is_folder(path)]
     for path in there:
         folder = path / "blobs" if is_folder(path / "blobs") else path
         if os.access(folder, os.W_OK | os.X_OK):
             return path
-    if there:
-        raise HouseError(
-            f"You may not write into Ollama's store {clean_line(str(there[0]))}.",
-            "Write a Modelfile with FROM and the path, and run: ollama create.",
-        )
-    raise HouseError(
-        "There is no store of Ollama here.", "Start Ollama once, or set OLLAMA_MODELS."
-    )
+    return None
 
 
 def _digest(path: Path, digests: Digests) -> str:
@@ -267,14 +294,14 @@ def _digest(path: Path, digests: Digests) -> str:
     return digest
 
 
-def _write_manifest(plan: Import, digests: Mapping[str, str]) -> None:
+def _write_manifest(plan: Import, store: Path, digests: Mapping[str, str]) -> None:
     layers = [
         weights_layer(kind, digests[kind], path.stat().st_size) for kind, path in plan.files.items()
     ]
     image = image_of(plan.header, layers, template_of(jinja_of(plan.files["model"])))
     for digest, data in image.blobs.items():
-        _write(blob_path(plan.store, digest), data)
-    _write(manifest_paths(plan.store, plan.name)[-1], image.manifest)
+        _write(blob_path(store, digest), data)
+    _write(manifest_paths(store, plan.name)[-1], image.manifest)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 from urllib.parse import urlsplit
 
 from modeldeck.engines.house.errors import HouseError
@@ -18,6 +19,7 @@ _PORT: Final = 11434
 _ASK_SECONDS: Final = 2.0
 _WORK_SECONDS: Final = 600.0
 _MOST_BYTES: Final = 8 << 20
+_BLOCK_BYTES: Final = 1 << 20
 
 
 def address_of(environ: Mapping[str, str]) -> str:
@@ -88,14 +90,41 @@ class Ollama:
         """Delete a model, with the blobs that no other has. Raises HouseError."""
         self._ask("DELETE", "/api/delete", {"model": name})
 
-    def create(self, name: str, files: Mapping[str, str], more: Mapping[str, object]) -> None:
+    def create(self, name: str, files: Mapping[str, str]) -> None:
         """Make a model of blobs that it has: ``files`` is ``sha256:HEX`` by file name.
 
         Raises:
             HouseError: it refused.
         """
-        request = {"model": name, "files": dict(files), "stream": False, **more}
+        request = {"model": name, "files": dict(files), "stream": False}
         self._ask("POST", "/api/create", request)
+
+    def upload(self, digest: str, path: Path) -> None:
+        """Give it a copy of a file as the blob ``sha256:HEX``; it checks the digest.
+
+        Raises:
+            HouseError: it refused.
+            OSError: the file cannot be read.
+        """
+        import httpx
+
+        def pieces(file: BinaryIO) -> Iterator[bytes]:
+            while piece := file.read(_BLOCK_BYTES):
+                yield piece
+
+        with path.open("rb") as file:
+            headers = {"Content-Length": str(path.stat().st_size)}
+            try:
+                answer = self._client.post(
+                    f"/api/blobs/{digest}",
+                    content=pieces(file),
+                    headers=headers,
+                    timeout=_WORK_SECONDS,
+                )
+            except httpx.HTTPError as error:
+                raise _gone(error) from error
+        if not answer.is_success:
+            raise _refused(clean_line(answer.text, 200))
 
     def has_blob(self, digest: str) -> bool:
         """Whether it has the blob ``sha256:HEX``. Raises HouseError."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,6 +19,7 @@ from tests.support.stores import OllamaStore
 class _Handler(BaseHTTPRequestHandler):
     store: OllamaStore
     asked: list[str]
+    loaded: Sequence[str]
 
     def do_GET(self) -> None:
         manifests = list(manifests_of(self.store.folder))
@@ -27,7 +28,8 @@ class _Handler(BaseHTTPRequestHandler):
                 {"models": [{"name": one.name, "digest": one.own_digest} for one in manifests]}
             )
         else:
-            self._answer({"models": []})
+            loaded = [one for one in manifests if one.name in self.loaded]
+            self._answer({"models": [{"name": one.name, "digest": "0"} for one in loaded]})
 
     def do_HEAD(self) -> None:
         digest = self.path.rpartition(":")[2]
@@ -49,6 +51,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({})
 
     def do_POST(self) -> None:
+        if self.path.startswith("/api/blobs/"):
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            sound = self.store.blob(data) == self.path.rpartition("/")[2]
+            self.asked.append("upload")
+            self._answer({} if sound else {"error": "digest mismatch"}, 201 if sound else 400)
+            return
         body = self._body()
         self.asked.append(f"create {body['model']}")
         files: dict[str, str] = body["files"]
@@ -76,10 +84,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def ollama_serving(store: OllamaStore) -> Generator[tuple[str, list[str]]]:
+def ollama_serving(
+    store: OllamaStore, *, loaded: Sequence[str] = ()
+) -> Generator[tuple[str, list[str]]]:
     """A server over ``store``: its address, and what it was asked to change so far."""
     asked: list[str] = []
-    handler = type("Handler", (_Handler,), {"store": store, "asked": asked})
+    handler = type("Handler", (_Handler,), {"store": store, "asked": asked, "loaded": loaded})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
