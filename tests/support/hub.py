@@ -45,7 +45,7 @@ def repository(
         siblings.append(entry)
         leaf: dict[str, object] = {"type": "file", "path": file, "size": size}
         leaf["oid"] = git_digest(content)
-        if size > _SMALL:
+        if size > SMALL:
             leaf["lfs"] = {"oid": digest, "size": size, "pointerSize": 134}
         tree.append(leaf)
     listing = "" if revision == "main" else f"/revision/{revision}"
