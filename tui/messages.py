@@ -104,6 +104,14 @@ class OverlayAsked(Message):
         self.overlay = overlay
 
 
+class DeletionAsked(Message):
+    """The user wants this model deleted; asked for again, without being asked back."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__()
+        self.model_id = model_id
+
+
 class PullsAsked(Message):
     """The user wants these targets downloaded."""
 

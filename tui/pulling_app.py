@@ -10,7 +10,7 @@ from textual import on
 from modeldeck.engines.text import clean_line
 from modeldeck.tui import messages
 from modeldeck.tui.actions import Action, key_name
-from modeldeck.tui.judging_app import JudgingApp
+from modeldeck.tui.deleting_app import DeletingApp
 from modeldeck.tui.state import Notice, PullsBrief
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modeldeck.tui.pulls_desk import PullsDesk
 
 
-class PullingApp(JudgingApp):
+class PullingApp(DeletingApp):
     """Makes the Hub and the pulls when they are first gone to."""
 
     actions: tuple[Action, ...]

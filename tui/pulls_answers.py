@@ -14,8 +14,10 @@ from modeldeck.tui.pulls_state import PullsNews
 if TYPE_CHECKING:
     from modeldeck.tui.settings import Settings
 
-_LOOK_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 0.25
+"""Leaving the deck waits for this long at most."""
+_LOOK_TIMES: Final = 4
+"""So many times that long, and a process that pulls is looked for again."""
 
 
 class PullsAnswers:
@@ -46,7 +48,9 @@ class PullsAnswers:
             if (news := _news(client.kept(), running=client.running())) != told:
                 told = news
                 on_news(news)
-            await asyncio.sleep(_LOOK_SECONDS)
+            for _ in range(_LOOK_TIMES):
+                if not should_stop():
+                    await asyncio.sleep(_STOP_SECONDS)
 
     async def _follow(
         self,

@@ -141,7 +141,11 @@ def _found(entry: object) -> HubFound | None:
     if not isinstance(name, str) or name.count("/") != 1 or clean_line(name, 200) != name:
         return None
     listed = table.get("tags")
-    tags = {str(one) for one in cast("list[object]", listed)} if isinstance(listed, list) else set()
+    tags = (
+        {str(one) for one in cast("list[object]", listed)}
+        if isinstance(listed, list)
+        else set[str]()
+    )
     task = table.get("pipeline_tag")
     sized = _table(table.get("gguf")), _table(table.get("safetensors"))
     return HubFound(

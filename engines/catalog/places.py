@@ -18,10 +18,17 @@ _OLLAMA_SERVICE = (
 
 
 class Place(NamedTuple):
-    """A folder (or one file) to look through, and the store it belongs to."""
+    """A folder (or one file) to look through, and the store it belongs to.
+
+    Attributes:
+        source: the store.
+        path: of the folder.
+        made_later: it comes with the first model in it, so that nobody misses it before.
+    """
 
     source: Source
     path: Path
+    made_later: bool = False
 
 
 def default_places(
@@ -48,7 +55,7 @@ def default_places(
     caches = home / "Library" / "Caches" if platform == "darwin" else cache
     return (
         *(Place(Source.FOLDER, _expanded(folder, home)) for folder in model_dirs),
-        Place(Source.FOLDER, data / "modeldeck" / "models"),
+        Place(Source.FOLDER, data / "modeldeck" / "models", made_later=True),
         Place(Source.HUGGING_FACE, hub or (named("HF_HOME") or cache / "huggingface") / "hub"),
         Place(Source.LLAMA_CPP, named("LLAMA_CACHE") or caches / "llama.cpp"),
         *_of(Source.OLLAMA, named("OLLAMA_MODELS"), home / ".ollama" / "models", *_OLLAMA_SERVICE),

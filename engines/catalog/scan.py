@@ -96,10 +96,9 @@ def models_of(
                     model = _model(files, place.source, read, projectors)
                     listed[files.files[0].identity] = model
                     yield model
-    folders = {place.path for place in places if place.source is Source.FOLDER}
-    notes.extend(
-        _notes(walk, [path for path in walk.absent if path in folders], companions, problems)
-    )
+    missed = {p.path for p in places if p.source is Source.FOLDER and not p.made_later}
+    absent = [path for path in walk.absent if path in missed]
+    notes.extend(_notes(walk, absent, companions, problems))
 
 
 def _recalled(sets: Iterator[FileSet], cache: HeaderCache | None) -> Iterator[FileSet]:

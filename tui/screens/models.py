@@ -27,6 +27,7 @@ from modeldeck.tui.messages import (
     CardAsked,
     ChatAsked,
     CommandAsked,
+    DeletionAsked,
     DemoAsked,
     EngineWished,
     GridAsked,
@@ -299,6 +300,9 @@ class ModelsScreen(PlaceScreen):
             ):
                 model = state.model(self.rows.cursor_key or "") if self.ready else None
                 return model is not None and model.problem is None
+            case "models.delete":
+                model = state.model(self.rows.cursor_key or "") if self.ready else None
+                return model is not None and model.source is not Source.DEMO
             case "models.unload":
                 return state.loaded is not None or state.loading is not None
             case _:
@@ -404,6 +408,11 @@ class ModelsScreen(PlaceScreen):
         if pickers := self.query("ModelPicker"):
             pickers.remove()
             self.rows.focus()
+
+    def action_models_delete(self) -> None:
+        """Delete the model under the cursor; the deck asks first."""
+        if self.rows.cursor_key is not None:
+            self.post_message(DeletionAsked(self.rows.cursor_key))
 
     def action_models_demo(self) -> None:
         """Chat with the packaged model."""

@@ -18,7 +18,7 @@ def test_without_settings_the_usual_caches_are_looked_through() -> None:
         *(Source.OLLAMA, Source.LM_STUDIO, Source.TEXT_GENERATION_WEBUI)
     }
     assert places[:3] == (
-        Place(Source.FOLDER, HOME / ".local/share/modeldeck/models"),
+        Place(Source.FOLDER, HOME / ".local/share/modeldeck/models", made_later=True),
         Place(Source.HUGGING_FACE, HOME / ".cache/huggingface/hub"),
         Place(Source.LLAMA_CPP, HOME / ".cache/llama.cpp"),
     )

@@ -257,6 +257,7 @@ def test_a_folder_that_is_not_there_is_said(models: Path) -> None:
 
     assert look(gone).notes == (f"The folder {gone} is not there.",)
     assert scan([Place(Source.LLAMA_CPP, gone)]).notes == ()
+    assert scan([Place(Source.FOLDER, gone, made_later=True)]).notes == ()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
