@@ -15,12 +15,17 @@ from typing import Final
 from modeldeck.engines.house.stock import Entry, Identity, Stock
 from modeldeck.engines.house.unnamed import is_going_on
 from modeldeck.engines.text import clean_line
+from modeldeck.engines.types import Source
 
 BESIDE: Final = ".modeldeck-"
 """How the file that is about to take a name's place is called."""
 
 LEAST_BYTES: Final = 1 << 20
 """Smaller files are not worth it."""
+
+
+_BY_DIGEST: Final = frozenset({Source.OLLAMA, Source.HUGGING_FACE})
+_WEIGHTS: Final = (".gguf", ".llamafile", ".safetensors")
 
 
 class Method(StrEnum):
@@ -128,17 +133,22 @@ class Merge:
 def same_sizes(stock: Stock, least_bytes: int = LEAST_BYTES) -> list[list[tuple[Entry, ...]]]:
     """Physical files with the same size, several to a group; each with all its names.
 
-    A download that is going on is none of them.
+    A download that is going on is none of them, and of folders that are not kept by digest only
+    files of weights are: others are the user's own.
     """
     by_size: dict[int, list[tuple[Entry, ...]]] = {}
     for names in stock.by_identity.values():
-        if names[0].size_bytes >= least_bytes and not any(map(_unfinished, names)):
+        sound = all(_may_be_shared(name) for name in names)
+        if names[0].size_bytes >= least_bytes and sound:
             by_size.setdefault(names[0].size_bytes, []).append(names)
     return [by_size[size] for size in sorted(by_size, reverse=True) if len(by_size[size]) > 1]
 
 
-def _unfinished(entry: Entry) -> bool:
-    return is_going_on(entry) or "-partial" in entry.path.name or entry.path.name.startswith(BESIDE)
+def _may_be_shared(entry: Entry) -> bool:
+    name = entry.path.name
+    if is_going_on(entry) or "-partial" in name or name.startswith(BESIDE):
+        return False
+    return entry.source in _BY_DIGEST or name.lower().endswith(_WEIGHTS)
 
 
 def plan_merge(

@@ -6,6 +6,7 @@ names it last.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ YOUNG_SECONDS: Final = 3_600.0
 GIVEN_UP_SECONDS: Final = 86_400.0
 """A download that nobody wrote into for so long is given up."""
 
+_LEFT_BESIDE: Final = re.compile(rf"{re.escape(BESIDE)}[0-9a-f]{{16}}")
 _JOURNAL: Final = ".part.journal"
 _PARTIAL: Final = "-partial"
 _MANAGED: Final = frozenset(
@@ -148,7 +150,7 @@ def _all(stock: Stock, now: float, live: Live, remarks: list[str]) -> Iterator[O
     for entry in stock.entries:
         if not _is_old(entry, now, YOUNG_SECONDS):
             continue
-        if entry.path.name.startswith(BESIDE):
+        if _LEFT_BESIDE.fullmatch(entry.path.name):
             yield _orphan(entry, Kind.LEFTOVER)
         elif entry.broken and _is_surely_broken(entry, stock):
             yield _orphan(entry, Kind.BROKEN_LINK)

@@ -38,6 +38,12 @@ _PUBLISHED: Final = PAPERS | {
 }
 """What is published in the folder of a model beside its weights, and is of no use without them."""
 
+_ABOUT: Final = frozenset({"README.md", "LICENSE", "LICENSE.txt", "NOTICE", "USE_POLICY.md"})
+"""What is published about a model, and may be anything in a folder that is more than the model."""
+
+_NOTES_OF_HUB: Final = (".cache", "huggingface", "download")
+"""Where ``huggingface_hub`` notes what it downloaded into a plain folder."""
+
 _NOTES: Final = (".json", ".etag")
 """What llama.cpp keeps beside a file that it downloaded (``common/download.cpp``)."""
 
@@ -159,19 +165,22 @@ def _files(held: Held, others: Sequence[Held], stock: Stock, remarks: list[str])
     beside = [entry.path for entry in stock.entries if folder in entry.path.parents]
     if snapshot_of(held.path) is None:
         left = len(beside)
-        beside = [path for path in beside if _published(path, folder)]
+        is_store = any(place.path == folder for place in stock.places)
+        beside = [path for path in beside if _published(path, folder, is_store=is_store)]
         left -= len({*beside, *held.files, held.projector} - {None})
         if left > 0:
             remarks.append(f"Other files in {clean_line(str(folder))} stay: {left}.")
     yield from beside
 
 
-def _published(path: Path, folder: Path) -> bool:
-    inside = path.relative_to(folder)
-    return inside.parts[:2] == (".cache", "huggingface") or (
-        path.parent == folder
-        and (path.name in _PUBLISHED or path.name.endswith(".safetensors.index.json"))
-    )
+def _published(path: Path, folder: Path, *, is_store: bool) -> bool:
+    """Whether a file came with the model; in a store's own folder only what lies in it itself."""
+    inside = path.relative_to(folder).parts
+    if path.parent == folder:
+        is_known = path.name in _PUBLISHED or path.name.endswith(".safetensors.index.json")
+        return is_known or (path.name in _ABOUT and not is_store)
+    notes = inside[: len(_NOTES_OF_HUB)] == _NOTES_OF_HUB
+    return notes and not is_store
 
 
 def _repositories(wanted: Sequence[Held]) -> Iterator[Path]:

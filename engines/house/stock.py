@@ -17,6 +17,9 @@ from modeldeck.engines.types import Source
 SECTOR_BYTES: Final = 512
 """What ``st_blocks`` counts in, on every file system (POSIX ``sys/stat.h``)."""
 
+TRASH: Final = ".modeldeck-trash-"
+"""How the folder of a trash begins: what is in it is no part of a store any more."""
+
 MAX_ENTRIES: Final = 1_000_000
 _HUB_REPOSITORY: Final = "models--"
 
@@ -204,7 +207,7 @@ def _walk(
             path = Path(name.path)
             with contextlib.suppress(OSError):
                 if name.is_dir(follow_symlinks=False):
-                    if path not in roots:
+                    if path not in roots and not name.name.startswith(TRASH):
                         yield path, name.stat(follow_symlinks=False).st_mtime
                         stack.append(path)
                 elif name.is_symlink() or name.is_file(follow_symlinks=False):

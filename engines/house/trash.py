@@ -18,11 +18,12 @@ from typing import Any, Final, cast
 
 from modeldeck.engines.catalog.places import Place
 from modeldeck.engines.house.errors import HouseError
+from modeldeck.engines.house.stock import TRASH
 from modeldeck.engines.paths import private_dir
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import Source
 
-FOLDER: Final = ".modeldeck-trash-{user}"
+FOLDER: Final = f"{TRASH}{{user}}"
 """How a trash is called that is not in the user's home: each user has one."""
 
 RECORD: Final = "removal.json"

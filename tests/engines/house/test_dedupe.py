@@ -159,6 +159,13 @@ def test_links_out_of_a_store_are_not_followed(folder: Path, tmp_path: Path) -> 
     assert plan(take_stock(places_of(folder))).twins == ()
 
 
+def test_files_that_are_no_weights_are_the_users_own(folder: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (folder / name).write_bytes(BIG)
+
+    assert plan(take_stock(places_of(folder))).twins == ()
+
+
 def test_other_rights_and_unknown_names_keep_a_copy(folder: Path, tmp_path: Path) -> None:
     for name in ("a.gguf", "b.gguf", "c.gguf"):
         (folder / name).write_bytes(BIG)

@@ -176,8 +176,8 @@ def test_a_users_own_folders_and_links_stay(tmp_path: Path) -> None:
 
 def test_what_only_looked_like_a_leftover_stays(tmp_path: Path) -> None:
     (tmp_path / "mine.part").write_bytes(b"a file of the user's")
-    (tmp_path / ".modeldeck-0123").write_bytes(b"left by a run that was killed")
+    (tmp_path / ".modeldeck-notes").write_bytes(b"another one")
+    left = tmp_path / f".modeldeck-{'0f' * 8}"
+    left.write_bytes(b"left by a run that was killed")
 
-    assert found(plan(Place(Source.FOLDER, tmp_path))) == {
-        tmp_path / ".modeldeck-0123": Kind.LEFTOVER
-    }
+    assert found(plan(Place(Source.FOLDER, tmp_path))) == {left: Kind.LEFTOVER}

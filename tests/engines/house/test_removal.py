@@ -210,7 +210,8 @@ def test_a_folder_model_goes_and_a_users_own_file_in_it_stays(folder: Path) -> N
     model = folder / "tiny"
     model.mkdir()
     write_folder(model)
-    (model / "tokenizer.json").write_text("{}")
+    for name in ("tokenizer.json", "README.md"):
+        (model / name).write_text("{}")
     (model / "my-notes.txt").write_text("mine")
 
     removal = plan([Place(Source.FOLDER, folder)], "tiny")
@@ -218,6 +219,27 @@ def test_a_folder_model_goes_and_a_users_own_file_in_it_stays(folder: Path) -> N
 
     assert [path.name for path in model.iterdir()] == ["my-notes.txt"]
     assert any("Other files" in remark for remark in removal.remarks)
+
+
+def test_a_model_in_the_home_itself_takes_nothing_of_the_home_with_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_folder(home)
+    hub = HubCache(home / ".cache" / "huggingface" / "hub")
+    hub.snapshot("org/m", {"m.gguf": weights(tmp_path)})
+    notes = home / ".cache" / "huggingface" / "download" / "x.metadata"
+    notes.parent.mkdir()
+    for path in (notes, home / "letter.txt", home / "README.md"):
+        path.write_text("mine")
+    before = names_below(home)
+
+    removal = plan([Place(Source.FOLDER, home), hub.place], str(home / "config.json"))
+    delete_for_good(removal)
+
+    gone = before.keys() - names_below(home).keys()
+    assert {Path(path).parent for path in gone} == {home}
+    assert str(home / "letter.txt") not in gone
+    assert str(home / "README.md") not in gone
 
 
 def test_a_link_from_another_store_is_told_of(folder: Path, tmp_path: Path) -> None:
