@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,21 @@ def test_rm_says_what_ollama_has_in_memory(
 
     assert "Ollama has m:8b in memory now." in capsys.readouterr().err
     assert asked == []
+
+
+@pytest.mark.parametrize(("answer", "stays"), [("n", True), ("", True), ("y", False)])
+def test_on_a_terminal_rm_asks_and_does_what_is_said(
+    answer: str, stays: bool, models: Path
+) -> None:
+    file = write_llama(models / "one.gguf")
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-m", "modeldeck.tui.cli", "rm", "one"]
+    with subprocess.Popen(words, stdin=theirs, stdout=subprocess.PIPE, text=True) as running:
+        os.write(ours, f"{answer}\n".encode())
+        out, _ = running.communicate(timeout=60)
+    os.close(theirs)
+    os.close(ours)
+
+    assert "Delete one (" in out
+    assert file.exists() == stays
+    assert running.returncode == int(stays)
