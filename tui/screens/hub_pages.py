@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -14,6 +15,14 @@ from modeldeck.tui.hub_links import LINKS
 from modeldeck.tui.screens.overlay import TextOverlay
 from modeldeck.tui.widgets.lines_view import LinesView
 from modeldeck.tui.widgets.markdown_document import MarkdownDocument
+
+_CODE = re.compile(r"(```.*?```|~~~.*?~~~|`[^`\n]+`)", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG = re.compile(
+    r"</?(?:a|b|br|center|details|div|em|font|h[1-6]|hr|i|img|kbd|li|ol|p|picture|small|source|span"
+    r"|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul|video)\b[^<>]{0,2000}>",
+    re.IGNORECASE,
+)
 
 MOST_CHARACTERS = 200_000
 """More of a model card is not shown."""
@@ -28,13 +37,21 @@ def without_front_matter(text: str) -> str:
     return text if end is None else "\n".join(lines[end + 1 :]).lstrip("\n")
 
 
+def without_html(text: str) -> str:
+    """The same without the HTML that cards are laid out with; code keeps what it shows."""
+    pieces = _CODE.split(_COMMENT.sub("", text))
+    return "".join(
+        piece if number % 2 else _TAG.sub("", piece) for number, piece in enumerate(pieces)
+    )
+
+
 class CardText(LinesView):
     """A model card, as high as it is long."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self._document = MarkdownDocument()
-        self._document.append(without_front_matter(text)[:MOST_CHARACTERS])
+        self._document = MarkdownDocument(flowing=True)
+        self._document.append(without_html(without_front_matter(text[:MOST_CHARACTERS])))
         if len(text) > MOST_CHARACTERS:
             self._document.append("\n\n(The rest is left out.)\n")
         self._document.finish()

@@ -98,15 +98,7 @@ def variant_lines(shown: Shown, variant: Variant, width: int) -> list[Content]:
         where = f"what if: {card.name}" if card.what_if else f"on {card.name}"
         lines += _wrapped(Content.styled(f"from the header, {where}", MUTED), width)
     lines += [Content(), *_rates(variant)]
-    lines += _best(shown, variant, width)
     return [line.truncate(width, ellipsis=True) for line in lines]
-
-
-def _best(shown: Shown, variant: Variant, width: int) -> Iterator[Content]:
-    best = shown.opened.best if shown.opened is not None else None
-    if best is not None and best.target == variant.target:
-        yield Content()
-        yield from _wrapped(Content.assemble(("best here  ", "$primary"), best.reason), width)
 
 
 def _cache_note(shown: Shown, variant: Variant) -> str:

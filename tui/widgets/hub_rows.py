@@ -19,7 +19,7 @@ from modeldeck.tui.widgets.model_rows import (
 from modeldeck.tui.widgets.rows import Cell, Row
 
 REPOSITORY_COLUMNS: Final = (
-    Column("name", "REPOSITORY", 24, flexible=True),
+    Column("name", "REPOSITORY", 32, flexible=True),
     Column("formats", "FORMAT", 11),
     Column("parameters", "PARAMS", 6, align="right", priority=2),
     Column("downloads", "PULLED", 6, align="right"),

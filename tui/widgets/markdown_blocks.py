@@ -121,9 +121,16 @@ def _parser() -> MarkdownIt:
     return markdown.enable(["table", "strikethrough"]).disable(["reference"])
 
 
-def parse(source: str) -> Parsed:
-    """Cut Markdown into blocks. Any text is valid Markdown: never raises."""
+def parse(source: str, *, flowing: bool = False) -> Parsed:
+    """Cut Markdown into blocks. Any text is valid Markdown: never raises.
+
+    In a ``flowing`` text a line break in the source is a space, as in a browser.
+    """
     tokens = _parser().parse(source)
+    for token in tokens if flowing else ():
+        for child in token.children or ():
+            if child.type == "softbreak":
+                child.type, child.content = "text", " "
     last, line = 0, 0
     for index, token in enumerate(tokens):
         if token.level == 0 and token.map is not None:

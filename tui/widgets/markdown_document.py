@@ -14,8 +14,15 @@ from modeldeck.tui.widgets.markdown_layout import lay_out
 class MarkdownDocument:
     """Parses and lays out only what further text can still change: the last top-level block."""
 
-    def __init__(self, *, indent: Content | None = None) -> None:
+    def __init__(self, *, indent: Content | None = None, flowing: bool = False) -> None:
+        """Make an empty document.
+
+        Args:
+            indent: before every line.
+            flowing: line breaks of the source are spaces.
+        """
         self._indent = indent or Content()
+        self._flowing = flowing
         self._tail = ""
         self._settled: list[Block] = []
         self._open: tuple[Block, ...] = ()
@@ -26,7 +33,7 @@ class MarkdownDocument:
     def append(self, text: str) -> None:
         """Add ``text`` at the end."""
         self._tail += clean(text)
-        parsed = parse(self._tail)
+        parsed = parse(self._tail, flowing=self._flowing)
         if parsed.settled:
             self._settled += [highlighted(block) for block in parsed.blocks[: parsed.settled]]
             lines = self._tail.split("\n")

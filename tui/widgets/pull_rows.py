@@ -79,6 +79,10 @@ def state_cell(pull: PullProgress) -> Cell:
     return Cell(text, style)
 
 
+def _bar_style(pull: PullProgress) -> str:
+    return "accent" if _STATES[pull.state][1] == "accent" else "muted"
+
+
 def pull_row(pull: PullProgress) -> Row:
     """The row of one pull."""
     done, total = pull.done_bytes, pull.total_bytes
@@ -90,7 +94,7 @@ def pull_row(pull: PullProgress) -> Row:
         (
             Cell(clean_line(pull.title), "muted" if ended else ""),
             state_cell(pull),
-            Cell("" if ended else bar_text(done, total, BAR_CELLS)),
+            Cell("" if ended else bar_text(done, total, BAR_CELLS), _bar_style(pull)),
             Cell(percent) if percent and not ended else Cell(""),
             Cell(size_text(total)) if total is not None else NOTHING,
             Cell(rate_text(rate)) if rate is not None and not ended else Cell(""),
