@@ -17,10 +17,12 @@ from modeldeck.engines.formats.http_source import Changed, validator
 from modeldeck.engines.formats.web import Login, Patience, Reply, Web, web_of
 from modeldeck.engines.formats.web_errors import broken, host, unreachable
 from modeldeck.engines.pulls.control import Control
+from modeldeck.engines.units import MIB
 
 _RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _LENGTH: Final = re.compile(r"\d{1,18}")
 _GONE: Final = frozenset({401, 403, 404, 410})
+_UNKNOWN_BYTES: Final = 4 * MIB
 _WHOLE_TRANSFER: Final = float("inf")
 
 
@@ -114,7 +116,7 @@ class Link:
         self, web: Web, expected_bytes: int | None
     ) -> Generator[tuple[Facts, Iterator[bytes]]]:
         """All of it from the start, from a server without ranges. Raises FormatError."""
-        with web.request(self.url, {}, body_bytes=expected_bytes or 0) as reply:
+        with web.request(self.url, {}, body_bytes=expected_bytes or _UNKNOWN_BYTES) as reply:
             reply.refuse_failure()
             facts = Facts(self._whole_length(reply), validator(reply), has_ranges=False)
             yield facts, reply.pieces
