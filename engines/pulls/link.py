@@ -53,6 +53,7 @@ class Link:
         self._direct = url
         self._etag = ""
         self._state = ""
+        self._conditional = True
 
     @contextmanager
     def connection(self) -> Generator[Web]:
@@ -89,9 +90,9 @@ class Link:
             FormatError: the server cannot be asked, or gives something else.
         """
         with self._lock:
-            there, etag = self._direct, self._etag
+            there, etag, conditional = self._direct, self._etag, self._conditional
         asked = {"Range": f"bytes={first}-{last}"}
-        if etag.startswith('"'):
+        if conditional and etag.startswith('"'):
             asked["If-Range"] = etag
         with web.request(there, asked, body_bytes=last + 1 - first) as reply:
             if there != self.url and reply.status in _GONE:
@@ -102,6 +103,9 @@ class Link:
                 raise changed(self.url)
             reply.refuse_failure()
             if reply.status != 206:
+                if "If-Range" in asked and reply.headers.get("ETag") == etag:
+                    self._conditional = False
+                    raise unreachable(self.url, "it sends all of an unchanged file")
                 raise changed(self.url)
             at, end, size = self._given(reply)
             if at != first or end > last:
