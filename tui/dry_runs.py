@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from modeldeck.engines.errors import ModeldeckError
+from modeldeck.engines.errors import LoadFailed, ModeldeckError
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.types import LocalModel, ModelFormat, Plan
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modeldeck.engines.fit.dry_run import DeviceSizes
     from modeldeck.engines.fit.dry_runner import DryRunner
     from modeldeck.engines.fit.types import Card, Verdict
+    from modeldeck.engines.types import ModelHeader
     from modeldeck.tui.state import Options
 
 _FORMATS: Final = frozenset({ModelFormat.GGUF, ModelFormat.LLAMAFILE})
@@ -40,6 +41,8 @@ class DryRuns:
         """
         if model.header is None or model.format not in _FORMATS:
             return None
+        if verdict.source == "needs-dry-run":
+            return self._judged(model, model.header, verdict, options, card)
         if verdict.source != "closed-form" or verdict.bill is None:
             return None
         from modeldeck.engines.fit.dry_run import checked
@@ -55,6 +58,37 @@ class DryRuns:
         else:
             found = checked(verdict, plan, sizes, card) if sizes else verdict
         return found if found != verdict else None
+
+    def _judged(
+        self,
+        model: LocalModel,
+        header: ModelHeader,
+        verdict: Verdict,
+        options: Options,
+        card: Card,
+    ) -> Verdict | None:
+        """A verdict for a model that no formula describes; None where llama.cpp has none."""
+        from modeldeck.engines.fit.engine_judge import judged_by_sizes
+        from modeldeck.engines.fit.profiles import LLAMA_SERVER
+        from modeldeck.engines.fit.terms import MARGIN_BYTES
+
+        blocks = header.hparams.get(f"{header.architecture}.block_count")
+        if not isinstance(blocks, int) or blocks < 1:
+            return None
+        trained = header.context_length or options.context_tokens
+        plan = Plan(context_tokens=min(options.context_tokens, trained), kv_type=options.kv_type)
+
+        def ask(plan: Plan) -> tuple[DeviceSizes, ...]:
+            sizes = self._sizes(model, plan, cuda=card.vendor == "nvidia")
+            if isinstance(sizes, str):
+                raise LoadFailed(sizes, "Look for another file of this model.")
+            return sizes
+
+        try:
+            found = judged_by_sizes(plan, blocks, trained, card, ask, LLAMA_SERVER, MARGIN_BYTES)
+        except LoadFailed as refusal:
+            return verdict._replace(proof=refusal.cause)
+        return found.verdict if found is not None else None
 
     def _sizes(self, model: LocalModel, plan: Plan, *, cuda: bool) -> tuple[DeviceSizes, ...] | str:
         """The sizes, or why llama.cpp has none; nothing where it cannot be asked."""

@@ -11,10 +11,12 @@ from modeldeck.engines.catalog.split import parts_beside
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.fit.dry_run import checked
 from modeldeck.engines.fit.dry_runner import DryRunner
+from modeldeck.engines.fit.engine_judge import judged_by_sizes
 from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.rebilled import answered
 from modeldeck.engines.fit.search import Answer
 from modeldeck.engines.fit.types import Card
+from modeldeck.engines.formats.gguf_outline import Outline
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.fit_record import Judged
 from modeldeck.tui.printing import note
@@ -46,6 +48,8 @@ def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[J
 def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
     try:
         outlines = one.outlines or outlines_of(parts_beside(Path(one.model)))
+        if found.verdict.source == "needs-dry-run":
+            return _judged(one, found, card, outlines, runner)
         sizes = runner.run(
             outlines,
             found.plan,
@@ -66,3 +70,29 @@ def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
             return one
         note(f"{one.target}: {says}")
     return replace(one, answer=answered(found, verdict, card), problem="")
+
+
+def _judged(
+    one: Judged, found: Answer, card: Card, outlines: Sequence[Outline], runner: DryRunner
+) -> Judged:
+    """The answer for a model that no formula describes. Raises ModeldeckError."""
+    header, profile = one.header, PROFILES[found.engine]
+    blocks = header.hparams.get(f"{header.architecture}.block_count") if header else None
+    if header is None or not isinstance(blocks, int):
+        return one
+    placed = judged_by_sizes(
+        found.plan,
+        blocks,
+        header.context_length or 0,
+        card,
+        lambda plan: runner.run(outlines, plan, profile, cuda=card.vendor == "nvidia"),
+        profile,
+        found.options.margin_bytes,
+    )
+    if placed is None:
+        note(f"{one.target}: this build of llama.cpp has no device like {card.name}")
+        return one
+    longest = placed.verdict.max_context_tokens
+    planned = replace(found, plan=placed.plan, max_context_tokens=longest)
+    answer = answered(planned, placed.verdict, card)
+    return replace(one, answer=answer, problem="")

@@ -112,10 +112,14 @@ def repository(memory: RemoteMemory, endpoint: str, name: str, revision: str) ->
         FormatError: the Hub cannot be asked, gives it to few, or says nonsense.
     """
     address = f"{endpoint}/api/models/{quote(name)}"
-    if revision != MAIN:
-        address += f"/revision/{_quoted(revision)}"
+    at_revision = f"{address}/revision/{_quoted(revision)}"
     try:
-        listing = memory.document(f"{address}?blobs=true")
+        try:
+            listing = memory.document(f"{at_revision if revision != MAIN else address}?blobs=true")
+        except Refused as refused:
+            if endpoint == _HUB or revision != MAIN or refused.status not in (401, 404):
+                raise
+            listing = memory.document(f"{at_revision}?blobs=true")  # some mirrors want it named
     except Refused as refused:
         raise _told(refused, memory, endpoint, name, revision) from refused
     there = read_listing(listing)

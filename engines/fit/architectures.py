@@ -57,12 +57,16 @@ class Graph(NamedTuple):
         queries: what is as wide as the queries beside attention.
         state_widths: of a recurrent block, in widths of the model.
         state_inner: of a recurrent block, in widths of its inner state.
-        scores: of an indexer, 32-bit numbers per token and cell; twice that without flash
-            attention.
-        head_scores: with flash attention and one slot, the same for each attention head, and one
+        scores: of an indexer, 32-bit numbers per token and cell; two and a half times that without
+            flash attention.
+        head_scores: with flash attention and one slot, the same for each of its heads, and one
             more.
         indexer_widths: queries of an indexer that are alive with it.
         indexer_made: the same before there are scores.
+        parallel: attention and the feed-forward network run side by side.
+        latent_experts: key with the width that experts compute in, when it is not the model's.
+        positions: it has a table of learnt positions.
+        every_output: logits are made for every token of a micro-batch.
     """
 
     widths: int = 0
@@ -80,6 +84,10 @@ class Graph(NamedTuple):
     head_scores: int = 0
     indexer_widths: int = 0
     indexer_made: int = 0
+    parallel: bool = False
+    latent_experts: str = ""
+    positions: bool = False
+    every_output: bool = False
 
 
 class Architecture(NamedTuple):
@@ -124,18 +132,18 @@ class Architecture(NamedTuple):
 
 
 _PLAIN: Final = """
-    baichuan bailingmoe bailingmoe2 chameleon command-r deci deepseek deepseek2-ocr
+    baichuan bailingmoe bailingmoe2 chameleon deci deepseek deepseek2-ocr
     dots1 ernie4_5 ernie4_5-moe exaone gemma glm4moe granite grovemoe hrm_text hunyuan-dense
     hunyuan_vl hy_v3 internlm2 llama maincoder minicpm minicpm3 mistral3 nanbeige
-    olmo openelm orion paddleocr pangu-embedded plamo plm qwen2 qwen2moe qwen2vl qwen3 qwen3moe
+    olmo openelm orion paddleocr pangu-embedded plm qwen2 qwen2moe qwen2vl qwen3 qwen3moe
     qwen3tts qwen3vl qwen3vlmoe refact seed_oss smollm3 stablelm xverse
     """
 
 _UNGATED: Final = """
-    apertus arcee codeshell falcon gptneox jais2 nemotron pockettts starcoder starcoder2
+    apertus arcee codeshell gptneox jais2 nemotron pockettts starcoder2
     """
 
-_DENSE_WIDE: Final = "arctic dbrx granitemoe hunyuan-moe minimax-m2 olmoe phimoe"
+_DENSE_WIDE: Final = "dbrx granitemoe hunyuan-moe minimax-m2 olmoe phimoe"
 
 _UNCACHED: Final = """
     eurobert gemma-embedding jina-bert-v2 modern-bert neo-bert nomic-bert
@@ -146,19 +154,24 @@ _DIFFUSION: Final = "dream llada llada-moe rnd1"
 
 _MARKED: Final = Window(pattern=None)
 _FUSED: Final = Graph(queries=4)
-_HYPER: Final = Graph(widths=4, scores=1.5, indexer_widths=5, indexer_made=5)
-_SPARSE: Final = Graph(scores=1.5, indexer_widths=4, indexer_made=5)
+_HYPER: Final = Graph(widths=4, scores=1.0, indexer_widths=3, indexer_made=3)
+_SPARSE: Final = Graph(scores=1.0, indexer_widths=2, indexer_made=3)
 _SPECIAL: Final = {
     # Its logits are made with the table of tokens where that is: on the host.
     "bitnet": Architecture(has_output=False),
     "chatglm glm4 phi3": Architecture(fused_gate=True),
     "grok": Architecture(flash_attention=False, dense_wide=True),
-    "qwen": Architecture(graph=Graph(networks=0.5)),
+    "qwen": Architecture(graph=Graph(networks=0.5, network_queries=0)),
     "jais": Architecture(graph=_FUSED),
     "phi2": Architecture(gated=False, graph=Graph(network_widths=1)),
-    "bloom gpt2 mpt": Architecture(gated=False, graph=_FUSED),
+    "falcon": Architecture(gated=False, graph=Graph(parallel=True)),
+    "command-r plamo": Architecture(graph=Graph(parallel=True)),
+    "bloom": Architecture(gated=False, graph=_FUSED),
+    "gpt2 mpt": Architecture(gated=False, graph=Graph(queries=4, positions=True)),
+    "starcoder": Architecture(gated=False, graph=Graph(positions=True)),
+    "arctic": Architecture(dense_wide=True, graph=Graph(parallel=True)),
     "llama-embed": Architecture(reads_cache=False),
-    "cogvlm": Architecture(graph=Graph(networks=2)),
+    "cogvlm": Architecture(graph=Graph(every_output=True)),
     "talkie": Architecture(graph=Graph(widths=1, crossing=1)),
     "gemma2": Architecture(window=Window(2, tokens=4096, needs_key=False)),
     "gemma3": Architecture(window=Window(6)),
@@ -173,8 +186,10 @@ _SPECIAL: Final = {
         graph=Graph(widths=1, network_queries=0, input_copies=2),
     ),
     "gpt-oss": Architecture(window=Window(2)),
-    "cohere2 olmo2 afmoe mellum muse-glimmer": Architecture(window=Window(4)),
-    "cohere2moe laguna": Architecture(window=Window(4, dense_first=True)),
+    "olmo2 afmoe mellum muse-glimmer": Architecture(window=Window(4)),
+    "cohere2": Architecture(window=Window(4), graph=Graph(parallel=True)),
+    "cohere2moe": Architecture(window=Window(4, dense_first=True), graph=Graph(parallel=True)),
+    "laguna": Architecture(window=Window(4, dense_first=True)),
     "smallthinker": Architecture(window=Window(4, dense_first=True, tokens=4096, fixed=True)),
     "exaone4": Architecture(window=Window(4, tokens=4096, needs_key=False, blocks=64)),
     "exaone-moe": Architecture(window=Window(4, tokens=128, needs_key=False)),
@@ -189,7 +204,7 @@ _SPECIAL: Final = {
         latent=True,
         indexer="types",
         window=_MARKED,
-        graph=Graph(scores=1.5, indexer_widths=3, indexer_made=4),
+        graph=Graph(scores=1.0, indexer_widths=2, indexer_made=2),
     ),
     "minimax-m3": Architecture(indexer="after-dense", graph=Graph(head_scores=2, queries=1)),
     "mamba mamba2": Architecture(cached=False, recurrent="all"),
@@ -220,7 +235,14 @@ _SPECIAL: Final = {
     "kimi-linear": Architecture(
         recurrent="no-kv-heads", state="delta", latent=True, graph=Graph(state_inner=0)
     ),
-    "kimi-k3 bailingmoe3": Architecture(
+    "kimi-k3": Architecture(
+        recurrent="no-kv-heads",
+        state="delta",
+        latent=True,
+        rolls_back=True,
+        graph=Graph(state_inner=0, latent_experts="expert_latent_length"),
+    ),
+    "bailingmoe3": Architecture(
         recurrent="no-kv-heads",
         state="delta",
         latent=True,

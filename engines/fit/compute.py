@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from modeldeck.engines.fit.cache import Cells, cells_of, kv_bytes, micro_batch, outputs
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
-from modeldeck.engines.fit.shape import Shape
+from modeldeck.engines.fit.shape import Phase, Shape
 from modeldeck.engines.types import Plan
 
 
@@ -60,23 +60,38 @@ def widest_phase(
     """
     most = 0
     flash = plan.flash_attention and shape.flash_attention
-    unpacked = flash and (plan.kv_type == "f32" or (on_gpu and plan.kv_type != "f16"))
+    cast = flash and plan.kv_type == "f32"
+    unpacked = flash and on_gpu and plan.kv_type not in {"f16", "f32"}
     for phase in shape.phases:
+        if phase.fused and not on_gpu:
+            continue
         size = 4 * tokens * phase.per_token
         size += 4 * phase.states * plan.slots
-        if phase.scores:
-            size += int(4 * tokens * phase.scores * room.full_seen) * (1 if flash else 2)
-        if phase.heads:
-            if unpacked:
-                # one layer's cache, back in f16 for the kernel
-                size += 2 * phase.cached_elements * (room.sliding if phase.sliding else room.full)
-            elif not flash:
-                seen = room.sliding_seen if phase.sliding else room.full_seen
-                size += 4 * tokens * phase.heads * seen
-                size += kv_bytes(phase.turned, plan, room.full)
-            if phase.flash_scores and flash and plan.slots == 1:
-                size += 4 * tokens * phase.flash_scores * room.full_seen
-        elif copied_experts and phase.copied_per_token:
+        cells = room.sliding if phase.sliding else room.full
+        if not shape.reads_cache:
+            cells = room.full_seen
+        # One layer's cache, back in f16 for the kernel; unpacked, it stays behind the result.
+        once_more = 2 * phase.cached_elements * cells * (cast or unpacked)
+        if flash and phase.result:
+            size += _result_on_top(phase, room, tokens, once_more, unpacked)
+        else:
+            times = 2.5 if not flash and phase.scores >= 1 else 1
+            size += int(4 * tokens * phase.scores * room.full_seen * times)
+            if phase.heads:
+                large = once_more
+                if not flash:
+                    seen = room.sliding_seen if phase.sliding else room.full_seen
+                    large = 4 * tokens * phase.heads * seen
+                    large += kv_bytes(phase.turned, plan, room.full)
+                beside = on_gpu and (unpacked or not phase.below_unpacked)
+                if beside and large > 4 * tokens * phase.below > 0:
+                    size = max(size, 4 * tokens * phase.below)
+                size += large
+            elif unpacked:
+                size += once_more
+        if phase.heads and phase.flash_scores and flash and plan.slots == 1:
+            size += 4 * tokens * phase.flash_scores * room.full_seen
+        if copied_experts and phase.copied_per_token:
             copied = 4 * tokens * phase.copied_per_token + shape.largest_expert_bytes
             # The blocks whose experts are on the GPU still run as they did.
             all_copied = plan.cpu_moe_blocks >= shape.layers
@@ -85,9 +100,24 @@ def widest_phase(
     return most
 
 
+def _result_on_top(phase: Phase, room: Cells, tokens: int, once_more: int, unpacked: bool) -> int:
+    """Attention's result over compressed rows, where it has no room below.
+
+    It is as large as the queries' compressed half, in whose place it fits to the byte: not where
+    that is taken, and not with an unpacked cache behind it.
+    """
+    taken = once_more > 4 * tokens * phase.spare
+    if phase.hole:
+        taken = taken or phase.scores * room.full_seen > phase.hole
+    elif not phase.spare:
+        taken = taken and unpacked
+    return 4 * tokens * phase.result + once_more if taken else 0
+
+
 def logits_bytes(shape: Shape, plan: Plan, tokens: int, profile: EngineProfile) -> int:
     """The last part of the graph: the tokens whose next one is asked for."""
-    asked = tokens if profile.outputs_follow_batch else min(tokens, outputs(plan))
+    every = profile.outputs_follow_batch or shape.every_output
+    asked = tokens if every else min(tokens, outputs(plan))
     return 4 * asked * (shape.vocabulary + shape.embedding)
 
 
@@ -105,4 +135,9 @@ def masks_within(shape: Shape, plan: Plan, room: Cells, tokens: int, profile: En
         caches += 1
     indexed = profile.value_indices and not flash and room.full
     indices = 8 * caches * shape.widest_values if indexed else 0
-    return tokens * (element_bytes * seen + indices)
+    return tokens * (element_bytes * seen + indices) + indexer_mask(shape, room, tokens)
+
+
+def indexer_mask(shape: Shape, room: Cells, tokens: int) -> int:
+    """The mask of an indexer's cache, of 16 bits always."""
+    return 2 * tokens * room.full_seen * any(phase.scores for phase in shape.phases)

@@ -26,6 +26,14 @@ class Phase(NamedTuple):
         flash_scores: the same with flash attention and one slot alone.
         states: 32-bit numbers for each slot.
         turned: elements of V for a cell that are copied, turned, where there is no flash attention.
+        below: 32-bit numbers for each token below the block's input, which what is larger than
+            them cannot use.
+        below_unpacked: that matters to what a quantised cache is unpacked to alone.
+        fused: it is like that where experts are weighed and summed at once: on a GPU.
+        result: numbers of attention's result for each token, where its place is taken by what was
+            unpacked or by the mask of what an indexer chose.
+        hole: for each token, where that mask has room without taking it; 0 where there is none.
+        spare: for each token, what of an unpacked cache has room.
     """
 
     per_token: int
@@ -37,6 +45,12 @@ class Phase(NamedTuple):
     flash_scores: int = 0
     states: int = 0
     turned: int = 0
+    below: int = 0
+    below_unpacked: bool = False
+    fused: bool = False
+    result: int = 0
+    hole: int = 0
+    spare: int = 0
 
 
 class Unjudged(NamedTuple):
@@ -105,6 +119,7 @@ class Shape(NamedTuple):
         reads_cache: it attends to what is cached, not to the batch alone.
         head_sizes: elements per head of K and V, of all blocks that attend.
         rolls_back: drafted tokens can be taken back out of its recurrent state.
+        every_output: logits are made for every token of a micro-batch.
         ahead_bytes: weights of the blocks for multi-token prediction, loaded for drafting alone.
         ahead_elements: their K and V elements per token.
         beside: what is loaded with it; None: nothing but a projector.
@@ -149,6 +164,7 @@ class Shape(NamedTuple):
     reads_cache: bool = True
     head_sizes: tuple[tuple[int, int], ...] = ()
     rolls_back: bool = False
+    every_output: bool = False
     ahead_bytes: int = 0
     ahead_elements: int = 0
     beside: Beside | None = None

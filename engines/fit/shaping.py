@@ -61,6 +61,8 @@ def _shape(header: ModelHeader) -> Shape:
     full_flat, sliding_flat = _parted(flat, kept.sliding)
     padding = [block.expert_padding_bytes for block in blocks]
     at = kept.heads.index(max(kept.heads))
+    # Learnt positions are looked up where their table is.
+    positions = embedding * (facts.graph.positions and weights.host_only_bytes > 0)
     return Shape(
         layers=layers,
         trained_context_tokens=max(header.context_length, 0),
@@ -89,7 +91,7 @@ def _shape(header: ModelHeader) -> Shape:
         experts_host_bytes=_sums(experts),
         largest_expert_bytes=weights.largest_expert_bytes or -(-max(experts) // 3),
         phases=phases_of(facts, keys, kept, embedding, min(experts[: kept.trunk]) == 0),
-        layer_inputs=layer_inputs(facts, keys),
+        layer_inputs=layer_inputs(facts, keys) + positions,
         crossing=facts.graph.crossing,
         experts_used=max(keys.per_layer("expert_used_count", (0,) * layers)),
         experts=max(keys.per_layer("expert_count", (0,) * layers)),
@@ -110,6 +112,7 @@ def _shape(header: ModelHeader) -> Shape:
             )
         ),
         rolls_back=facts.rolls_back,
+        every_output=facts.graph.every_output,
         ahead_bytes=ahead,
         ahead_elements=sum(
             kept.kv_heads[at] * (kept.key_length[at] + kept.value_length[at] * (not kept.latent))

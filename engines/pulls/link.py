@@ -17,10 +17,12 @@ from modeldeck.engines.formats.http_source import Changed, validator
 from modeldeck.engines.formats.web import Login, Patience, Reply, Web, web_of
 from modeldeck.engines.formats.web_errors import broken, host, unreachable
 from modeldeck.engines.pulls.control import Control
+from modeldeck.engines.units import MIB
 
 _RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _LENGTH: Final = re.compile(r"\d{1,18}")
 _GONE: Final = frozenset({401, 403, 404, 410})
+_UNKNOWN_BYTES: Final = 4 * MIB
 _WHOLE_TRANSFER: Final = float("inf")
 
 
@@ -51,6 +53,7 @@ class Link:
         self._direct = url
         self._etag = ""
         self._state = ""
+        self._conditional = True
 
     @contextmanager
     def connection(self) -> Generator[Web]:
@@ -87,9 +90,9 @@ class Link:
             FormatError: the server cannot be asked, or gives something else.
         """
         with self._lock:
-            there, etag = self._direct, self._etag
+            there, etag, conditional = self._direct, self._etag, self._conditional
         asked = {"Range": f"bytes={first}-{last}"}
-        if etag.startswith('"'):
+        if conditional and etag.startswith('"'):
             asked["If-Range"] = etag
         with web.request(there, asked, body_bytes=last + 1 - first) as reply:
             if there != self.url and reply.status in _GONE:
@@ -100,6 +103,9 @@ class Link:
                 raise changed(self.url)
             reply.refuse_failure()
             if reply.status != 206:
+                if "If-Range" in asked and reply.headers.get("ETag") == etag:
+                    self._conditional = False
+                    raise unreachable(self.url, "it sends all of an unchanged file")
                 raise changed(self.url)
             at, end, size = self._given(reply)
             if at != first or end > last:
@@ -114,7 +120,7 @@ class Link:
         self, web: Web, expected_bytes: int | None
     ) -> Generator[tuple[Facts, Iterator[bytes]]]:
         """All of it from the start, from a server without ranges. Raises FormatError."""
-        with web.request(self.url, {}, body_bytes=expected_bytes or 0) as reply:
+        with web.request(self.url, {}, body_bytes=expected_bytes or _UNKNOWN_BYTES) as reply:
             reply.refuse_failure()
             facts = Facts(self._whole_length(reply), validator(reply), has_ranges=False)
             yield facts, reply.pieces

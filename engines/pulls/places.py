@@ -51,6 +51,6 @@ def resting_place(wanted: Wanted, file: WantedFile) -> Path:
         case Layout.OLLAMA_STORE:
             return folder / "blobs" / file.name
         case _:
-            if wanted.commit or file.name != file.name.rpartition("/")[2]:
+            if wanted.target.startswith("hf:"):
                 return folder.joinpath(*wanted.repository.split("/"), *file.name.split("/"))
             return folder / file.name

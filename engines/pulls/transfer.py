@@ -98,6 +98,8 @@ class Transfer:
             return
         facts = _patiently(web, lambda: self._link.facts(web))
         if facts.size_bytes is None or not facts.has_ranges:
+            if self._journal_path.exists():
+                self._told.note(f"{host(self._link.url)} gives no parts now: it is begun again.")
             self._whole(file, web, control)
             return
         self._hold_size(facts.size_bytes)

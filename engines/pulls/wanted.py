@@ -34,7 +34,7 @@ from modeldeck.engines.catalog.remote_ollama import MANIFEST, Registry, registry
 from modeldeck.engines.catalog.targets import Target, TargetKind
 from modeldeck.engines.errors import FormatError, ModelNotFound
 from modeldeck.engines.formats.http_source import validator
-from modeldeck.engines.formats.web import Login, Patience, Web, web_of
+from modeldeck.engines.formats.web import Login, Patience, Reply, Web, web_of
 from modeldeck.engines.formats.web_errors import Refused, broken
 from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.types import Destination, Layout, Wanted, WantedFile
@@ -44,6 +44,7 @@ from modeldeck.engines.units import MIB
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _STATE: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ETAG: Final = re.compile(r"[\w.-]{1,128}", re.ASCII)
+_LENGTH: Final = re.compile(r"\d{1,15}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_NAME: Final = 240
 _MOST_FILES: Final = 4096
@@ -181,19 +182,34 @@ def _pickled(what: str) -> PullError:
 def _hub_file(web: Web, there: Repository, name: str) -> WantedFile:
     known = there.files[name]
     url = (_pinned(there) if there.commit else there).url(sound_name(name))
-    state = known.state if _STATE.fullmatch(known.state) else _asked_state(web, url)
+    size_bytes, state = known.size_bytes, known.state
+    if not _STATE.fullmatch(state):
+        asked_bytes, state = _asked(web, url)
+        size_bytes = asked_bytes if size_bytes is None else size_bytes
     digest = state if _SHA256.fullmatch(state) else ""
-    return WantedFile(name, url, known.size_bytes, digest, state)
+    return WantedFile(name, url, size_bytes, digest, state)
 
 
-def _asked_state(web: Web, url: str) -> str:
-    """What the server itself calls this state of a file, where its listing does not."""
-    with web.request(url, {"Range": "bytes=0-0"}) as reply:
-        reply.refuse_failure()
-        state = validator(reply).strip('"')
-    if not _ETAG.fullmatch(state) or ".." in state:
-        raise broken(url, "it has no sound name for the state of the file")
-    return state
+def _asked(web: Web, url: str) -> tuple[int | None, str]:
+    """Size and state of a file by the server itself, where its listing does not say.
+
+    Some tell them with the head alone, others with a part of the file.
+    """
+    for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
+        with web.request(url, headers, method=method) as reply:
+            if method == "GET":
+                reply.refuse_failure()
+            state = validator(reply).strip('"')
+            if reply.status < 400 and _ETAG.fullmatch(state) and ".." not in state:
+                return (_length(reply) if method == "HEAD" else None), state
+    raise broken(url, "it has no sound name for the state of the file")
+
+
+def _length(reply: Reply) -> int | None:
+    said = reply.headers.get("X-Linked-Size") or reply.linked.get("X-Linked-Size")
+    if said is None and reply.status == 200:
+        said = reply.headers.get("Content-Length")
+    return int(said) if said is not None and _LENGTH.fullmatch(said) else None
 
 
 def _pinned(there: Repository) -> Repository:

@@ -30,12 +30,12 @@ def test_llama_cpp_agrees_on_the_row_under_the_cursor(machine: Machine) -> None:
     write_eight_billion(machine.models / "eight.gguf")
     with machine.deck() as deck:
         deck.wait_for(r"^.eight +Q4_K_M")
-        deck.wait_for(r"llama\.cpp agrees")
+        deck.wait_for(r"llama\.cpp sized it")
         (sizer,) = sizers()
         assert sizer.nice() > 0
         deck.press("c")
         deck.wait_for(r"ctx 16k")
-        deck.wait_for(r"llama\.cpp agrees")
+        deck.wait_for(r"llama\.cpp sized it")
         deck.press("q")
         assert deck.wait_exit() == 0
         assert not sizers()
@@ -45,7 +45,7 @@ def test_llama_cpp_agrees_on_the_row_under_the_cursor(machine: Machine) -> None:
 def test_a_deck_that_is_killed_leaves_no_sizer(machine: Machine) -> None:
     write_eight_billion(machine.models / "eight.gguf")
     with machine.deck() as deck:
-        deck.wait_for(r"llama\.cpp agrees")
+        deck.wait_for(r"llama\.cpp sized it")
         (sizer,) = sizers()
         psutil.Process(deck.pid).kill()
         sizer.wait(timeout=10)

@@ -1,7 +1,8 @@
 """Pulls in a process of their own, which is killed where a test says, and begun again.
 
-Run as a program this file is that process: it pulls ``sys.argv[1]`` into the folder ``sys.argv[2]``
-and kills itself, with no chance to tidy up, at the step that ``sys.argv[3]`` names.
+Run as a program this file is that process: it pulls ``sys.argv[1]`` into the store in the folder
+``sys.argv[2]``, whose layout is ``sys.argv[3]``, and kills itself, with no chance to tidy up, where
+the rest says.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Kill:
     step: int = 0
 
 
-def killed_pull(target: str, folder: Path, environ: Mapping[str, str], kill: Kill | None) -> bool:
+def killed_pull(
+    target: str, there: Destination, environ: Mapping[str, str], kill: Kill | None
+) -> bool:
     """Run a pull until it ends or is killed; whether it was killed.
 
     Raises:
@@ -52,7 +55,7 @@ def killed_pull(target: str, folder: Path, environ: Mapping[str, str], kill: Kil
     """
     words = [] if kill is None else [kill.state, kill.done_bytes, kill.seconds, kill.step]
     done = subprocess.run(
-        [sys.executable, __file__, target, str(folder), *map(str, words)],
+        [sys.executable, __file__, target, str(there.folder), there.layout, *map(str, words)],
         env={**environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -103,7 +106,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _main(target: str, folder: str, *words: str) -> None:
+def _main(target: str, folder: str, layout: str, *words: str) -> None:
     from modeldeck.engines.catalog.targets import parse_target
     from modeldeck.engines.pulls.control import Control
     from modeldeck.engines.pulls.wanted import wanted
@@ -111,7 +114,7 @@ def _main(target: str, folder: str, *words: str) -> None:
     kill = (
         Kill(PullState(words[0]), int(words[1]), float(words[2]), int(words[3])) if words else None
     )
-    want = wanted(parse_target(target), Destination(Layout.HUB_CACHE, Path(folder)), os.environ)
+    want = wanted(parse_target(target), Destination(Layout(layout), Path(folder)), os.environ)
     run_pull(want, os.environ, Control(), _Executioner(kill).told if kill else _nobody)
 
 

@@ -30,6 +30,12 @@ _FULL_HEADS = _names("""
     minicpm3 minimax-m3 mpt olmoe phi2 plm talkie
     """)
 _DENSE_WIDE = _names("arctic dbrx granitemoe grok hunyuan-moe minimax-m2 olmoe phimoe")
+_SHARED = _names("""
+    afmoe bailingmoe bailingmoe2 bailingmoe3 cohere2moe deepseek deepseek2 deepseek2-ocr deepseek32
+    dots1 dots3note ernie4_5-moe exaone-moe glm4moe glm-dsa granitehybrid granitemoe hunyuan-moe
+    hy_v3 hy_v4 kimi-k3 kimi-linear laguna llama4 minimax-m3 mistral4 nemotron_h_moe qwen2moe
+    qwen35moe qwen3next step35 paddleocr
+    """)
 EXPERTS = _names("""
     llama4 cohere2moe grok qwen2moe qwen3moe qwen3next qwen3vlmoe qwen35moe phimoe dbrx olmoe
     arctic deepseek deepseek2 deepseek2-ocr deepseek32 dots3note glm4moe glm-dsa exaone-moe
@@ -162,18 +168,18 @@ def keys_of(name: str, *, tokens: int = 32000) -> dict[str, Key]:
     if name in EXPERTS:
         keys |= {
             "expert_feed_forward_length": 736,
-            "expert_shared_feed_forward_length": 672,
             "expert_latent_length": 512,
             "interleave_moe_layer_step": 2,
             "expert_count": 16,
             "expert_used_count": 3,
-            "expert_shared_count": 1,
             "expert_gating_func": 2,
             "expert_group_scale": 1.0,
             "experts_per_group": 1,
             "expert_weights_scale": 1.0,
             "expert_weights_norm": True,
         }
+    if name in _SHARED:
+        keys |= {"expert_shared_feed_forward_length": 672, "expert_shared_count": 1}
     if name in _DENSE_WIDE:
         keys["expert_feed_forward_length"] = wide
     made: dict[str, Key] = {f"{name}.{key}": value for key, value in keys.items()}

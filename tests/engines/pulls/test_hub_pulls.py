@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -318,3 +319,22 @@ def test_a_password_in_an_address_is_not_taken(tmp_path: Path) -> None:
     with pytest.raises(PullError, match="password") as caught:
         wanted(target, Destination(Layout.FOLDER, tmp_path), {})
     assert "secret" not in str(caught.value)
+
+
+def test_a_file_system_without_links_gets_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import scan_cache_dir
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", no_links)
+    monkeypatch.setattr(os, "link", no_links)
+    with serving(repository("o/n", {"m.gguf": CONTENT}, commit=COMMIT)) as server:
+        placed, _ = pulled(*on_hub(server, "hf:o/n", tmp_path))
+        again, _ = pulled(*on_hub(server, "hf:o/n", tmp_path))
+    assert placed == again
+    assert not placed[0].is_symlink()
+    assert placed[0].read_bytes() == CONTENT
+    assert not scan_cache_dir(tmp_path).warnings

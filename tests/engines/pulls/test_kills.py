@@ -11,7 +11,7 @@ import pytest
 
 from modeldeck.engines.pulls.parts import part_bytes_for
 from modeldeck.engines.pulls.places import UNDER_WAY
-from modeldeck.engines.pulls.types import PullState
+from modeldeck.engines.pulls.types import Destination, Layout, PullState
 from modeldeck.engines.units import MIB
 from tests.support.file_server import FileServer, serving
 from tests.support.hub import repository
@@ -27,7 +27,7 @@ def kill_once(server: FileServer, folder: Path, kill: Kill, size: int) -> bool:
     """
     environ = {**os.environ, "HF_ENDPOINT": server.url}
     before, sent = journalled(folder), server.sent_bytes
-    hit = killed_pull("hf:o/n", folder, environ, kill)
+    hit = killed_pull("hf:o/n", Destination(Layout.HUB_CACHE, folder), environ, kill)
     after = journalled(folder)
     if hit and after is not None:
         useful = sum(after.done.values()) - (sum(before.done.values()) if before else 0)
@@ -40,7 +40,7 @@ def kill_once(server: FileServer, folder: Path, kill: Kill, size: int) -> bool:
 def finish(server: FileServer, folder: Path) -> None:
     """Pull to the end."""
     environ = {**os.environ, "HF_ENDPOINT": server.url}
-    assert not killed_pull("hf:o/n", folder, environ, None)
+    assert not killed_pull("hf:o/n", Destination(Layout.HUB_CACHE, folder), environ, None)
 
 
 def is_whole(folder: Path, content: bytes) -> None:
@@ -75,6 +75,22 @@ def test_a_pull_killed_while_it_is_placed_is_finished_by_the_next(
         finish(server, tmp_path)
         assert server.sent_bytes < 1.1 * len(content)
     is_whole(tmp_path, content)
+
+
+@pytest.mark.parametrize("step", [2, 3, 4])
+def test_a_file_at_an_address_is_placed_once_however_often_it_is_killed(
+    tmp_path: Path, step: int
+) -> None:
+    """Nobody says its digest, so that what is in place already has to be known again."""
+    content = os.urandom(MIB) * 2
+    there = Destination(Layout.FOLDER, tmp_path)
+    with serving({"/m.gguf": content}) as server:
+        kill = Kill(PullState.VERIFYING, step=step)
+        assert killed_pull(f"{server.url}/m.gguf", there, os.environ, kill)
+        assert not killed_pull(f"{server.url}/m.gguf", there, os.environ, None)
+        assert server.sent_bytes < 1.1 * len(content)
+    assert (tmp_path / "m.gguf").read_bytes() == content
+    assert not (tmp_path / UNDER_WAY).exists()
 
 
 @pytest.mark.chaos

@@ -261,3 +261,25 @@ def test_a_limit_that_is_lifted_counts_at_once(tmp_path: Path) -> None:
     with serving({"/m.gguf": CONTENT}) as server:
         run_pull(at_address(server, tmp_path), {}, control, lift, HASTY)
     assert (tmp_path / "m.gguf").read_bytes() == CONTENT
+
+
+def test_a_server_that_gives_parts_no_longer_begins_again_and_says_so(tmp_path: Path) -> None:
+    control = Control(Bandwidth(24 * MIB))
+
+    def stop(report: Report) -> None:
+        if report.files[0].done_bytes > 4 * MIB:
+            control.stop()
+
+    async def whole(request: Request) -> None:
+        request.headers.pop("Range", None)
+        await well(request)
+
+    with serving({"/m.gguf": CONTENT}) as server:
+        want = at_address(server, tmp_path)
+        with pytest.raises(Stopped):
+            run_pull(want, {}, control, stop, HASTY)
+        server.behave = whole
+        placed, told = pulled(want)
+    assert placed[0].read_bytes() == CONTENT
+    assert "gives no parts now" in told.notes[0]
+    assert nothing_left(tmp_path)

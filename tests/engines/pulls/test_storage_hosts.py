@@ -179,3 +179,16 @@ def test_a_redirect_in_circles(tmp_path: Path) -> None:
         want, environ = on_hub(server, "hf:o/n", tmp_path)
         with pytest.raises(FormatError, match="circles"):
             pulled(want, environ)
+
+
+def test_a_storage_that_does_not_understand_conditions_is_asked_without(tmp_path: Path) -> None:
+    async def behave(request: Request) -> None:
+        if "If-Range" in request.headers:
+            del request.headers["Range"]
+        await well(request)
+
+    with two_hosts(CONTENT, behave) as (server, storage):
+        placed, told = pulled(*on_hub(server, "hf:o/n", tmp_path))
+        assert any("If-Range" in request.headers for request in storage.seen)
+    assert placed[0].read_bytes() == CONTENT
+    assert not told.notes
