@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -130,17 +131,23 @@ class HubAnswers:
         should_stop: Callable[[], bool],
     ) -> None:
         """Read headers, some at a time; none is begun any more once it should stop."""
-        with (
-            _kept_answers() as answers,
-            ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="headers") as pool,
-        ):
+        waiting = deque(variants)
+        with _kept_answers() as answers:
 
-            def read_one(variant: Variant) -> None:
-                if not should_stop():
+            def read_on() -> None:
+                while not should_stop():
+                    try:
+                        variant = waiting.popleft()
+                    except IndexError:
+                        return
                     on_read(self._read(variant, answers))
 
-            for done in [pool.submit(read_one, one) for one in variants]:
-                done.result()
+            names = range(min(MOST_AT_ONCE, len(waiting)))
+            readers = [threading.Thread(target=read_on, daemon=True) for _ in names]
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
 
     def _read(self, variant: Variant, answers: RemoteAnswers | None) -> Variant:
         try:

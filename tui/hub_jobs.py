@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from modeldeck.engines.errors import ModeldeckError
+from modeldeck.tui.apart import call_apart
 from modeldeck.tui.hub_source import HubSource, Listing
 from modeldeck.tui.hub_state import Asked, Best, Page, Source, Variant
 from modeldeck.tui.workers import Workers
@@ -68,7 +69,7 @@ class HubJobs:
         async def run() -> None:
             stopped = False
             try:
-                answer = await asyncio.to_thread(ask, lambda: stopped)
+                answer = await call_apart(lambda: ask(lambda: stopped))
             except ModeldeckError as error:
                 failed(error)
             else:
@@ -86,7 +87,7 @@ class HubJobs:
         async def run() -> None:
             stopped, come = False, list[Variant]()
             reading = asyncio.create_task(
-                asyncio.to_thread(self._source.read, variants, come.append, lambda: stopped)
+                call_apart(lambda: self._source.read(variants, come.append, lambda: stopped))
             )
             try:
                 while not reading.done():
@@ -115,6 +116,6 @@ class HubJobs:
             return found, self._source.best(found, options, card)
 
         async def run() -> None:
-            judged(*await asyncio.to_thread(ask))
+            judged(*await call_apart(ask))
 
         self._workers.start("hub-judge", run)

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Final
 
 from modeldeck.engines.errors import ModeldeckError
+from modeldeck.tui.apart import call_apart
 from modeldeck.tui.pulls_source import PullsSource
 from modeldeck.tui.pulls_state import PullsNews
 from modeldeck.tui.workers import Workers
@@ -38,7 +39,7 @@ class PullsJobs:
             stopped = False
             newest: deque[PullsNews] = deque(maxlen=1)
             watching = asyncio.create_task(
-                asyncio.to_thread(self._source.watch, newest.append, lambda: stopped)
+                call_apart(lambda: self._source.watch(newest.append, lambda: stopped))
             )
             try:
                 while not watching.done():
@@ -63,7 +64,7 @@ class PullsJobs:
 
         async def run() -> None:
             try:
-                await asyncio.to_thread(act, self._source)
+                await call_apart(lambda: act(self._source))
             except ModeldeckError as error:
                 failed(error)
             else:
