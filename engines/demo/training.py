@@ -41,7 +41,7 @@ class Recipe:
     """
 
     seed: int = 8
-    conversations: int = 24_000
+    conversations: int = 30_000
     batch_tokens: int = 2048
     pool: int = 2048
     matrix_rate: float = 0.01
