@@ -28,6 +28,7 @@ PATIENCE: Final = Patience(bytes_per_second=2 << 10)
 """With the servers of a pull: a slow line is no reason to hang up."""
 
 _TELL_SECONDS: Final = 0.1
+_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +84,22 @@ def run_pull(
     login = login_for(target, environ)
     missing = _missing(wanted, reporter)
     prepare(wanted, [wanted.files[number] for number in missing])
-    for number in missing:
-        control.check()
-        try:
-            _bring(wanted, wanted.files[number], login, control, reporter.told(number), patience)
-        except Refused as refused:
-            if target.kind is TargetKind.HUB and refused.status in (401, 403):
-                raise gated(endpoint_of(environ), target.name) from refused
-            raise
+    for _ in range(_ROUNDS):
+        for number in missing:
+            control.check()
+            told_of_it = reporter.told(number)
+            try:
+                _bring(wanted, wanted.files[number], login, control, told_of_it, patience)
+            except Refused as refused:
+                if target.kind is TargetKind.HUB and refused.status in (401, 403):
+                    raise gated(endpoint_of(environ), target.name) from refused
+                raise
+        missing = _swept(wanted, missing)
+    if missing:
+        raise PullError(
+            "Another program removes the files of the download as they come.",
+            "Stop it (Ollama does that when it starts), then resume.",
+        )
     reporter.turn(PullState.PLACING)
     placed = publish(wanted)
     tidy(wanted)
@@ -106,6 +115,13 @@ def _missing(wanted: Wanted, reporter: _Reporter) -> list[int]:
         else:
             missing.append(number)
     return missing
+
+
+def _swept(wanted: Wanted, brought: list[int]) -> list[int]:
+    """What has gone again: a store's own program may remove what nothing refers to yet."""
+    known_by_name = wanted.destination.layout is not Layout.FOLDER
+    looked_at = range(len(wanted.files)) if known_by_name else brought
+    return [number for number in looked_at if not is_here(wanted, wanted.files[number])]
 
 
 def _bring(

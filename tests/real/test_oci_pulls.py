@@ -74,3 +74,23 @@ def test_weights_alone_come_into_a_folder(registry: OciRegistry, tmp_path: Path)
         "tiny-1b.gguf": CONTENT,
         "mmproj-tiny-1b.gguf": b"sees",
     }
+
+
+def test_blobs_that_ollama_sweeps_out_before_the_manifest_are_fetched_again(
+    registry: OciRegistry, tmp_path: Path
+) -> None:
+    """A server of Ollama that starts removes the blobs that no manifest names."""
+    target = parse_target(f"ollama:{registry.host}/tiny:1b")
+    want = wanted(target, Destination(Layout.OLLAMA_STORE, tmp_path), {})
+    swept: list[Path] = []
+
+    def sweep(report: Report) -> None:
+        if report.files[1].done_bytes and not swept:
+            swept.extend((tmp_path / "blobs").glob("sha256-*"))
+            for blob in swept:
+                blob.unlink()
+
+    run_pull(want, {}, Control(), sweep)
+    assert swept
+    (found,) = ollama_sets(tmp_path, Unreadable())
+    assert found.files[0].size_bytes == len(CONTENT)

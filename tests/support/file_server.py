@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 _PIECE_BYTES = 64 << 10
@@ -140,6 +141,7 @@ async def well(request: Request) -> None:
     await request.answer(206, headers, body)
 
 
+@lru_cache(maxsize=8)
 def etag(content: bytes) -> str:
     """What ``well`` calls this content."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'

@@ -17,7 +17,9 @@ from modeldeck.engines.units import MIB
 from tests.support.file_server import FileServer
 
 COMMIT = "c0ffee" + "0" * 34
-HASTY = Patience(step_seconds=3, pause_seconds=0.01, tries=3, longest_pause_seconds=0.1)
+HASTY = Patience(
+    step_seconds=60, connect_seconds=30, pause_seconds=0.01, tries=3, longest_pause_seconds=0.1
+)
 CONTENT = bytes(os.urandom(MIB)) * 40
 """Five parts."""
 
