@@ -81,7 +81,7 @@ fuzz: .venv/.fuzz  ## fuzz every reader of outside bytes for ten minutes (ARGS="
 
 .PHONY: chaos
 chaos: .venv/.test  ## break the engine, the disk, the clock and the terminal on purpose, at length
-	$(BIN)/pytest -n logical --maxprocesses 2 -m chaos tests/real/chaos $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses 2 -m chaos tests/real/chaos tests/engines/pulls $(ARGS)
 
 .PHONY: docs
 docs: .venv/.modeldeck  ## write docs/keys.md from the actions of the deck
