@@ -15,6 +15,7 @@ from modeldeck.engines.fit.options import FitOptions
 from modeldeck.engines.fit.placement import gpu_need
 from modeldeck.engines.fit.quants import QUANTS, bits_per_weight, requantised
 from modeldeck.engines.fit.search import Answer, answer
+from modeldeck.engines.fit.shaping import shape_of
 from modeldeck.engines.fit.types import (
     RUNS,
     WHOLE_ON_GPU,
@@ -89,6 +90,7 @@ def advise(
             card,
             model_format=model_format,
             companions=companions if with_draft else companions._replace(draft=None),
+            shape=shape,
         )
 
     def works(other: ModelHeader, options: FitOptions) -> bool:
@@ -98,6 +100,7 @@ def advise(
     bill = found.verdict.bill
     if found.verdict.kind is VerdictKind.FITS or bill is None:
         return ()
+    shape = shape_of(header) if model_format is ModelFormat.GGUF else None
     asked = _as_if_all_were_given(found)
     before = _full_need(found, asking)
     good = (

@@ -76,6 +76,7 @@ def answer(
     usual_context_tokens: int = USUAL_CONTEXT_TOKENS,
     model_format: ModelFormat = ModelFormat.GGUF,
     companions: Companions = ALONE,
+    shape: Shape | Unjudged | None = None,
 ) -> Answer:
     """The best plan for ``header`` within ``options`` on ``card``. Never raises.
 
@@ -86,6 +87,7 @@ def answer(
         usual_context_tokens: to start from when no context is given; the settings'.
         model_format: how the model is stored.
         companions: what is loaded with it.
+        shape: of the header, where it is at hand.
     """
     engine = options.engine or usual_engine(model_format)
     profile = PROFILES.get(engine, LLAMA_SERVER)
@@ -105,7 +107,7 @@ def answer(
     if engine not in PROFILES:
         found_folder = _folder_answer(header, options, card, engine, plan)
         return _noted(found_folder, runnable(model_format, engine, card))
-    found = shape_of(header)
+    found = shape_of(header) if shape is None else shape
     shape = found if isinstance(found, Unjudged) else with_companions(found, companions)
     if isinstance(shape, Unjudged):
         return Answer(options, engine, plan, not_judged(shape.why), False, False, None, None)
