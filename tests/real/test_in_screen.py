@@ -57,7 +57,7 @@ def test_the_deck_is_drawn_whole_and_its_copy_comes_out(machine: Machine, tmp_pa
     with in_screen(machine, tmp_path / "screen", modeldeck_command()) as deck:
         deck.wait_for(r"● fits")
         deck.wait_for(r"llama_server ●")
-        assert "modeldeck  1 Models  4 Chat  6 Engines" in deck.text
+        assert "modeldeck  1 Models  2 Hub  3 Pulls  4 Chat  6 Engines" in deck.text
         deck.press("END", "y")
         deck.wait_for(r"Sent the command to the terminal's clipboard")
         assert re.match(r"llama-server -m \S*second\.gguf ", copied(deck))

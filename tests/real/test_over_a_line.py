@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -24,7 +25,11 @@ def tree(pid: int) -> list[psutil.Process]:
 
 def listening(pid: int) -> list[object]:
     """Every internet socket of a process and its children."""
-    return [c for process in tree(pid) for c in process.net_connections("inet")]
+    found: list[object] = []
+    for process in tree(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a probe that has ended
+            found += process.net_connections("inet")
+    return found
 
 
 def chat_with_demo(deck: Terminal) -> None:

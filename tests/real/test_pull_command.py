@@ -76,7 +76,7 @@ async def test_what_fails_says_why_and_exits_with_1(tmp_path: Path) -> None:
 
 async def test_an_interrupt_leaves_it_going(tmp_path: Path) -> None:
     with serving({"/m.gguf": CONTENT}) as server:
-        words = ("pull", f"{server.url}/m.gguf", "--to", str(tmp_path), "--limit", "4MiB")
+        words = ("pull", f"{server.url}/m.gguf", "--to", str(tmp_path), "--limit", "512KiB")
         code, _, err = await typed(*words, interrupt=True)
         assert code == 130
         assert "goes on in the background" in err
