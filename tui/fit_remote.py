@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from modeldeck.engines.catalog.remote import RemoteModel, RemoteProblem, remote_models
 from modeldeck.engines.catalog.targets import Target
-from modeldeck.engines.paths import cache_dir
-from modeldeck.engines.store.database import Database, StoreError
-from modeldeck.engines.store.remote_answers import SCHEMA, RemoteAnswers
+from modeldeck.engines.store.remote_answers import kept_answers
 from modeldeck.engines.units import age_text
 from modeldeck.tui.printing import note
 
@@ -24,24 +21,10 @@ def models_elsewhere(
     Raises:
         ModeldeckError: it cannot be read, or there is no such model.
     """
-    with _answers() as answers:
+    with kept_answers() as answers:
         found = remote_models(target, os.environ, answers, all_variants=all_variants)
     seen = [one.as_of for one in found if isinstance(one, RemoteModel) and one.as_of is not None]
     if seen:
         age = age_text(max(0.0, time.time() - min(seen)))
         note(f"{target.text}: the server cannot be reached; this is what it said {age} ago")
     yield from found
-
-
-@contextlib.contextmanager
-def _answers() -> Generator[RemoteAnswers | None]:
-    """What servers said before; nothing where it can neither be read nor kept."""
-    try:
-        database = Database.open(cache_dir() / "remote.db", (SCHEMA,))
-    except StoreError:
-        yield None
-        return
-    try:
-        yield RemoteAnswers(database)
-    finally:
-        database.close()

@@ -27,9 +27,7 @@ from modeldeck.engines.catalog.targets import parse_target
 from modeldeck.engines.errors import ModeldeckError, ModelNotFound
 from modeldeck.engines.formats.web import Patience, web_of
 from modeldeck.engines.formats.web_errors import Refused
-from modeldeck.engines.paths import cache_dir
-from modeldeck.engines.store.database import Database, StoreError
-from modeldeck.engines.store.remote_answers import SCHEMA, RemoteAnswers
+from modeldeck.engines.store.remote_answers import RemoteAnswers, kept_answers
 from modeldeck.tui.hub_best import best_variant
 from modeldeck.tui.hub_judging import Judging, VariantJudge
 from modeldeck.tui.hub_source import Listing
@@ -81,7 +79,7 @@ class HubAnswers:
         """The Hub, with what it said before; its address."""
         endpoint = endpoint_of(self._environ)
         with (
-            _kept_answers() as answers,
+            kept_answers() as answers,
             web_of(login_of(endpoint, self._environ), _PATIENCE) as web,
         ):
             web.offline = offline_by(self._environ)
@@ -132,7 +130,7 @@ class HubAnswers:
     ) -> None:
         """Read headers, some at a time; none is begun any more once it should stop."""
         waiting = deque(variants)
-        with _kept_answers() as answers:
+        with kept_answers() as answers:
 
             def read_on() -> None:
                 while not should_stop():
@@ -201,20 +199,6 @@ class HubAnswers:
     def best(self, variants: Sequence[Variant], options: Options, card: Card) -> Best | None:
         """The judged variant to take on ``card``, and why."""
         return best_variant(variants, options, card)
-
-
-@contextmanager
-def _kept_answers() -> Generator[RemoteAnswers | None]:
-    """What servers said before; nothing where it can neither be read nor kept."""
-    try:
-        database = Database.open(cache_dir() / "remote.db", (SCHEMA,))
-    except StoreError:
-        yield None
-        return
-    try:
-        yield RemoteAnswers(database)
-    finally:
-        database.close()
 
 
 def _library_page(text: str) -> Page:

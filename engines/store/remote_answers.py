@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from modeldeck.engines.store.database import Database, Schema
+from modeldeck.engines.paths import cache_dir
+from modeldeck.engines.store.database import Database, Schema, StoreError
 
 SCHEMA: Final = Schema(
     "remote_answers",
@@ -98,6 +101,20 @@ class RemoteAnswers:
                 "UPDATE remote_answers SET seen = ? WHERE address = ?",
                 (time.time(), _digest(address)),
             )
+
+
+@contextmanager
+def kept_answers() -> Generator[RemoteAnswers | None]:
+    """This user's answers; nothing where they can neither be read nor kept."""
+    try:
+        database = Database.open(cache_dir() / "remote.db", (SCHEMA,))
+    except StoreError:
+        yield None
+        return
+    try:
+        yield RemoteAnswers(database)
+    finally:
+        database.close()
 
 
 def _digest(address: str) -> str:
