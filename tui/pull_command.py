@@ -49,7 +49,21 @@ def destination_of_target(text: str, wish: str, settings: Settings) -> Destinati
 
 async def _pull(settings: Settings, options: argparse.Namespace) -> int:
     wishes = [(text, destination_of_target(text, options.to, settings)) for text in options.targets]
-    client = client_of(settings)
+    shown = _Shown(sys.stderr.isatty())
+    try:
+        return await _ask(client_of(settings), wishes, shown, options)
+    except asyncio.CancelledError:
+        shown.end()
+        note("It goes on in the background. See: modeldeck pulls")
+        return 130
+
+
+async def _ask(
+    client: PullsClient,
+    wishes: Sequence[tuple[str, Destination]],
+    shown: _Shown,
+    options: argparse.Namespace,
+) -> int:
     if options.limit is not None:
         await client.limit(options.limit or None)
     ids = [
@@ -58,13 +72,7 @@ async def _pull(settings: Settings, options: argparse.Namespace) -> int:
     ]
     if options.wait is False:
         return _leave(await client.list(), ids, options)
-    shown = _Shown(ids, sys.stderr.isatty())
-    try:
-        pulls = await _watch(client, ids, shown)
-    except asyncio.CancelledError:
-        shown.end()
-        note("It goes on in the background. See: modeldeck pulls")
-        return 130
+    pulls = await _watch(client, ids, shown)
     shown.end()
     return _result(pulls, options)
 
@@ -117,10 +125,10 @@ def _result(pulls: Sequence[PullProgress], options: argparse.Namespace) -> int:
 class _Shown:
     """Progress on standard error: bars that are drawn over, or a line now and then."""
 
-    def __init__(self, ids: Sequence[str], on_terminal: bool) -> None:
+    def __init__(self, on_terminal: bool) -> None:
         self._on_terminal = on_terminal
         self._lines = 0
-        self._said: dict[str, tuple[float, PullState | None]] = dict.fromkeys(ids, (0.0, None))
+        self._said: dict[str, tuple[float, PullState]] = {}
 
     def show(self, pulls: Sequence[PullProgress]) -> None:
         """How far they are now."""
@@ -145,8 +153,8 @@ class _Shown:
         self._lines = len(lines)
 
     def _say(self, pull: PullProgress) -> None:
-        at, state = self._said[pull.id]
         now = time.monotonic()
+        at, state = self._said.get(pull.id, (0.0, None))
         if pull.state is state and now - at < _LINE_SECONDS:
             return
         self._said[pull.id] = (now, pull.state)

@@ -232,7 +232,8 @@ async def _answer(
     writer.write(line(record))
     await writer.drain()
     try:
-        answer = record_of(await asyncio.wait_for(reader.readline(), _ANSWER_SECONDS))
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            answer = record_of(await reader.readline())
     except (TimeoutError, ValueError) as error:
         raise nonsense() from error
     if isinstance(problem := answer.get("error"), dict):
