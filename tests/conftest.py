@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -49,6 +50,9 @@ def pytest_configure() -> None:
         if name in _PERSONAL or name.startswith(_PERSONAL_PREFIXES):
             del os.environ[name]
     os.environ.update(TERM="xterm-256color", LANG="C.UTF-8", TEXTUAL_ANIMATIONS="none")
+    # A shell makes its background jobs deaf to interrupts, and all that they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -95,15 +95,18 @@ def run_pull(
                     raise gated(endpoint_of(environ), target.name) from refused
                 raise
         missing = _swept(wanted, missing)
-    if missing:
-        raise PullError(
-            "Another program removes the files of the download as they come.",
-            "Stop it (Ollama does that when it starts), then resume.",
-        )
-    reporter.turn(PullState.PLACING)
-    placed = publish(wanted)
-    tidy(wanted)
-    return placed
+        if missing:
+            continue
+        reporter.turn(PullState.PLACING)
+        placed = publish(wanted)
+        missing = _swept(wanted, missing)  # a sweep that did not see the manifest yet
+        if not missing:
+            tidy(wanted)
+            return placed
+    raise PullError(
+        "Another program removes the files of the download as they come.",
+        "Stop it (Ollama does that when it starts), then resume.",
+    )
 
 
 def _missing(wanted: Wanted, reporter: _Reporter) -> list[int]:

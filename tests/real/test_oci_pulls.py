@@ -16,7 +16,7 @@ from modeldeck.engines.catalog.unreadable import Unreadable
 from modeldeck.engines.pulls.control import Bandwidth, Control
 from modeldeck.engines.pulls.errors import Stopped
 from modeldeck.engines.pulls.pull import Report, run_pull
-from modeldeck.engines.pulls.types import Destination, Layout
+from modeldeck.engines.pulls.types import Destination, Layout, PullState
 from modeldeck.engines.pulls.wanted import wanted
 from modeldeck.engines.units import MIB
 from tests.support.oci_registry import OciRegistry, oci_registry
@@ -76,16 +76,19 @@ def test_weights_alone_come_into_a_folder(registry: OciRegistry, tmp_path: Path)
     }
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["while others come", "before the manifest"])
 def test_blobs_that_ollama_sweeps_out_before_the_manifest_are_fetched_again(
-    registry: OciRegistry, tmp_path: Path
+    registry: OciRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
     """A server of Ollama that starts removes the blobs that no manifest names."""
     target = parse_target(f"ollama:{registry.host}/tiny:1b")
     want = wanted(target, Destination(Layout.OLLAMA_STORE, tmp_path), {})
     swept: list[Path] = []
+    monkeypatch.setattr("modeldeck.engines.pulls.pull._TELL_SECONDS", 0.0)
 
     def sweep(report: Report) -> None:
-        if report.files[1].done_bytes and not swept:
+        placing = report.state is PullState.PLACING
+        if placing is late and report.files[1].done_bytes and not swept:
             swept.extend((tmp_path / "blobs").glob("sha256-*"))
             for blob in swept:
                 blob.unlink()
