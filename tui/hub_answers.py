@@ -25,6 +25,7 @@ from modeldeck.engines.catalog.remote_memory import RemoteMemory
 from modeldeck.engines.catalog.remote_variants import remote_variants
 from modeldeck.engines.catalog.targets import parse_target
 from modeldeck.engines.errors import ModeldeckError, ModelNotFound
+from modeldeck.engines.formats.attention import Attention
 from modeldeck.engines.formats.web import Patience, web_of
 from modeldeck.engines.formats.web_errors import Refused
 from modeldeck.engines.store.remote_answers import RemoteAnswers, kept_answers
@@ -75,21 +76,21 @@ class HubAnswers:
     # What is asked of servers.
 
     @contextmanager
-    def _asking(self) -> Generator[tuple[RemoteMemory, str]]:
+    def _asking(self, attention: Attention) -> Generator[tuple[RemoteMemory, str]]:
         """The Hub, with what it said before; its address."""
         endpoint = endpoint_of(self._environ)
         with (
             kept_answers() as answers,
-            web_of(login_of(endpoint, self._environ), _PATIENCE) as web,
+            web_of(login_of(endpoint, self._environ), _PATIENCE, attention=attention) as web,
         ):
             web.offline = offline_by(self._environ)
             yield RemoteMemory(web, answers), endpoint
 
-    def search(self, asked: Asked, page: str, should_stop: Callable[[], bool]) -> Page:
+    def search(self, asked: Asked, page: str, attention: Attention) -> Page:
         """The first part of an answer, or the one that ``page`` asks for."""
         if asked.source is Source.OLLAMA:
             return _library_page(asked.text)
-        with self._asking() as (memory, endpoint):
+        with self._asking(attention) as (memory, endpoint):
             answer = search_hub(
                 memory, page or search_url(endpoint, asked.text, asked.kind, asked.sort)
             )
@@ -108,11 +109,11 @@ class HubAnswers:
         )
         return Page(found, answer.next_url, memory.as_of)
 
-    def listing(self, source: Source, name: str, should_stop: Callable[[], bool]) -> Listing:
+    def listing(self, source: Source, name: str, attention: Attention) -> Listing:
         """The variants of a repository."""
         if source is Source.OLLAMA:
             return _library_listing(name)
-        with self._asking() as (memory, endpoint):
+        with self._asking(attention) as (memory, endpoint):
             try:
                 found = remote_variants(memory, endpoint, name)
             except Refused as refused:
@@ -126,19 +127,19 @@ class HubAnswers:
         self,
         variants: Sequence[Variant],
         on_read: Callable[[Variant], None],
-        should_stop: Callable[[], bool],
+        attention: Attention,
     ) -> None:
-        """Read headers, some at a time; none is begun any more once it should stop."""
+        """Read headers, some at a time; all are hung up on when nobody waits for them any more."""
         waiting = deque(variants)
         with kept_answers() as answers:
 
             def read_on() -> None:
-                while not should_stop():
+                while not attention.over:
                     try:
                         variant = waiting.popleft()
                     except IndexError:
                         return
-                    on_read(self._read(variant, answers))
+                    on_read(self._read(variant, answers, attention))
 
             names = range(min(MOST_AT_ONCE, len(waiting)))
             readers = [threading.Thread(target=read_on, daemon=True) for _ in names]
@@ -147,10 +148,14 @@ class HubAnswers:
             for reader in readers:
                 reader.join()
 
-    def _read(self, variant: Variant, answers: RemoteAnswers | None) -> Variant:
+    def _read(
+        self, variant: Variant, answers: RemoteAnswers | None, attention: Attention
+    ) -> Variant:
         try:
             target = parse_target(variant.target)
-            (found,) = remote_models(target, self._environ, answers, patience=_PATIENCE)
+            (found,) = remote_models(
+                target, self._environ, answers, patience=_PATIENCE, attention=attention
+            )
         except ModeldeckError as error:
             return variant._replace(trouble=Trouble(error.cause, error.next_step))
         if not isinstance(found, RemoteModel):
@@ -162,13 +167,13 @@ class HubAnswers:
             projector_bytes=found.projector_bytes,
         )
 
-    def card_text(self, source: Source, name: str, should_stop: Callable[[], bool]) -> str:
+    def card_text(self, source: Source, name: str, attention: Attention) -> str:
         """The model card in Markdown."""
         if source is Source.OLLAMA:
             raise ModelNotFound(
                 "Ollama's registry keeps no model cards.", f"Read https://ollama.com/library/{name}"
             )
-        with self._asking() as (memory, endpoint):
+        with self._asking(attention) as (memory, endpoint):
             there = repository(memory, endpoint, name, MAIN)
             if _CARD not in there.files:
                 raise ModelNotFound(

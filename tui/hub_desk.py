@@ -17,6 +17,7 @@ from modeldeck.tui.hub_state import (
     Repository,
     Trouble,
     Variant,
+    Wait,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class HubDesk:
         self.state = HubState()
         self._tell: Callable[[HubState], None] | None = None
         self._judged_for: tuple[Options, Card] | None = None
+        jobs.listen(self._waits)
 
     def now(self) -> float:
         """Seconds since 1970, which ages are counted from."""
@@ -50,6 +52,11 @@ class HubDesk:
         if self._tell is not None:
             self._tell(state)
 
+    def _waits(self, seconds: float) -> None:
+        until = self.now() + seconds
+        if until > self.state.wait.until:
+            self._change(self.state._replace(wait=Wait(seconds, until)))
+
     # The list.
 
     def search(self, asked: Asked) -> None:
@@ -57,7 +64,7 @@ class HubDesk:
         self.close()
         if self.state.asked.source is not asked.source:
             self.state = HubState(asked)
-        self._change(self.state._replace(asked=asked, searching=True, trouble=None))
+        self._change(self.state._replace(asked=asked, searching=True, trouble=None, wait=Wait()))
         self._jobs.search(
             asked, "", lambda page: self._found(asked, page, first=True), self._not_found
         )
@@ -67,7 +74,7 @@ class HubDesk:
         state = self.state
         if state.searching or not state.next_page or state.trouble is not None:
             return
-        self._change(state._replace(searching=True))
+        self._change(state._replace(searching=True, wait=Wait()))
         self._jobs.search(
             state.asked,
             state.next_page,
@@ -86,7 +93,7 @@ class HubDesk:
 
     def open(self, repository: Repository) -> None:
         """Look into a repository: its variants, then their headers."""
-        self._change(self.state._replace(opened=Opened(repository)))
+        self._change(self.state._replace(opened=Opened(repository), wait=Wait()))
         self._jobs.listing(self.state.asked.source, repository.name, self._listed, self._not_listed)
 
     def close(self) -> None:

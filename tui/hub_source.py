@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from modeldeck.engines.formats.attention import Attention
 from modeldeck.tui.hub_state import Asked, Best, Page, Source, Variant
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ class HubSource(Protocol):
         """Seconds since 1970; this one does not block."""
         ...
 
-    def search(self, asked: Asked, page: str, should_stop: Callable[[], bool]) -> Page:
+    def search(self, asked: Asked, page: str, attention: Attention) -> Page:
         """The first part of an answer, or the one that ``page`` asks for."""
         ...
 
-    def listing(self, source: Source, name: str, should_stop: Callable[[], bool]) -> Listing:
+    def listing(self, source: Source, name: str, attention: Attention) -> Listing:
         """The variants of a repository."""
         ...
 
@@ -43,7 +44,7 @@ class HubSource(Protocol):
         self,
         variants: Sequence[Variant],
         on_read: Callable[[Variant], None],
-        should_stop: Callable[[], bool],
+        attention: Attention,
     ) -> None:
         """Read the headers of ``variants``, some at a time; each is told as soon as it is read.
 
@@ -61,6 +62,6 @@ class HubSource(Protocol):
         """The judged variant that is best for ``card``, and why; None where none runs."""
         ...
 
-    def card_text(self, source: Source, name: str, should_stop: Callable[[], bool]) -> str:
+    def card_text(self, source: Source, name: str, attention: Attention) -> str:
         """The model card in Markdown."""
         ...

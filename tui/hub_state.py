@@ -40,6 +40,18 @@ class Trouble(NamedTuple):
     next_step: str = ""
 
 
+class Wait(NamedTuple):
+    """A server has asked for patience.
+
+    Attributes:
+        seconds: that it asked for.
+        until: when it is asked again, in seconds since 1970.
+    """
+
+    seconds: float = 0.0
+    until: float = 0.0
+
+
 class Asked(NamedTuple):
     """One search.
 
@@ -204,6 +216,7 @@ class HubState(NamedTuple):
         as_of: when the answer was true, where the source cannot be reached now.
         trouble: why there is no answer, or no more of it.
         opened: the repository that is looked into; None for the list.
+        wait: the longest that a server has asked for since the last question.
     """
 
     asked: Asked = Asked()
@@ -213,6 +226,7 @@ class HubState(NamedTuple):
     as_of: float | None = None
     trouble: Trouble | None = None
     opened: Opened | None = None
+    wait: Wait = Wait()
 
     def repository(self, name: str | None) -> Repository | None:
         """The repository of a row, or None."""

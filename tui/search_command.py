@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import time
 from collections.abc import Sequence
 
 from modeldeck.engines.fit.types import Card
+from modeldeck.engines.formats.attention import Attention
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import age_text, file_size, tokens_text
 from modeldeck.tui.hub_source import HubSource
@@ -28,7 +30,7 @@ def run_search(services: Services, options: argparse.Namespace) -> int:
     if exact and source is Source.HUB:
         return _variants(services, hub, source, exact[0], options)
     if source is Source.OLLAMA and len(options.text) == 1:
-        page = hub.search(Asked(source, text), "", _never)
+        page = hub.search(Asked(source, text), "", _patient(source))
         if any(one.name == text for one in page.found):
             return _variants(services, hub, source, text, options)
     return _repositories(hub, source, text, options)
@@ -40,7 +42,7 @@ def _repositories(hub: HubSource, source: Source, text: str, options: argparse.N
     asked = Asked(source, " ".join(filter(None, words)), options.format, options.sort)
     found, page, as_of = list[Repository](), "", None
     while len(found) < options.limit:
-        answer = hub.search(asked, page, _never)
+        answer = hub.search(asked, page, _patient(source))
         found += answer.found
         page, as_of = answer.next_page, answer.as_of
         if not page:
@@ -66,9 +68,9 @@ def _variants(
     snapshot, _ = services.sample(None)
     card = services.cards.card(snapshot)
     wanted = Options(options.ctx or services.settings.context_tokens, services.settings.kv_type)
-    listing = hub.listing(source, name, _never)
+    listing = hub.listing(source, name, _patient(source))
     read = {one.target: one for one in listing.variants}
-    hub.read(listing.variants, lambda one: read.__setitem__(one.target, one), _never)
+    hub.read(listing.variants, lambda one: read.__setitem__(one.target, one), _patient(source))
     judged = hub.judge(tuple(read.values()), wanted, card)
     best = hub.best(judged, wanted, card)
     if options.json:
@@ -158,5 +160,10 @@ def _variant_record(one: Variant, best: Best | None, as_of: float | None) -> dic
     }
 
 
-def _never() -> bool:
-    return False
+def _patient(source: Source) -> Attention:
+    """Waits as long as it takes, and says so."""
+
+    def say_so(seconds: float) -> None:
+        note(f"{source.titled} asks to wait {math.ceil(seconds)} s; it goes on by itself.")
+
+    return Attention(say_so)

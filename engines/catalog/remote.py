@@ -27,6 +27,7 @@ from modeldeck.engines.catalog.remote_memory import Described, RemoteMemory, des
 from modeldeck.engines.catalog.remote_ollama import MANIFEST, registry_of
 from modeldeck.engines.catalog.targets import Target, TargetKind
 from modeldeck.engines.errors import FormatError, ModeldeckError, ModelNotFound
+from modeldeck.engines.formats.attention import Attention
 from modeldeck.engines.formats.cursor import CutShort
 from modeldeck.engines.formats.gguf_outline import Outline
 from modeldeck.engines.formats.http_source import Changed
@@ -81,6 +82,7 @@ def remote_models(
     *,
     all_variants: bool = False,
     patience: Patience | None = None,
+    attention: Attention | None = None,
 ) -> tuple[RemoteModel | RemoteProblem, ...]:
     """What a target outside this machine names: one model, or all its variants.
 
@@ -92,6 +94,7 @@ def remote_models(
         all_variants: every quantisation of a repository instead of one; one that cannot be read
             says so in its place.
         patience: with the servers.
+        attention: of who waits for it.
 
     Raises:
         ModelNotFound: the repository has no such model.
@@ -99,7 +102,8 @@ def remote_models(
         SettingsError: ``HF_ENDPOINT`` is no address.
     """
     endpoint = endpoint_of(environ) if target.kind is TargetKind.HUB else ""
-    with web_of(login_of(endpoint, environ) if endpoint else None, patience) as web:
+    login = login_of(endpoint, environ) if endpoint else None
+    with web_of(login, patience, attention=attention) as web:
         web.offline = target.kind is TargetKind.HUB and offline_by(environ)
         memory = RemoteMemory(web, answers)
         match target.kind:

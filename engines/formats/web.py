@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
 from modeldeck.engines.errors import FormatError, SettingsError
+from modeldeck.engines.formats.attention import Attention
 from modeldeck.engines.formats.web_errors import (
     Unreachable,
     broken,
@@ -105,6 +106,7 @@ class Web:
         patience: with its servers.
         until: when it ends, by the monotonic clock.
         offline: nothing is sent.
+        attention: of who waits for the answers.
         sleep: waits for so many seconds.
     """
 
@@ -113,9 +115,11 @@ class Web:
         client: httpx.Client,
         patience: Patience,
         login: Login | None,
+        attention: Attention,
         sleep: Callable[[float], None],
     ) -> None:
         self.patience = patience
+        self.attention = attention
         self.sleep = sleep
         self.offline = False
         self.until = time.monotonic() + patience.whole_seconds
@@ -143,6 +147,8 @@ class Web:
         origin(url)
         if self.offline:
             raise unreachable(url, "HF_HUB_OFFLINE says so", at_once=False)
+        if self._watch.ended:
+            raise unreachable(url, "nobody waits for it any more", at_once=False)
         allowed = self.patience.request_seconds + body_bytes / self.patience.bytes_per_second
         allowed = min(allowed, self.until - time.monotonic())
         if allowed <= 0:
@@ -175,6 +181,10 @@ class Web:
         """Break off what is under way, from another thread."""
         self._watch.hang_up()
 
+    def end(self) -> None:
+        """Break off what is under way and send nothing more. From another thread."""
+        self._watch.end()
+
     @contextmanager
     def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
         sent = {"User-Agent": "modeldeck", "Accept-Encoding": "identity", **headers}
@@ -193,6 +203,8 @@ class Web:
         try:
             yield
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            if self._watch.ended:
+                raise unreachable(url, "nobody waits for it any more", at_once=False) from error
             if self._watch.late:
                 raise unreachable(url, "it takes too long", at_once=False) from error
             if isinstance(error, httpx.TimeoutException):
@@ -227,6 +239,8 @@ class Tries:
         late = time.monotonic() + pause >= self._web.until
         if spent or late or pause > patience.longest_pause_seconds:
             raise error
+        if error.wait_seconds is not None:
+            self._web.attention.asked_to_wait(pause)
         self._web.sleep(pause)
 
 
@@ -234,9 +248,16 @@ class Tries:
 def web_of(
     login: Login | None = None,
     patience: Patience | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
+    attention: Attention | None = None,
 ) -> Generator[Web]:
     """A place to send requests from, until the block ends.
+
+    Args:
+        login: the token, and whose it is.
+        patience: with the servers.
+        sleep: waits between two tries; unset, until nobody waits any more.
+        attention: of who waits for the answers.
 
     Raises:
         SettingsError: what the environment says of proxies or certificates makes no sense.
@@ -257,8 +278,10 @@ def web_of(
             f" {clean_line(str(error), 120).rstrip('.')}.",
             "Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE.",
         ) from error
-    with client:
-        yield Web(client, patience, login, sleep)
+    attention = attention or Attention()
+    web = Web(client, patience, login, attention, sleep or attention.sleep)
+    with client, attention.ending(web.end):
+        yield web
 
 
 def says_state(headers: Mapping[str, str]) -> bool:

@@ -21,10 +21,12 @@ class Watch:
 
     Attributes:
         late: the last block took longer than it might.
+        ended: nothing is to come any more.
     """
 
     def __init__(self) -> None:
         self.late = False
+        self.ended = False
         self._until = 0.0
         self._sockets: list[socket.socket] = []
 
@@ -36,6 +38,8 @@ class Watch:
             if isinstance(known, socket.socket):
                 self._sockets = [one for one in self._sockets if one.fileno() >= 0]
                 self._sockets.append(known)
+                if self.ended:
+                    self.hang_up()
 
     @contextmanager
     def at_most(self, seconds: float) -> Generator[None]:
@@ -61,6 +65,11 @@ class Watch:
                 self.late = True
                 self.hang_up()
                 return
+
+    def end(self) -> None:
+        """Break off every connection, and each that is made later. From any thread."""
+        self.ended = True
+        self.hang_up()
 
     def hang_up(self) -> None:
         """Break every connection off, from any thread."""

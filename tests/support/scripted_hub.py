@@ -11,6 +11,7 @@ from threading import Event
 from modeldeck.engines.contract import Engine
 from modeldeck.engines.errors import ModeldeckError, ModelNotFound
 from modeldeck.engines.fit.quants import QUANTS, requantised
+from modeldeck.engines.formats.attention import Attention
 from modeldeck.engines.formats.gguf import read_gguf
 from modeldeck.engines.formats.header import header_of
 from modeldeck.engines.formats.source import open_regular
@@ -89,7 +90,7 @@ class ScriptedHub(HubAnswers):
         """A day of the script."""
         return NOW
 
-    def search(self, asked: Asked, page: str, should_stop: Callable[[], bool]) -> Page:
+    def search(self, asked: Asked, page: str, attention: Attention) -> Page:
         """The next page of the script, cut down to the text."""
         script = self._script
         script.asked.append((asked, page))
@@ -102,7 +103,7 @@ class ScriptedHub(HubAnswers):
         more = str(number + 1) if number + 1 < len(script.pages) else ""
         return Page(found, more, script.as_of)
 
-    def listing(self, source: Source, name: str, should_stop: Callable[[], bool]) -> Listing:
+    def listing(self, source: Source, name: str, attention: Attention) -> Listing:
         """The variants of the script."""
         if self._script.refused is not None:
             raise self._script.refused
@@ -112,17 +113,17 @@ class ScriptedHub(HubAnswers):
         self,
         variants: Sequence[Variant],
         on_read: Callable[[Variant], None],
-        should_stop: Callable[[], bool],
+        attention: Attention,
     ) -> None:
         """One after the other, as the script says."""
         for variant in variants:
             while self._script.holds is not None and not self._script.holds.wait(0.01):
-                if should_stop():
+                if attention.over:
                     self._script.stopped += 1
                     return
             on_read(self._script.read.get(variant.target, variant))
 
-    def card_text(self, source: Source, name: str, should_stop: Callable[[], bool]) -> str:
+    def card_text(self, source: Source, name: str, attention: Attention) -> str:
         """The card of the script."""
         if name not in self._script.cards:
             raise ModelNotFound("The repository has no model card.", "Read its page.")

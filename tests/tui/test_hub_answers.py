@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 
@@ -96,6 +98,57 @@ async def test_without_the_hub_the_last_answers_stay(
         await deck.see("best here")
         await deck.press("escape", "s")
         await deck.see("✕")
+
+
+async def test_a_wait_that_the_hub_asks_for_is_shown(
+    fresh_home: Path, hub_files: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(request: Request) -> None:
+        if request.number == 1:
+            await request.answer(429, {"Retry-After": "2"})
+        else:
+            await well(request)
+
+    with serving(hub_files, busy) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        async with open_deck(fresh_home, ScriptedEngine()) as deck:
+            await open_hub(deck)
+            await deck.see("Hugging Face Hub asks to wait 2 s; it goes on by itself")
+            await deck.see(NAME)
+            assert "asks to wait" not in deck.text
+
+
+async def test_a_header_that_trickles_is_hung_up_on_when_one_moves_on(
+    fresh_home: Path, hub_files: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trickling, hung_up = Semaphore(0), Semaphore(0)
+
+    async def slow(request: Request) -> None:
+        if "/resolve/" not in request.path or request.method == "HEAD":
+            await well(request)
+            return
+        await request.head(206, {"Content-Length": 4096, "Content-Range": "bytes 0-4095/9999999"})
+        trickling.release()
+        try:
+            while True:
+                await request.body(b"G")
+                await asyncio.sleep(0.05)
+        except OSError:
+            hung_up.release()
+            raise
+
+    with serving(hub_files, slow) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        async with open_deck(fresh_home, ScriptedEngine()) as deck:
+            await open_hub(deck)
+            await deck.see(NAME)
+            await deck.press("enter")
+            for _ in range(2):
+                assert await asyncio.to_thread(trickling.acquire, timeout=20)
+            assert not hung_up.acquire(blocking=False)
+            await deck.press("escape")
+            for _ in range(2):
+                assert await asyncio.to_thread(hung_up.acquire, timeout=10)
 
 
 async def test_more_comes_from_where_the_hub_says(

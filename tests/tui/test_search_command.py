@@ -45,6 +45,22 @@ def test_repositories_are_listed(
         assert asked in path
 
 
+def test_a_wait_that_the_hub_asks_for_is_said(
+    hub: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def busy(request: Request) -> None:
+        if request.number == 1:
+            await request.answer(429, {"Retry-After": "1"})
+        else:
+            await well(request)
+
+    with serving(hub, busy) as server:
+        assert typed(server, monkeypatch, "small") == 0
+    said = capsys.readouterr()
+    assert NAME in said.out
+    assert "asks to wait 1 s" in said.err
+
+
 def test_the_variants_of_one_are_judged_and_the_best_is_named(
     hub: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from textual.content import Content
 
 from modeldeck.engines.text import clean_line
@@ -31,11 +33,12 @@ def said_line(state: HubState, now: float) -> Content:
     """What came of the search, or of looking into a repository."""
     opened = state.opened
     if opened is not None:
-        return _opened_line(opened, now)
+        return _opened_line(state, opened, now)
     if state.trouble is not None:
         return trouble_line(state.trouble)
     if state.searching:
-        return _muted("Searching …" if not state.found else "Searching for more …")
+        searching = "Searching …" if not state.found else "Searching for more …"
+        return _patient(_muted(searching), state, now)
     if not state.found:
         return Content.assemble(
             ("Nothing is called that.", "$foreground"), (" Search for other words.", "$text-muted")
@@ -45,17 +48,26 @@ def said_line(state: HubState, now: float) -> Content:
     return _aged(_muted(count + more), state.as_of, now)
 
 
-def _opened_line(opened: Opened, now: float) -> Content:
+def _patient(said: Content, state: HubState, now: float) -> Content:
+    """The same, saying what keeps it waiting where a server has asked for that."""
+    if state.wait.until <= now:
+        return said
+    seconds = math.ceil(state.wait.seconds)
+    asks = f"{state.asked.source.titled} asks to wait {seconds} s; it goes on by itself"
+    return Content("   ").join([Content.styled(asks, "$text-warning"), said])
+
+
+def _opened_line(state: HubState, opened: Opened, now: float) -> Content:
     if opened.trouble is not None:
         return trouble_line(opened.trouble)
     if opened.listing:
-        return _muted("Listing its variants …")
+        return _patient(_muted("Listing its variants …"), state, now)
     if not opened.variants:
         return Content("It has no weights that can be judged.")
     said = Content("")
     if opened.reading:
         read = len(opened.variants) - opened.reading
-        said = _muted(f"read {read} of {len(opened.variants)} headers")
+        said = _patient(_muted(f"read {read} of {len(opened.variants)} headers"), state, now)
     elif opened.best is not None:
         variant = opened.variant(opened.best.target)
         label = clean_line(variant.label) if variant is not None else ""
