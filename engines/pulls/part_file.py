@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,18 @@ def locked_part(path: Path) -> Generator[int]:
                 return
         finally:
             os.close(file)
+
+
+def remove_part(path: Path) -> None:
+    """Take a part file and its journal away, unless somebody writes it. Never raises."""
+    with suppress(PullError, OSError):
+        if path.is_file():
+            with locked_part(path):
+                journal_of(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        else:
+            journal_of(path).unlink(missing_ok=True)
+        path.parent.rmdir()
 
 
 def _locked(file: int, path: Path) -> bool:

@@ -44,6 +44,7 @@ class Item:
         done_bytes: that have come.
         total_bytes: None while that is not known.
         placed: paths of what was put in place.
+        parts: paths that its part files have, once that is known.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Item:
     done_bytes: int = 0
     total_bytes: int | None = None
     placed: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def is_busy(self) -> bool:
@@ -190,6 +192,19 @@ def cancelled(item: Item, now: float) -> Item:
     if item.state.is_final:
         return item
     return replace(item, state=PullState.CANCELLED, retry_at=None, ended_at=now)
+
+
+def given_up(queue: Queue, item_id: str) -> tuple[str, ...]:
+    """The part files that a cancelled pull leaves and no other pull goes on with."""
+    item = queue.find(item_id)
+    if item is None or item.state is not PullState.CANCELLED:
+        return ()
+    kept = {part for other in queue.items if not _is_given_up(other) for part in other.parts}
+    return tuple(part for part in item.parts if part not in kept)
+
+
+def _is_given_up(item: Item) -> bool:
+    return item.state in (PullState.CANCELLED, PullState.DONE)
 
 
 def stopped(item: Item) -> Item:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from modeldeck.engines.pulls import queue as q
 from modeldeck.engines.pulls.control import Bandwidth
 from modeldeck.engines.pulls.errors import PullError
 from modeldeck.engines.pulls.home import PullsHome
+from modeldeck.engines.pulls.part_file import remove_part
 from modeldeck.engines.pulls.queue import Item, Night, Queue
 from modeldeck.engines.pulls.types import Destination, PullProgress, PullState
 from modeldeck.engines.pulls.wire import queue_of, queue_text, shown
@@ -80,6 +82,8 @@ class Service:
         if self._queue.find(item_id) is None:
             return False
         self._set(q.changed(self._queue, item_id, change))
+        if item_id not in self._works:
+            self._take_away(item_id)
         return True
 
     def first(self, item_id: str) -> bool:
@@ -181,9 +185,17 @@ class Service:
         work.start()
 
     def _reported(self, item_id: str) -> None:
-        """Something came; what the queue keeps of it is written down when the pull ends."""
+        """Something came; what the queue keeps of it is written down when the pull ends.
+
+        Where its part files are is written down at once.
+        """
         work = self._works.get(item_id)
-        if work is None or work.report is None:
+        item = self._queue.find(item_id)
+        if work is None or item is None:
+            return
+        if (parts := work.parts) and parts != item.parts:
+            self._set(q.changed(self._queue, item_id, lambda one: replace(one, parts=parts)))
+        if work.report is None:
             return
         report = work.report
         done = sum(file.done_bytes for file in report.files)
@@ -225,6 +237,14 @@ class Service:
         else:
             _LOG.warning("%s: %s", item_id, ended.cause)
             self._set(q.changed(self._queue, item_id, lambda one: _after(one, ended, now)))
+        self._take_away(item_id)
+
+    def _take_away(self, item_id: str) -> None:
+        """Free the disk of what a cancelled pull has brought."""
+        parts = q.given_up(self._queue, item_id)
+        if parts:
+            self._set(q.changed(self._queue, item_id, lambda one: replace(one, parts=())))
+            threading.Thread(target=_remove, args=(parts,), daemon=True).start()
 
     def _is_idle(self) -> bool:
         if self._works or not self._queue.is_idle:
@@ -270,6 +290,11 @@ class Service:
         if rate and item.total_bytes is not None:
             left = max(0, item.total_bytes - item.done_bytes) / rate
         return shown(item, files, rate, left)
+
+
+def _remove(parts: tuple[str, ...]) -> None:
+    for part in parts:
+        remove_part(Path(part))
 
 
 def _after(item: Item, ended: Ended, now: float) -> Item:

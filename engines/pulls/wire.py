@@ -142,4 +142,5 @@ def _item(fields: dict[str, Any]) -> Item:
     known = dict(fields)
     destination = destination_of(known.pop("destination"))
     state, placed = PullState(known.pop("state")), tuple(known.pop("placed"))
-    return Item(destination=destination, state=state, placed=placed, **known)
+    parts = tuple(known.pop("parts", ()))
+    return Item(destination=destination, state=state, placed=placed, parts=parts, **known)

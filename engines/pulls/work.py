@@ -15,6 +15,7 @@ from modeldeck.engines.formats.web_errors import Unreachable
 from modeldeck.engines.pulls.control import Bandwidth, Control
 from modeldeck.engines.pulls.errors import Busy, Stopped
 from modeldeck.engines.pulls.ollama_pull import ollama_pull
+from modeldeck.engines.pulls.places import part_path
 from modeldeck.engines.pulls.pull import Report, run_pull
 from modeldeck.engines.pulls.queue import Item
 from modeldeck.engines.pulls.types import Layout
@@ -51,7 +52,7 @@ class Work:
     Attributes:
         report: how far it has come; None at first.
         title: for people, once it is known; empty before.
-        target: that names it exactly, once it is known; empty before.
+        parts: paths that its part files have, once that is known; empty before.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Work:
         """
         self.report: Report | None = None
         self.title = ""
+        self.parts: tuple[str, ...] = ()
         self._item = item
         self._control = Control(bandwidth)
         self._changed = changed
@@ -131,6 +133,8 @@ class Work:
             return ollama_pull(target.name, environ, self._control, self._told)
         want = wanted(target, self._item.destination, environ, pickles=self._item.pickles)
         self.title = want.title
+        self.parts = tuple(str(part_path(want, file)) for file in want.files)
+        self._changed()
         placed = run_pull(want, environ, self._control, self._told)
         return tuple(str(path) for path in placed)
 

@@ -70,6 +70,11 @@ async def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
+async def empty(folder: Path) -> None:
+    """Nothing is in it any more."""
+    await until(lambda: not any(one.is_file() for one in folder.rglob("*")))
+
+
 async def seen(
     client: PullsClient, holds: Callable[[PullProgress], bool]
 ) -> tuple[PullProgress, list[Pulls]]:
@@ -177,13 +182,31 @@ async def test_pause_resume_cancel_and_retry(client: PullsClient, tmp_path: Path
         await seen(client, lambda one: one.state is PullState.RUNNING)
         await client.cancel(pull_id)
         await seen(client, lambda one: one.state is PullState.CANCELLED)
-        assert not (tmp_path / "m.gguf").exists()
+        await empty(tmp_path)
         await client.limit(None)
         await client.resume(pull_id)
         pull, _ = await seen(client, lambda one: one.state.is_final)
         assert pull.state is PullState.DONE
         await client.clear()
         assert (await client.list()).pulls == ()
+
+
+async def test_what_was_paused_when_its_owner_was_killed_is_given_up_too(
+    client: PullsClient, tmp_path: Path
+) -> None:
+    with serving({"/m.gguf": CONTENT}) as server:
+        await client.limit(SLOW)
+        pull_id = await client.add(f"{server.url}/m.gguf", into(tmp_path))
+        await seen(client, lambda one: one.done_bytes > 2 * MIB)
+        owner = PullsHome().owner()
+        assert owner is not None
+        psutil.Process(owner.pid).kill()
+        await until(lambda: not alive(owner.pid))
+        await client.pause(pull_id)
+        await seen(client, lambda one: one.state is PullState.PAUSED)
+        assert await asyncio.to_thread(lambda: any(tmp_path.rglob("*.part")))
+        await client.cancel(pull_id)
+        await empty(tmp_path)
 
 
 async def test_a_failure_says_why_and_what_to_do(client: PullsClient, tmp_path: Path) -> None:

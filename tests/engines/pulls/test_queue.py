@@ -50,6 +50,20 @@ def test_asking_twice_is_one_pull() -> None:
     assert stands.id == "other"
 
 
+def test_what_a_cancelled_pull_brought_goes_but_for_what_another_one_needs() -> None:
+    def with_parts(name: str, state: PullState, *parts: str) -> Item:
+        return replace(item(name, state), parts=parts)
+
+    given_up = with_parts("a", PullState.CANCELLED, "weights", "projector")
+    for other in (PullState.QUEUED, PullState.RUNNING, PullState.PAUSED, PullState.FAILED):
+        both = queue(given_up, with_parts("b", other, "projector", "more"))
+        assert q.given_up(both, "a") == ("weights",)
+        assert q.given_up(both, "b") == ()
+    over = queue(given_up, with_parts("b", PullState.DONE, "projector"))
+    assert q.given_up(over, "a") == ("weights", "projector")
+    assert q.given_up(over, "gone") == ()
+
+
 def test_asking_again_wakes_what_was_paused_and_repeats_what_is_over() -> None:
     paused = queue(item("a", PullState.PAUSED))
     woken, stands = q.added(paused, replace(item("x"), target="hf:o/a"))
