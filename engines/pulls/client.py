@@ -33,6 +33,10 @@ _START_AGAIN_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.05
 
 
+class _HungUp(PullError):
+    """The owner went away in the middle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pulls:
     """The state of all pulls.
@@ -137,7 +141,7 @@ class PullsClient:
     async def end(self) -> None:
         """End the owner; what is at work goes on with the next one."""
         if self.running():
-            await self._ask({"ask": "end"})
+            await self._ask_once({"ask": "end"})
 
     async def watch(self) -> AsyncIterator[Pulls]:
         """The state, again whenever it is another; ends when the owner does."""
@@ -149,6 +153,12 @@ class PullsClient:
                     yield _pulls(record_of(data))
 
     async def _ask(self, record: Record) -> Record:
+        """Ask, and once more where the owner dies over it: asking twice is as good as once."""
+        with suppress(_HungUp):
+            return await self._ask_once(record)
+        return await self._ask_once(record)
+
+    async def _ask_once(self, record: Record) -> Record:
         async with self._connected() as (reader, writer):
             return await _answer(reader, writer, record)
 
@@ -160,7 +170,7 @@ class PullsClient:
         try:
             yield reader, writer
         except (OSError, asyncio.IncompleteReadError) as error:
-            raise PullError(
+            raise _HungUp(
                 "The process that owns the downloads hung up.", "Try again: they are kept."
             ) from error
         finally:
@@ -233,7 +243,10 @@ async def _answer(
     await writer.drain()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            answer = record_of(await reader.readline())
+            data = await reader.readline()
+        if not data:
+            raise ConnectionResetError
+        answer = record_of(data)
     except (TimeoutError, ValueError) as error:
         raise nonsense() from error
     if isinstance(problem := answer.get("error"), dict):
