@@ -123,7 +123,7 @@ def choose(
         loaded: a model that an engine holds now.
         rules: the policy; the packaged one when None.
     """
-    able = [c for c in engines if model.format in c.info.formats]
+    able = [c for c in engines if c.info.runs(model)]
     rule = next((r for r in (policy() if rules is None else rules) if r.speaks_of(model)), None)
     order = rule.engines if rule else ()
     ranked = sorted(

@@ -344,9 +344,23 @@ class Probe(NamedTuple):
 
 
 class EngineInfo(NamedTuple):
-    """Who an engine is, known without starting it."""
+    """Who an engine is, known without starting it.
+
+    Attributes:
+        name: of the adapter.
+        title: as people call it.
+        formats: what it reads.
+        summary: one sentence.
+        source: the only store whose models it runs; None: any.
+    """
 
     name: str
     title: str
     formats: frozenset[ModelFormat]
     summary: str
+    source: Source | None = None
+
+    def runs(self, model: LocalModel) -> bool:
+        """Whether it reads the model's format, and reaches it where it lies."""
+        here = self.source in (None, model.source, *(seen.source for seen in model.also))
+        return here and model.format in self.formats

@@ -296,9 +296,9 @@ async def _load(
         probe = await engine.probe()
         if not probe.available:
             raise EngineMissing(probe.problem, probe.next_step)
-        if model.format not in engine.info.formats:
+        if not engine.info.runs(model):
             raise EngineMissing(
-                f"{engine.info.title} does not run {model.format.written}.",
+                f"{engine.info.title} does not run {model.format.written} from here.",
                 "Leave --engine out to have one chosen.",
             )
         devices = probe.devices

@@ -382,7 +382,7 @@ class Services:
         from modeldeck.engines.choice import EngineStatus, choose
 
         engines, _ = await asyncio.to_thread(self.find_engines)
-        able = [engine for engine in engines if model.format in engine.info.formats]
+        able = [engine for engine in engines if engine.info.runs(model)]
         probes = await asyncio.gather(*(engine.probe() for engine in able))
         asked = tuple(
             EngineStatus(engine.info, probe) for engine, probe in zip(able, probes, strict=True)

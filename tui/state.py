@@ -183,7 +183,7 @@ class DeckState(NamedTuple):
             cause, step = "That model has gone.", "Look through the folders again."
         elif model.problem is not None:
             cause, step = f"{model.name}: {model.problem}", "Choose another model."
-        elif self.engines_found and not any(model.format in e.info.formats for e in self.engines):
+        elif self.engines_found and not any(e.info.runs(model) for e in self.engines):
             choice = self.engine_for(model)
             cause, step = f"{model.name}: {choice.reason}", choice.next_step
         else:

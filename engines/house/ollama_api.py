@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
-from urllib.parse import urlsplit
 
+from modeldeck.engines.adapters.ollama_address import address_of
 from modeldeck.engines.house.errors import HouseError
 from modeldeck.engines.text import clean_line
 
 if TYPE_CHECKING:
     import httpx
 
-_PORT: Final = 11434
 _ASK_SECONDS: Final = 2.0
 _WORK_SECONDS: Final = 600.0
 _MOST_BYTES: Final = 8 << 20
 _BLOCK_BYTES: Final = 1 << 20
-
-
-def address_of(environ: Mapping[str, str]) -> str:
-    """Where Ollama is, by ``OLLAMA_HOST`` as Ollama reads it (``envconfig/config.go``)."""
-    text = environ.get("OLLAMA_HOST", "").strip().strip("\"'")
-    scheme, _, rest = text.rpartition("://")
-    try:
-        parts = urlsplit(f"//{rest}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    default = {"http": 80, "https": 443}.get(scheme, _PORT)
-    name = "127.0.0.1" if _is_any(host) else f"[{host}]" if ":" in host else host
-    return f"{'https' if scheme == 'https' else 'http'}://{name}:{port or default}"
-
-
-def _is_any(host: str) -> bool:
-    """Whether a host means every address of this machine: nobody is asked there."""
-    try:
-        return not host or ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 class Ollama:

@@ -20,7 +20,7 @@ def engine_rows(model: LocalModel, engines: Sequence[EngineStatus]) -> list[Pick
     choice = choose(model, engines)
     best = f"{choice.engine}: {choice.reason}" if choice.engine else "no engine here"
     rows = [PickerRow(AUTOMATIC, "automatic", clean_line(best, _REASON_CELLS))]
-    able = [engine for engine in engines if model.format in engine.info.formats]
+    able = [engine for engine in engines if engine.info.runs(model)]
     return rows + [PickerRow(e.info.name, e.info.name, _hint(e)) for e in able]
 
 
