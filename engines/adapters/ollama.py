@@ -49,8 +49,10 @@ if TYPE_CHECKING:
 ENGINE: Final = "ollama"
 _KNOCK_S: Final = 0.5
 _UNLOAD_S: Final = 30.0
+_AFTER_DEATH_S: Final = 3.0
 _POLL_S: Final = 0.05
 _SILENCE_S: Final = 600.0
+_START: Final = "ollama serve"
 _GET_IT: Final = "curl -fsSL https://ollama.com/install.sh | sh"
 
 
@@ -133,8 +135,8 @@ class OllamaEngine:
             if await asyncio.to_thread(shutil.which, "ollama"):
                 raise EngineMissing(
                     "Ollama is installed and does not run.",
-                    "Run: ollama serve",
-                    command="ollama serve",
+                    f"Run: {_START}",
+                    command=_START,
                 ) from error
             raise EngineMissing(
                 f"No Ollama answers at {clean_line(self._address, 80)}.",
@@ -144,11 +146,12 @@ class OllamaEngine:
 
     async def probe(self) -> Probe:
         """Whether an Ollama answers; another program that speaks like one is told apart."""
+        where = clean_line(self._address, 80)
         try:
             await self._require()
         except EngineMissing as missing:
-            return missing_probe(missing)
-        where = clean_line(self._address, 80)
+            installed = missing.command == _START
+            return missing_probe(missing)._replace(installed=installed)
         try:
             build = await self._client().identify()
         except EngineError as error:
@@ -251,13 +254,14 @@ class OllamaEngine:
         if held is not None:
             await self._forget(held.name)
 
-    async def _forget(self, name: str) -> None:
+    async def _forget(self, name: str, patience_s: float = _UNLOAD_S) -> None:
+        """Have Ollama unload, and see to it that it did; it may be gone itself."""
         from modeldeck.engines.adapters.ollama_wire import unload_body
 
         with contextlib.suppress(EngineError, TimeoutError):
-            async with asyncio.timeout(_UNLOAD_S):
+            async with asyncio.timeout(patience_s):
                 await self._client().ask("/api/generate", unload_body(name), patient=True)
-                for _ in range(round(_UNLOAD_S / _POLL_S)):
+                for _ in range(round(patience_s / _POLL_S)):
                     if name not in await self._client().loaded():
                         return
                     await asyncio.sleep(_POLL_S)
@@ -278,7 +282,8 @@ class OllamaEngine:
                 async for event in events:
                     yield event
         except EngineDied:
-            self._held.pop(request.instance, None)
+            if self._held.pop(request.instance, None) is not None:
+                await self._forget(held.name, _AFTER_DEATH_S)
             raise
 
     async def answers(self, instance: str) -> bool:

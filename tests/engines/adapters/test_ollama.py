@@ -114,6 +114,20 @@ async def test_where_no_ollama_runs_it_says_how_to_get_one(
     await engine.close()
 
 
+async def test_one_that_is_installed_and_stands_still_is_to_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ollama").write_text("#!/bin/sh\n")
+    (tmp_path / "ollama").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{taken.getsockname()[1]}")
+        probe = await OllamaEngine().probe()
+
+    assert (probe.available, probe.installed, probe.command) == (False, True, "ollama serve")
+
+
 @pytest.mark.parametrize("url", ["", "ftp://here", "http://", "http://h:99999", 7])
 def test_an_address_that_cannot_be_one_is_said(url: object) -> None:
     engine = OllamaEngine()
@@ -194,6 +208,8 @@ async def test_each_way_to_go_wrong_in_a_reply_is_said(
 
         assert words in str(failed.value)
         assert failed.value.next_step
+        state.fault = ""
+        assert bool(state.runners) == bool(await engine.models()), "memory that nobody gives back"
         assert not UNSAFE.search(str(failed.value))
 
 
