@@ -165,8 +165,10 @@ class OllamaEngine:
             return ()
         try:
             listed = await self._client().loaded()
-        except EngineError:
+        except EngineDied:
             listed = {}
+        except RequestRefused:  # too busy to say is not unloaded
+            return tuple(held.loaded for held in self._held.values())
         self._held = {key: held for key, held in self._held.items() if held.name in listed}
         return tuple(held.loaded for held in self._held.values())
 

@@ -63,7 +63,7 @@ class OllamaClient:
 
         Raises:
             EngineDied: nobody answers.
-            RequestRefused: it says no, or what it says is no JSON.
+            RequestRefused: it says no, or nothing in time, or what it says is no JSON.
         """
         import httpx
 
@@ -76,6 +76,8 @@ class OllamaClient:
                     data += piece
                     if len(data) > _MOST_BYTES:
                         raise _garbage()
+        except httpx.ReadTimeout as error:
+            raise RequestRefused("Ollama does not answer in time.", "Wait, try again.") from error
         except httpx.HTTPError as error:
             raise self._gone(error) from error
         if response.status_code != 200:

@@ -214,6 +214,18 @@ async def test_each_way_to_go_wrong_in_a_reply_is_said(
 
 
 @pytest.mark.real
+async def test_one_too_busy_to_say_has_not_lost_the_model(state: OllamaState) -> None:
+    async with deck_at(state) as engine:
+        loaded = await engine.load(state.models["tiny:latest"], PLAN)
+        state.fault = "too busy"
+        assert list(await engine.models()) == [loaded]
+        assert await engine.answers(loaded.instance)
+        state.fault = ""
+        state.unload("tiny:latest")  # somebody else stops it: ollama stop
+        assert not await engine.models()
+
+
+@pytest.mark.real
 async def test_what_is_no_ollama_is_told_by_its_answers(state: OllamaState) -> None:
     async with deck_at(state) as engine:
         state.fault = "garbage"
