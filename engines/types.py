@@ -218,15 +218,22 @@ class Split(NamedTuple):
         mode: whole layers on each, a part of every tensor on each, or all of it on one of them.
         shares: what each card gets, in the order of the machine's cards (that of PCI): layers,
             the output layer being one, or parts of each tensor; 0: nothing.
+        numbers: the driver's number of each, where the environment hides some; none: 0, 1, …
     """
 
     mode: SplitMode
     shares: tuple[int, ...]
+    numbers: tuple[int, ...] = ()
 
     @property
     def card(self) -> int:
         """The number of the card that has most: the only one with ``none``."""
         return self.shares.index(max(self.shares))
+
+    @property
+    def number(self) -> int:
+        """The driver's number of that card."""
+        return self.numbers[self.card] if self.numbers else self.card
 
 
 class Plan(NamedTuple):

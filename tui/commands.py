@@ -100,7 +100,8 @@ def _ls(services: Services, *, as_json: bool) -> int:
     elif found.models:
         say(model_table(found.models, verdicts, columns=output_columns()))
         if card.what_if and verdicts:
-            note(f"judged for: {card.name}{'' if snapshot.gpus else ' (there is no GPU here)'}")
+            why = f" ({snapshot.why_none})" if snapshot.why_none else ""
+            note(f"judged for: {card.name}{why}")
     if all(model.source is Source.DEMO for model in found.models):
         complain("There are no models of yours in the folders looked in:")
         for place in services.place_names:

@@ -70,7 +70,7 @@ def _card(
         name = f"a card with {gib_number(free)} GiB free"
         return JudgedCard(Card(name, free, free, True, ram_bytes), remark=f"judged for: {name}")
     if card.what_if:
-        return JudgedCard(card, remark=f"judged for: {card.name} (there is no GPU here)")
+        return JudgedCard(card, remark=f"judged for: {card.name} ({snapshot.why_none})")
     processes = [process for gpu in sharing(snapshot) for process in gpu.processes or ()]
     held = _named(process for process in processes if _is_decks(process))
     remark = ", ".join(f"{one.name} ({gib_number(one.used_bytes)} GiB)" for one in held)

@@ -30,6 +30,8 @@ def machine_lines(snapshot: HardwareSnapshot) -> Iterator[str]:
     for gpu in snapshot.gpus:
         yield ""
         yield from card_lines(gpu)
+        if snapshot.visible is not None and gpu.number not in snapshot.visible:
+            yield _line("hidden", "from engines, by this environment")
     if snapshot.gpus and snapshot.gpu_note:
         yield snapshot.gpu_note
 

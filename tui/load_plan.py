@@ -39,7 +39,7 @@ def plan_now(
     if model.header is None or hardware is None:
         return Plan(context_tokens=context_tokens, kv_type=kv_type, gpu_layers=0)
     seen = sum(not device.name.startswith("CPU") for device in devices)
-    has_gpu = seen > 0 and bool(hardware.gpus)
+    has_gpu = seen > 0 and bool(hardware.runners)
     card = cards_of(hardware)
     if len(card.parts) != seen:
         card = card_of(hardware)  # the engine sees other cards than the driver

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from modeldeck.engines.fit.types import Card
 from modeldeck.engines.formats.attention import Attention
+from modeldeck.engines.hardware.types import HardwareSnapshot
 from modeldeck.engines.text import clean_line
 from modeldeck.engines.units import age_text, file_size, tokens_text
 from modeldeck.tui.hub_source import HubSource
@@ -75,13 +76,17 @@ def _variants(
     best = hub.best(judged, wanted, card)
     if options.json:
         return emit([_variant_record(one, best, listing.as_of) for one in judged])
-    _show_variants(judged, best, wanted, card, has_gpu=bool(snapshot.gpus))
+    _show_variants(judged, best, wanted, card, snapshot)
     _say_age(listing.as_of)
     return 0
 
 
 def _show_variants(
-    judged: Sequence[Variant], best: Best | None, wanted: Options, card: Card, *, has_gpu: bool
+    judged: Sequence[Variant],
+    best: Best | None,
+    wanted: Options,
+    card: Card,
+    snapshot: HardwareSnapshot,
 ) -> None:
     rows = [("", "VARIANT", "SIZE", "MAX CTX", "TOK/S", "VERDICT")]
     for one in judged:
@@ -100,7 +105,8 @@ def _show_variants(
         )
     say(table(rows, right=(2, 3, 4), columns=output_columns()))
     if card.what_if:
-        note(f"judged for: {card.name}{'' if has_gpu else ' (there is no GPU here)'}")
+        why = f" ({snapshot.why_none})" if snapshot.why_none else ""
+        note(f"judged for: {card.name}{why}")
     note(f"with {tokens_text(wanted.context_tokens)} context")
     if best is not None:
         note(f"* {best.reason}")

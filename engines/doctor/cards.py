@@ -7,6 +7,7 @@ from typing import Final
 
 from modeldeck.engines.doctor.types import Facts, Found, Severity
 from modeldeck.engines.hardware.types import Mig
+from modeldeck.engines.hardware.visible import CUDA, HIP, ROCR
 from modeldeck.engines.units import gib_text
 
 _GIB: Final = 1 << 30
@@ -63,26 +64,22 @@ def driver(facts: Facts) -> Iterator[Found]:
 
 def hidden(facts: Facts) -> Iterator[Found]:
     """Cards that are here and that the environment hides from engines."""
-    shown = facts.environ.get("CUDA_VISIBLE_DEVICES")
-    cards = [gpu for gpu in facts.hardware.gpus if gpu.compute_capability is not None]
-    whole = [gpu for gpu in cards if gpu.mig is not Mig.INSTANCE]
-    if shown is None or not whole:
+    every = facts.hardware._replace(visible=None).runners
+    seen = facts.hardware.runners
+    set_here = " and ".join(name for name in (CUDA, ROCR, HIP) if name in facts.environ)
+    if not set_here or len(seen) == len(every):
         return
-    names = [name.strip() for name in shown.split(",")]
-    # CUDA takes the devices up to the first that is none.
-    count = next((at for at, name in enumerate(names) if name in ("", "-1")), len(names))
-    if not count:
+    if not seen:
         yield (
             Severity.WARNING,
-            "CUDA_VISIBLE_DEVICES hides every card: engines run on the processor.",
-            "unset CUDA_VISIBLE_DEVICES, then start the deck again.",
+            f"{set_here} hides every card: engines run on the processor.",
+            f"unset {set_here.replace(' and', '')}, then start the deck again.",
         )
-    elif count < len(whole):
+    else:
         yield (
             Severity.ADVICE,
-            f"CUDA_VISIBLE_DEVICES lets engines see {count} of {len(whole)} cards; verdicts are for"
-            " the one with most free memory of all.",
-            "unset CUDA_VISIBLE_DEVICES, or name a card for verdicts: modeldeck --gpu NAME",
+            f"{set_here}: engines see {len(seen)} of {len(every)} cards: verdicts are for those.",
+            f"unset {set_here.replace(' and', '')}, then start the deck again.",
         )
 
 

@@ -54,7 +54,7 @@ def cards_named(text: str, ram_bytes: int) -> Card:
 
 
 def sharing(hardware: HardwareSnapshot) -> tuple[GpuSnapshot, ...]:
-    """The GPUs of this machine that can share a model, in the order of PCI.
+    """The GPUs of this machine that can share a model, in the order in which engines count them.
 
     They are the maker's whose card has most free memory. A MIG instance shares with none, because a
     process sees only one; none where no GPU tells its memory.
@@ -65,7 +65,7 @@ def sharing(hardware: HardwareSnapshot) -> tuple[GpuSnapshot, ...]:
     maker = _maker(best)
     return tuple(
         gpu
-        for gpu in hardware.gpus
+        for gpu in hardware.runners
         if gpu is best
         or (gpu.mig is Mig.OFF and gpu.memory_free_bytes is not None and _maker(gpu) == maker)
     )

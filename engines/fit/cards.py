@@ -188,7 +188,9 @@ def card_from_gpu(gpu: GpuSnapshot, ram_bytes: int) -> Card | None:
         usable = row.usable_bytes if row else total - _reserve(total)
     usable = max(usable, free)
     if row is not None:
-        return _card(row, ram_bytes)._replace(usable_bytes=usable, free_bytes=free, what_if=False)
+        return _card(row, ram_bytes)._replace(
+            usable_bytes=usable, free_bytes=free, what_if=False, number=gpu.number
+        )
     capability = gpu.compute_capability
     return Card(
         name=gpu.name,
@@ -198,6 +200,7 @@ def card_from_gpu(gpu: GpuSnapshot, ram_bytes: int) -> Card | None:
         ram_bytes=ram_bytes,
         vendor="nvidia" if capability else None,
         compute=f"{capability[0]}.{capability[1]}" if capability else None,
+        number=gpu.number,
     )
 
 

@@ -200,7 +200,7 @@ def _one_card(plan: Plan) -> tuple[str, ...]:
     """What lets a program see one card of several."""
     if plan.split is None or plan.split.mode != "none":
         return ()
-    return (*_COUNTED, f"CUDA_VISIBLE_DEVICES={plan.split.card}")
+    return (*_COUNTED, f"CUDA_VISIBLE_DEVICES={plan.split.number}")
 
 
 def _parallel(option: str, plan: Plan) -> tuple[str, ...]:

@@ -24,7 +24,12 @@ def judge_split(
     cards = card.parts
     at = roomiest(card)
     single = judge(model, part_of(card, at))
-    alone = Split("none", tuple(int(number == at) for number in range(len(cards))))
+    numbers = tuple(card.number for card in cards if card.number is not None)
+    alone = Split(
+        "none",
+        tuple(int(number == at) for number in range(len(cards))),
+        numbers if len(numbers) == len(cards) else (),
+    )
     reason = f"{single.reason}, on {cards[at].name} alone"
     single = single._replace(reason=reason, split=alone)
     dealt = shares_tensors and model.heads % len(cards) == 0

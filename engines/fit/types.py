@@ -105,6 +105,7 @@ class Card(NamedTuple):
         learnt: what loads of one architecture in one engine took here beyond the closed form;
             None for a card that nothing was learnt of, or not for the model at hand.
         parts: the cards that it is made of, in the order of PCI; none for one card.
+        number: the driver's number of it; None for a what-if card.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Card(NamedTuple):
     host: HostSpeed | None = None
     learnt: Corrections | None = None
     parts: tuple[Card, ...] = ()
+    number: int | None = None
 
 
 class OtherProcess(NamedTuple):

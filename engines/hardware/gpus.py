@@ -74,6 +74,7 @@ class GpuReader:
         self._nvml = nvml
         self._known: dict[int, Identity] = {}
         self._name = Field(lambda: clean_line(nvml.name(index), 80), _ONCE)
+        self._uuid = Field(lambda: clean_line(nvml.uuid(index), 80), _ONCE)
         self._driver = Field(lambda: clean_line(nvml.driver_version(), 40), _ONCE)
         self._capability = Field(lambda: nvml.compute_capability(index), _ONCE)
         self._memory = Field(lambda: nvml.memory(index), 0)
@@ -114,6 +115,7 @@ class GpuReader:
             throttled_by=self._throttle.read(now_ns),
             mig=self._mig.read(now_ns) or Mig.OFF,
             persistent=self._persistent.read(now_ns),
+            uuid=self._uuid.read(now_ns) or "",
         )
 
     def _ask_processes(self) -> tuple[GpuProcess, ...]:

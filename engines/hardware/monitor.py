@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,6 +18,7 @@ from modeldeck.engines.hardware.types import (
     HardwareSnapshot,
     HostSnapshot,
 )
+from modeldeck.engines.hardware.visible import visible
 from modeldeck.engines.text import clean_line
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class HardwareMonitor:
         clock_ns: a monotonic clock.
         host: what to ask about the host.
         others: cards that are not NVIDIA's, for a host and the index of the first.
+        environ: may hide cards from engines.
     """
 
     def __init__(
@@ -91,11 +94,13 @@ class HardwareMonitor:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         host: _Host | None = None,
         others: Others | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._nvml = nvml
         self._clock_ns = clock_ns
         self._host = host if host is not None else HostReader()
         self._others = others if others is not None else OtherGpus()
+        self._environ = environ
         self._lock = Lock()
         self._gpus: tuple[GpuReader, ...] = ()
         self._session = False
@@ -111,7 +116,8 @@ class HardwareMonitor:
             gpus = () if self._closed else self._sample_gpus(self._clock_ns())
             others = () if self._closed else self._others(host, len(gpus))
             note = "" if others and not gpus else self._note
-            return HardwareSnapshot(gpus=(*gpus, *others), host=host, gpu_note=note)
+            found = (*gpus, *others)
+            return HardwareSnapshot(found, host, note, visible(found, self._environ))
 
     def held_by(self, pid: int) -> dict[int, int]:
         """Bytes of each GPU, by its index, that process ``pid`` holds at this moment.

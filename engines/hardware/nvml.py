@@ -123,6 +123,10 @@ class Nvml(Protocol):
         """Product name, as the driver gives it."""
         ...
 
+    def uuid(self, index: int) -> str:
+        """``GPU-…``, or ``MIG-…`` of an instance."""
+        ...
+
     def compute_capability(self, index: int) -> tuple[int, int]:
         """``(major, minor)``."""
         ...

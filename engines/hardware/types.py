@@ -80,6 +80,7 @@ class GpuSnapshot(NamedTuple):
         throttled_by: why the clocks are held down now, in words; empty when nothing does.
         mig: whether it is cut into instances, or is one.
         persistent: the driver keeps it ready while no program holds it; None where it does not say.
+        uuid: NVIDIA's name of the device or instance; empty where there is none.
     """
 
     number: int
@@ -102,6 +103,7 @@ class GpuSnapshot(NamedTuple):
     throttled_by: tuple[str, ...] | None = None
     mig: Mig = Mig.OFF
     persistent: bool | None = None
+    uuid: str = ""
 
 
 class HostSnapshot(NamedTuple):
@@ -132,16 +134,37 @@ class HardwareSnapshot(NamedTuple):
         host: the host.
         gpu_note: one sentence saying why there is no GPU, or which one does not answer; empty
             when all is well.
+        visible: numbers of the GPUs that the environment shows to engines, in their order; None
+            where it hides none.
     """
 
     gpus: tuple[GpuSnapshot, ...]
     host: HostSnapshot
     gpu_note: str = ""
+    visible: tuple[int, ...] | None = None
 
     @property
     def runners(self) -> tuple[GpuSnapshot, ...]:
-        """The GPUs that something can run on: a card that is cut up runs on its instances."""
-        return tuple(gpu for gpu in self.gpus if gpu.mig is not Mig.PARENT)
+        """The GPUs that engines can run on, in their order.
+
+        A card that is cut up runs on its instances; what the environment hides is none.
+        """
+        shown = self.gpus
+        if self.visible is not None:
+            by_number = {gpu.number: gpu for gpu in self.gpus}
+            shown = tuple(by_number[number] for number in self.visible if number in by_number)
+        return tuple(gpu for gpu in shown if gpu.mig is not Mig.PARENT)
+
+    @property
+    def why_none(self) -> str:
+        """Why no GPU of this machine can be judged for, in words; empty where one can."""
+        if self.main_gpu is not None:
+            return ""
+        if not self.gpus:
+            return "there is no GPU here"
+        return (
+            "no GPU here tells its memory" if self.runners else "all GPUs are hidden from engines"
+        )
 
     @property
     def main_gpu(self) -> GpuSnapshot | None:

@@ -123,7 +123,7 @@ def test_the_machine_is_shown(capsys: Captured) -> None:
     assert "cores" in capsys.readouterr().out
     assert main(["gpu", "--json"]) == 0
     snapshot = json.loads(capsys.readouterr().out)
-    assert set(snapshot) == {"gpus", "host", "gpu_note"}
+    assert set(snapshot) == {"gpus", "host", "gpu_note", "visible"}
 
 
 def test_keys_follow_the_settings(fresh_home: Path, capsys: Captured) -> None:

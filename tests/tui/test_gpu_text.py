@@ -112,3 +112,11 @@ def test_every_key_is_documented() -> None:
     for kind in (GpuClocks, PcieLink, GpuProcess):
         for name in kind._fields:
             assert f"`{name}`" in page, name
+
+
+def test_a_card_that_the_environment_hides_says_so() -> None:
+    two = HardwareSnapshot((FULL, FULL._replace(number=1)), HOST, "", (1,))
+    lines = list(machine_lines(two))
+    hidden = next(at for at, line in enumerate(lines) if "from engines" in line)
+    assert sum("from engines" in line for line in lines) == 1
+    assert hidden < next(at for at, line in enumerate(lines) if line.startswith("GPU 1"))

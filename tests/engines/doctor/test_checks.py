@@ -21,6 +21,7 @@ from modeldeck.engines.hardware.types import (
     Mig,
     PcieLink,
 )
+from modeldeck.engines.hardware.visible import visible
 from modeldeck.engines.types import Device, EngineInfo, ModelFormat, Probe
 
 GIB = 1 << 30
@@ -189,7 +190,7 @@ def test_the_decks_own_engine_is_no_stranger_on_the_card() -> None:
             "warning",
             {
                 "environ": {**WELL.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-                "hardware": with_card(compute_capability=(8, 6)),
+                "hardware": with_card(compute_capability=(8, 6))._replace(visible=()),
             },
             "hides every card",
             "unset CUDA_VISIBLE_DEVICES",
@@ -319,8 +320,9 @@ def test_a_folder_that_cannot_be_listed_is_told_once() -> None:
     ("shown", "count"), [("0", 1), ("1,0", None), ("GPU-1f,-1,0", 1), ("0,1", None)]
 )
 def test_a_hidden_card_of_two_is_told(shown: str, count: int | None) -> None:
-    card = CARD._replace(compute_capability=(8, 6))
-    two = HardwareSnapshot((card, card._replace(number=1)), HOST)
+    card = CARD._replace(compute_capability=(8, 6), uuid="GPU-1f53")
+    cards = (card, card._replace(number=1, uuid="GPU-2a77"))
+    two = HardwareSnapshot(cards, HOST, "", visible(cards, {"CUDA_VISIBLE_DEVICES": shown}))
     environ = {**WELL.environ, "CUDA_VISIBLE_DEVICES": shown}
     found = examine(replace(WELL, hardware=two, environ=environ))
     assert [one.check for one in found] == (["hidden"] if count else [])

@@ -163,3 +163,5 @@ def test_the_servers_are_told_over_how_many_cards() -> None:
     alone = engine_command("sglang", "/m", Plan(split=Split("none", (0, 1))))
     assert alone[:4] == ("env", "CUDA_DEVICE_ORDER=PCI_BUS_ID", "CUDA_VISIBLE_DEVICES=1", "python")
     assert "--tp-size" not in alone
+    hidden = engine_command("vllm", "/m", Plan(split=Split("none", (0, 1), (3, 2))))
+    assert hidden[2] == "CUDA_VISIBLE_DEVICES=2"

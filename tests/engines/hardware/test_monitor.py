@@ -96,6 +96,10 @@ class ScriptedNvml:
         self._called("name", index)
         return self.product
 
+    def uuid(self, index: int) -> str:
+        self._called("uuid", index)
+        return f"GPU-{index}1f5"
+
     def compute_capability(self, index: int) -> tuple[int, int]:
         self._called("compute_capability", index)
         return (8, 6)

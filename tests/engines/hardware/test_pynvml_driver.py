@@ -115,6 +115,9 @@ class Module:
     def nvmlDeviceGetName(self, handle: Handle) -> str | bytes:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
+    def nvmlDeviceGetUUID(self, handle: Handle) -> str | bytes:
+        return f"GPU-{handle}".encode()
+
     def nvmlDeviceGetCudaComputeCapability(self, handle: Handle) -> tuple[int, int]:
         return (8, 6)
 
