@@ -18,9 +18,9 @@ from modeldeck.themes import load_themes
 from modeldeck.tui import messages
 from modeldeck.tui.actions import ACTIONS, Place, key_name, remapped
 from modeldeck.tui.bindings import bindings_of, textual_keymap
+from modeldeck.tui.engines_app import EnginesApp
 from modeldeck.tui.jobs import Jobs
 from modeldeck.tui.places import Places
-from modeldeck.tui.pulling_app import PullingApp
 from modeldeck.tui.services import Services
 from modeldeck.tui.state import DeckState, Loading, Notice, Options, Retry, same_where_equal
 from modeldeck.tui.terminal import default_theme
@@ -48,7 +48,7 @@ SCAN_AGAIN_S = 2.0
 """How long a change in the folders waits for a scan under way."""
 
 
-class DeckApp(PullingApp):
+class DeckApp(EnginesApp):
     """The deck. Everything it uses is handed in; it makes nothing global."""
 
     TITLE = "modeldeck"
@@ -66,7 +66,8 @@ class DeckApp(PullingApp):
         self.actions = remapped(ACTIONS, settings.keymap)
         self.state = DeckState(
             places=services.place_names,
-            engine_wishes=services.engine_wishes(),
+            engine_wishes=services.wishes.engines(),
+            profiles=services.wishes.profiles(),
             options=Options(settings.context_tokens, settings.kv_type),
         )
         found, theme_problems = load_themes(services.config_dir / "themes")
@@ -226,9 +227,11 @@ class DeckApp(PullingApp):
         model = self.state.model(message.model_id)
         if model is not None:
             self.switch_mode("chat")
-            self._load(model, message.options)
+            self._load(model, message.options, keep=True)
 
-    def _load(self, model: LocalModel, given: FitOptions | None = None) -> None:
+    def _load(
+        self, model: LocalModel, given: FitOptions | None = None, *, keep: bool = False
+    ) -> None:
         loaded, loading = self.state.loaded, self.state.loading
         if loading is not None and loading.model.id == model.id:
             return
@@ -238,7 +241,11 @@ class DeckApp(PullingApp):
             return
         self._wanted = model
         wish = self.state.engine_wishes.get(model.name)
-        self.jobs.load(model, self.state.options, wish, given)
+        self.jobs.load(model, self.state.options, wish, given, keep=keep)
+
+    @on(messages.ProfilesChanged)
+    def _profiles_changed(self, message: messages.ProfilesChanged) -> None:
+        self.change(self.state._replace(profiles=message.profiles))
 
     @on(messages.EngineWished)
     def _engine_wished(self, message: messages.EngineWished) -> None:
@@ -246,7 +253,7 @@ class DeckApp(PullingApp):
         if model is None:
             return
         try:
-            wishes = self.services.wish_engine(model, message.engine)
+            wishes = self.services.wishes.choose_engine(model, message.engine)
         except ModeldeckError as error:
             self.give_notice(Notice.of(error))
             return
@@ -255,6 +262,7 @@ class DeckApp(PullingApp):
 
     def _plan(self, model: LocalModel, engine: str, given: FitOptions | None) -> Plan:
         options = self.state.options
+        given = given or self.state.profile(model)
         return self.services.plan(
             model,
             options.context_tokens,
@@ -409,14 +417,6 @@ class DeckApp(PullingApp):
     def _rescan_asked(self) -> None:
         self.change(self.state._replace(scanning=True, notice=None))
         self.jobs.scan()
-
-    @on(messages.ProbeAsked)
-    def _probe_asked(self) -> None:
-        self.jobs.probe()
-
-    @on(messages.DoctorAsked)
-    def _doctor_asked(self) -> None:
-        self.jobs.examine()
 
     @on(messages.CopyAsked)
     def _copy_asked(self, message: messages.CopyAsked) -> None:

@@ -77,6 +77,13 @@ def command_line() -> argparse.ArgumentParser:
     add_house_arguments(parsers)
     add_search_arguments(parsers["search"])
     add_pull_arguments(parsers["pull"], parsers["pulls"])
+    engines = parsers["engines"]
+    engines.add_argument("names", nargs="*", metavar="NAME", help="of these engines only")
+    engines.add_argument(
+        "--test",
+        action="store_true",
+        help="load the smallest model that each runs, have it say five tokens, unload it",
+    )
     parsers["keys"].add_argument(
         "--markdown", action="store_true", help="print the page docs/keys.md"
     )

@@ -9,6 +9,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -303,14 +304,18 @@ async def _load(
             )
         devices = probe.devices
     else:
-        wanted = services.engine_wishes().get(model.name)
+        wanted = services.wishes.engines().get(model.name)
         engine, devices = await services.engine_for(model, wanted)
+    given = services.wishes.profile(model, engine.info.name)
+    if given is not None and options.ctx:
+        given = replace(given, context_tokens=options.ctx)
     plan = services.plan(
         model,
         options.ctx or settings.context_tokens,
         settings.kv_type,
         hardware,
         devices,
+        given,
     )
     with _status(options) as status:
         loaded = await engine.load(model, plan, lambda step: status.show(step.stage))

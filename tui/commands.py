@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modeldeck.engines.fit.types import Verdict
 from modeldeck.engines.text import clean_line
-from modeldeck.engines.types import Device, LocalModel, Probe, Source
+from modeldeck.engines.types import LocalModel, Source
 from modeldeck.engines.units import file_size, tokens_text
 from modeldeck.tui.opening import open_services
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
@@ -53,7 +53,11 @@ def run_command(name: str, options: argparse.Namespace) -> int:
             from modeldeck.tui.house_command import run_house
 
             return run_house(name, services, options)
-        run = {"engines": _engines, "gpu": _gpu, "doctor": _doctor}[name]
+        if name == "engines":
+            from modeldeck.tui.engines_command import run_engines
+
+            return run_engines(services, options)
+        run = {"gpu": _gpu, "doctor": _doctor}[name]
         return run(services, options)
 
 
@@ -135,65 +139,6 @@ def model_table(
             )
         )
     return table(rows, right=(2, 3), columns=columns)
-
-
-def _engines(services: Services, options: argparse.Namespace) -> int:
-    import asyncio  # 40 ms
-
-    engines, problems = services.find_engines()
-    for problem in problems:
-        complain(problem)
-
-    async def ask() -> list[Probe]:
-        try:
-            return list(await asyncio.gather(*(e.probe() for e in engines)))
-        finally:
-            await services.close_engines()
-
-    pairs = list(zip(engines, asyncio.run(ask()), strict=True))
-    if options.json:
-        return emit(
-            [
-                {
-                    "name": engine.info.name,
-                    "title": engine.info.title,
-                    "available": probe.available,
-                    "installed": probe.installed,
-                    "build": probe.build,
-                    "where": probe.where,
-                    "devices": [
-                        {
-                            "name": device.name,
-                            "description": device.description,
-                            "memory_total_bytes": device.memory_total_bytes,
-                            "memory_free_bytes": device.memory_free_bytes,
-                        }
-                        for device in probe.devices
-                    ],
-                    "problem": probe.problem or None,
-                    "next_step": probe.next_step or None,
-                    "command": probe.command or None,
-                }
-                for engine, probe in pairs
-            ]
-        )
-    rows = [("ENGINE", "STATE", "BUILD", "WHERE", "DEVICES")]
-    for engine, probe in pairs:
-        state = "ready" if probe.available else "not usable"
-        devices = ", ".join(map(_device, probe.devices))
-        if not probe.installed:
-            state, devices = "not installed", probe.command
-        rows.append((engine.info.name, state, probe.build, probe.where, devices))
-    say(table(rows, columns=output_columns()))
-    for engine, probe in pairs:
-        if not probe.available and probe.installed:
-            complain(f"{engine.info.name}: {probe.problem}")
-            note(f"next: {probe.next_step}")
-    return 0
-
-
-def _device(device: Device) -> str:
-    return f"{device.name} ({device.description})" if device.description else device.name
 
 
 def _gpu(services: Services, options: argparse.Namespace) -> int:

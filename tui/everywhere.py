@@ -30,12 +30,6 @@ class EverywhereApp(TerminalApp):
         """Show a notice in every place until the next one."""
         self.change(self.state._replace(notice=notice))
 
-    @on(messages.MachineExamined)
-    def _machine_examined(self, message: messages.MachineExamined) -> None:
-        from modeldeck.tui.screens.overlay import FindingsOverlay
-
-        self.push_screen(FindingsOverlay(message.findings, message.summary, self.state.hardware))
-
     @on(messages.NoticeGiven)
     def _notice_given(self, message: messages.NoticeGiven) -> None:
         self.give_notice(Notice(message.cause, message.next_step, message.failure))

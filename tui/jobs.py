@@ -197,14 +197,18 @@ class Jobs:
         options: Options,
         wanted: str | None = None,
         given: FitOptions | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         """Load ``model``, after unloading what is loaded; a load under way is called off.
 
-        The policy chooses the engine, unless ``wanted`` names the user's own choice.
+        The policy chooses the engine, unless ``wanted`` names the user's own choice. What is
+        ``given`` comes before what is kept for that engine, and is kept itself with ``keep``, once
+        it has worked.
 
         How much goes to the GPU is planned once the other model's memory is free again.
         """
-        self.workers.start("load", lambda: self._load(model, options, wanted, given))
+        self.workers.start("load", lambda: self._load(model, options, wanted, given, keep=keep))
 
     async def _load(
         self,
@@ -212,6 +216,8 @@ class Jobs:
         options: Options,
         wanted: str | None,
         given: FitOptions | None,
+        *,
+        keep: bool,
     ) -> None:
         def on_progress(progress: LoadProgress) -> None:
             self._app.post_message(messages.LoadProgressed(model, progress))
@@ -226,9 +232,11 @@ class Jobs:
                 await self._end_reply()
                 await self._unload_now()
                 engine, devices = await self._services.engine_for(model, wanted)
+                wishes, name = self._services.wishes, engine.info.name
+                used = given or await asyncio.to_thread(wishes.profile, model, name)
                 hardware, _ = await asyncio.to_thread(self._services.sample, None)
                 plan = self._services.plan(
-                    model, options.context_tokens, options.kv_type, hardware, devices, given
+                    model, options.context_tokens, options.kv_type, hardware, devices, used
                 )
                 loaded = await engine.load(model, plan, on_progress)
                 self._loaded = loaded
@@ -240,6 +248,8 @@ class Jobs:
             self._app.post_message(messages.LoadEnded(model, loaded, error, plan))
         if loaded is not None:
             self._learn(loaded)
+            if given is not None and keep:
+                self._keep_profile(loaded, given, options)
 
     def _learn(self, loaded: LoadedModel) -> None:
         """Keep what a load took; every verdict is due again when it taught something."""
@@ -250,6 +260,16 @@ class Jobs:
                 self._app.post_message(messages.MemoryLearnt())
 
         self.workers.start("learn", learn)
+
+    def _keep_profile(self, loaded: LoadedModel, given: FitOptions, usual: Options) -> None:
+        """What worked is how the model is loaded in that engine from now on."""
+
+        async def keep() -> None:
+            keep = self._services.wishes.keep_profile
+            kept = await asyncio.to_thread(keep, loaded.model, loaded.engine, given, usual)
+            self._app.post_message(messages.ProfilesChanged(kept))
+
+        self.workers.start("profile", keep)
 
     def unload(self) -> None:
         """Give the loaded model's memory back; a load under way is called off."""
@@ -351,19 +371,6 @@ class Jobs:
         worker.cancel()
         with contextlib.suppress(Exception):
             await worker.wait()
-
-    def examine(self) -> None:
-        """Look for what is wrong with this machine."""
-        self.workers.start("doctor", self._examine)
-
-    async def _examine(self) -> None:
-        from modeldeck.tui.examination import examine_machine, summary
-
-        self._app.post_message(
-            messages.NoticeGiven("The doctor looks at this machine …", "", False)
-        )
-        findings = await examine_machine(self._services)
-        self._app.post_message(messages.MachineExamined(findings, summary(findings)))
 
     def copy(self, text: str, what: str) -> None:
         """Send a copy to the terminal, keep it in a file and tmux's buffer, and say where it is."""

@@ -20,10 +20,10 @@ from modeldeck.tui.state import Options
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from modeldeck.engines.doctor.types import Finding
     from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
+    from modeldeck.engines.store.profiles import Profiled
     from modeldeck.tui.context_use import ContextUse
     from modeldeck.tui.learned_memory import MemoryLesson
     from modeldeck.tui.next_prompt import NextPrompt
@@ -137,6 +137,14 @@ class GridAsked(Message):
         self.model_id = model_id
 
 
+class ProfilesChanged(Message):
+    """How models are loaded was kept, or forgotten."""
+
+    def __init__(self, profiles: Profiled) -> None:
+        super().__init__()
+        self.profiles = profiles
+
+
 class LoadAsked(Message):
     """The user wants this model loaded like that, and to chat with it."""
 
@@ -192,13 +200,12 @@ class DoctorAsked(Message):
     """The user wants to know what is wrong with this machine."""
 
 
-class MachineExamined(Message):
-    """What the doctor found, the worst first, and how it stands in a sentence."""
+class EngineTestAsked(Message):
+    """The user wants to know whether an engine works here."""
 
-    def __init__(self, findings: tuple[Finding, ...], summary: str) -> None:
+    def __init__(self, engine: str) -> None:
         super().__init__()
-        self.findings = findings
-        self.summary = summary
+        self.engine = engine
 
 
 class NoticeGiven(Message):

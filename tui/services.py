@@ -16,7 +16,6 @@ from modeldeck.engines.catalog.scan import Scan, models_of, scan, sorted_by_name
 from modeldeck.engines.errors import EngineMissing, ModeldeckError
 from modeldeck.engines.paths import data_dir, home_relative, is_folder
 from modeldeck.engines.store.database import Database
-from modeldeck.engines.store.engine_choices import EngineChoices
 from modeldeck.engines.store.headers import HeaderCache
 from modeldeck.engines.types import (
     Device,
@@ -29,6 +28,7 @@ from modeldeck.engines.types import (
     Source,
 )
 from modeldeck.tui.settings import Settings, save_setting
+from modeldeck.tui.wishes import Wishes
 
 if TYPE_CHECKING:
     from modeldeck.engines.catalog.unreadable import Unreadable
@@ -75,6 +75,7 @@ class Services:
     Attributes:
         settings: the user's settings.
         problems: sentences about settings, engines and stores that the user should read.
+        wishes: which engine the user wants for a model, and how it is loaded there.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Services:
         self._config_path = config_path
         self._database = database
         self._headers = HeaderCache(database)
-        self._engine_choices = EngineChoices(database)
+        self.wishes = Wishes(database)
         self._monitor: HardwareMonitor | None = None
         self._shapes: Shapes | None = None
         self._places = (
@@ -356,18 +357,6 @@ class Services:
                 return engine
         known = ", ".join(engine.info.name for engine in self.engines) or "none"
         raise EngineMissing(f"There is no engine called {name}.", f"Engines: {known}.")
-
-    def engine_wishes(self) -> Mapping[str, str]:
-        """The engines the user chose, by model name; a database that cannot be read has none."""
-        try:
-            return self._engine_choices.all()
-        except ModeldeckError:
-            return {}
-
-    def wish_engine(self, model: LocalModel, engine: str | None) -> Mapping[str, str]:
-        """Choose ``engine`` for ``model``, None for the policy's. Raises StoreError."""
-        self._engine_choices.choose(model.name, engine)
-        return self._engine_choices.all()
 
     async def engine_for(
         self, model: LocalModel, wanted: str | None = None

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from modeldeck.engines.errors import EngineError, ModeldeckError
+from modeldeck.engines.store.profiles import Profiled
 from modeldeck.engines.types import (
     Device,
     EngineInfo,
@@ -20,6 +21,7 @@ from modeldeck.engines.types import (
 
 if TYPE_CHECKING:
     from modeldeck.engines.choice import Choice, EngineStatus
+    from modeldeck.engines.fit.options import FitOptions
     from modeldeck.engines.fit.types import Card, Verdict
     from modeldeck.engines.hardware.types import HardwareSnapshot
     from modeldeck.tui.learned_memory import MemoryLesson
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 CONTEXT_STEPS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
 KV_STEPS: tuple[KvType, ...] = ("f16", "q8_0", "q4_0")
 _NO_VERDICTS: Mapping[str, Verdict] = MappingProxyType({})
+_NO_TRIALS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+_NO_PROFILES: Profiled = MappingProxyType({})
 _NO_CHOICES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -130,6 +134,7 @@ class DeckState(NamedTuple):
     engines: tuple[EngineStatus, ...] = ()
     engines_found: bool = False
     engine_wishes: Mapping[str, str] = _NO_CHOICES
+    profiles: Profiled = _NO_PROFILES
     hardware: HardwareSnapshot | None = None
     engine_memory_bytes: int | None = None
     options: Options = Options()
@@ -139,6 +144,7 @@ class DeckState(NamedTuple):
     retry: Retry | None = None
     slow_ms: int | None = None
     pulls: PullsBrief = PullsBrief()
+    trials: Mapping[str, tuple[str, ...]] = _NO_TRIALS
 
     def model(self, model_id: str) -> LocalModel | None:
         """The model of a row, or None when it has gone."""
@@ -176,6 +182,14 @@ class DeckState(NamedTuple):
         return choose(
             model, self.engines, wanted=self.engine_wishes.get(model.name), loaded=self.loaded
         )
+
+    def profile(self, model: LocalModel) -> FitOptions | None:
+        """How the user had ``model`` loaded in the engine that would run it now."""
+        if not self.profiles:
+            return None
+        from modeldeck.tui.wishes import profile_in
+
+        return profile_in(self.profiles, model, self.engine_for(model).engine)
 
     def refusal(self, model: LocalModel | None) -> Notice | None:
         """Why ``model`` is not even tried; None when it may be."""

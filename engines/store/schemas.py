@@ -9,6 +9,7 @@ from modeldeck.engines.store import (
     headers,
     host_speeds,
     memory_loads,
+    profiles,
     shapes,
     speed_residuals,
 )
@@ -30,5 +31,6 @@ SCHEMAS: Final = (
     memory_loads.SCHEMA,
     speed_residuals.SCHEMA,
     shapes.SCHEMA,
+    profiles.SCHEMA,
 )
 """One entry for each module that keeps something."""

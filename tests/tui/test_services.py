@@ -126,9 +126,9 @@ async def test_the_engine_is_the_policys_or_the_users(home: Path, database: Data
     model = small(found)
     assert (await found.engine_for(model))[0] is first
     assert (await found.engine_for(model, "second"))[0] is second
-    assert found.wish_engine(model, "second") == {"Small-3B": "second"}
-    assert services(home, database, first).engine_wishes() == {"Small-3B": "second"}
-    assert found.wish_engine(model, None) == {}
+    assert found.wishes.choose_engine(model, "second") == {"Small-3B": "second"}
+    assert services(home, database, first).wishes.engines() == {"Small-3B": "second"}
+    assert found.wishes.choose_engine(model, None) == {}
 
 
 async def test_without_an_engine_it_says_what_to_do(home: Path, database: Database) -> None:

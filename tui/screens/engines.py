@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import getters, on
@@ -14,7 +15,13 @@ from textual.widgets import Static
 from modeldeck.engines.choice import EngineStatus
 from modeldeck.tui.actions import Action, Place
 from modeldeck.tui.bindings import bindings_of
-from modeldeck.tui.messages import CopyAsked, DoctorAsked, NoticeGiven, ProbeAsked
+from modeldeck.tui.messages import (
+    CopyAsked,
+    DoctorAsked,
+    EngineTestAsked,
+    NoticeGiven,
+    ProbeAsked,
+)
 from modeldeck.tui.screens.place import PlaceScreen
 from modeldeck.tui.state import DeckState
 from modeldeck.tui.widgets.columns import Column
@@ -50,8 +57,8 @@ def engine_row(status: EngineStatus, loaded: str | None) -> Row:
     return Row(status.info.name, (title, state, Cell(probe.build if probe else ""), devices))
 
 
-def engine_detail(status: EngineStatus, loaded: str | None) -> Content:
-    """What the deck knows of one engine, in sentences."""
+def engine_detail(status: EngineStatus, loaded: str | None, trial: Sequence[str] = ()) -> Content:
+    """What the deck knows of one engine, in sentences, and how it did when it was tried."""
     info, probe = status.info, status.probe
     formats = ", ".join(sorted(f.value.upper() for f in info.formats))
     lines = [
@@ -77,6 +84,7 @@ def engine_detail(status: EngineStatus, loaded: str | None) -> Content:
         style = "$text-muted" if status.missing else "bold $error"
         lines.append(Content.styled(probe.problem, style))
         lines.append(Content(probe.next_step))
+    lines += [Content(f"{'tested' if at == 0 else '':<11}{line}") for at, line in enumerate(trial)]
     return Content("\n").join(lines)
 
 
@@ -101,7 +109,8 @@ class EnginesScreen(PlaceScreen):
 
     def show_state(self, state: DeckState, before: DeckState) -> None:
         """Show the engines when one of them changed."""
-        if state.engines is before.engines and state.loaded is before.loaded and self.rows.rows:
+        same = state.engines is before.engines and state.loaded is before.loaded
+        if same and state.trials is before.trials and self.rows.rows:
             return
         self.rows.set_rows(tuple(engine_row(e, self._holds(e)) for e in state.engines))
         self._show_detail(self.rows.cursor_key)
@@ -116,7 +125,8 @@ class EnginesScreen(PlaceScreen):
     def _show_detail(self, name: str | None) -> None:
         status = self._engine(name)
         if status is not None:
-            self.detail.update(engine_detail(status, self._holds(status)))
+            trial = self.state.trials.get(status.info.name, ())
+            self.detail.update(engine_detail(status, self._holds(status), trial))
         self.show_keys()
 
     @on(RowList.Highlighted)
@@ -124,11 +134,19 @@ class EnginesScreen(PlaceScreen):
         self._show_detail(event.key)
 
     def is_valid(self, entry: Action) -> bool:
-        """The install command can be copied only when there is one."""
+        """The install command can be copied only when there is one; what is usable is tested."""
+        status = self._engine(self.rows.cursor_key) if self.ready else None
         if entry.id == "engines.copy_command":
-            status = self._engine(self.rows.cursor_key) if self.ready else None
             return bool(status and status.probe and status.probe.next_step)
+        if entry.id == "engines.test":
+            return bool(status and status.available)
         return True
+
+    def action_engines_test(self) -> None:
+        """Have the engine under the cursor say five tokens."""
+        status = self._engine(self.rows.cursor_key)
+        if status is not None and status.available:
+            self.post_message(EngineTestAsked(status.info.name))
 
     def action_engines_rescan(self) -> None:
         """Look again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
@@ -117,8 +118,14 @@ class ModelsScreen(PlaceScreen):
 
     def show_state(self, state: DeckState, before: DeckState) -> None:
         """Redraw what differs: rows are compared one by one."""
-        listed = (state.models, state.verdicts, state.loaded, state.scanning)
-        before_listed = (before.models, before.verdicts, before.loaded, before.scanning)
+        listed = (state.models, state.verdicts, state.loaded, state.scanning, state.profiles)
+        before_listed = (
+            before.models,
+            before.verdicts,
+            before.loaded,
+            before.scanning,
+            before.profiles,
+        )
         relisted = listed != before_listed or state is before
         if relisted:
             self._show_rows()
@@ -210,6 +217,10 @@ class ModelsScreen(PlaceScreen):
         shown = Detail(
             model, verdict, state.card, state.options, choice, loaded, others=others, took=took
         )
+        if (profile := state.profile(model)) is not None:
+            from modeldeck.engines.fit.options_text import summary
+
+            shown = replace(shown, kept=summary(profile))
         self.detail.show(shown)
 
     def _welcome(self) -> tuple[Content, ...]:

@@ -70,14 +70,24 @@ class OptionsScreen(PlaceScreen):
         self._advice: tuple[Advice, ...] = ()
 
     def open(self, model: LocalModel) -> None:
-        """Begin with what the list's verdict is for."""
+        """Begin with how it was loaded before, else with what the list's verdict is for."""
+        usual = self._usual(model)
+        kept = self.state.profile(model) or usual
+        self._model = model
+        self._options = replace(
+            kept,
+            context_tokens=kept.context_tokens or usual.context_tokens,
+            kv_type=kept.kv_type or usual.kv_type,
+        )
+        self._beside, self._adapters = (None, ALONE), ()
+        self._offer()
+
+    def _usual(self, model: LocalModel) -> FitOptions:
+        """What the list's verdict is for."""
         context = self.state.options.context_tokens
         if model.header is not None and model.header.context_length:
             context = min(context, model.header.context_length)
-        self._model = model
-        self._options = FitOptions(context_tokens=context, kv_type=self.state.options.kv_type)
-        self._beside, self._adapters = (None, ALONE), ()
-        self._offer()
+        return FitOptions(context_tokens=context, kv_type=self.state.options.kv_type)
 
     def offer_adapters(self, model: LocalModel, adapters: tuple[Path, ...]) -> None:
         """Let these adapters be chosen for ``model``, when it is still the one shown."""
@@ -186,6 +196,12 @@ class OptionsScreen(PlaceScreen):
         """Load the model like that."""
         if self._model is not None:
             self.post_message(LoadAsked(self._model.id, self._options))
+
+    def action_options_reset(self) -> None:
+        """Leave every option to the plan again."""
+        if self._model is not None:
+            self._options = self._usual(self._model)
+            self._price()
 
     def action_options_copy_command(self) -> None:
         """Copy the command that does the same."""

@@ -44,6 +44,7 @@ class Detail:
         notes: more lines, shown last.
         measured_tps: decode rate measured on this machine.
         others: who else holds memory of the card, the largest first.
+        kept: how the user has it loaded, in words; empty when it is planned.
         took: bytes of the card and of the host's memory that ``loaded`` took, when measured.
     """
 
@@ -57,6 +58,7 @@ class Detail:
     measured_tps: float | None = None
     others: tuple[GpuProcess, ...] = ()
     took: tuple[int, int] | None = None
+    kept: str = ""
 
 
 def parameters_text(parameters: int) -> str:
@@ -98,6 +100,9 @@ def detail_lines(detail: Detail, width: int) -> list[Content]:
     if verdict is not None and card is not None and verdict.source in _SOURCES:
         lines += _wrapped(Content.styled(_how_known(verdict, card), MUTED), width)
     lines += [Content(), *_speed(detail), *_context(detail), *_engine(detail, width)]
+    if detail.kept:
+        kept = Content.assemble(("loaded with ", MUTED), detail.kept, ("  kept", MUTED))
+        lines += _wrapped(kept, width)
     if detail.loaded is not None:
         lines += _loaded(detail.loaded, detail.took, width)
     if lines[-1]:
