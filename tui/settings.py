@@ -32,6 +32,7 @@ _EXPECTED: Final = {
     "trash_days": "days that deleted models can be brought back, 0 to 3650",
     "pulls_at_once": "downloads that run at the same time, 1 to 8",
     "night": 'the hours for downloads of the night, like "23:00-07:00"',
+    "unload_after_minutes": "minutes without a question, 1 to 10080; 0 unloads nothing by itself",
     "batch_ms": "milliseconds between two drawings of what streams, 20 to 5000",
     "keys": "a table of actions and their keys",
     "engines": "a table for each engine, like [engines.llama_server]",
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
         color: how many colours to send; ``auto`` asks the environment.
         mouse: whether the deck takes the mouse; without, the terminal keeps it for selecting.
         batch_ms: time between two drawings of what streams; None follows the terminal.
+        unload_after_minutes: a model that nobody asks for so long gives its memory back; 0: never.
         trash_days: how long the trash keeps what was deleted.
         pulls_at_once: downloads that run at the same time.
         night: first and last minute of the day for downloads of the night.
@@ -67,6 +69,7 @@ class Settings(NamedTuple):
     color: ColorChoice = "auto"
     mouse: bool = True
     batch_ms: int | None = None
+    unload_after_minutes: int = 0
     trash_days: int = 14
     pulls_at_once: int = 2
     night: tuple[int, int] = (23 * 60, 7 * 60)
