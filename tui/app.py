@@ -353,10 +353,11 @@ class DeckApp(EnginesApp):
 
     @on(messages.Unloaded)
     def _unloaded(self, message: messages.Unloaded) -> None:
+        words = "had nothing to do and is unloaded" if message.idle else "is unloaded"
         notice = (
             Notice.of(message.error)
             if message.error
-            else Notice(f"{message.model.name} is unloaded; its memory is free.")
+            else Notice(f"{message.model.name} {words}; its memory is free.")
         )
         self.change(self.state._replace(loading=None, loaded=None, notice=notice))
         self.talk.model_changed(None)

@@ -56,6 +56,7 @@ class Jobs:
         self._reply: Worker[None] | None = None
         self._pace = Pace.of(services.batch_ms)
         self._loaded: LoadedModel | None = None
+        self._used_ns = 0
         self._engine_lock = asyncio.Lock()
         self._judged_for: tuple[Options, Card] | None = None
         self._judged: dict[str, tuple[ModelHeader | None, Verdict]] = {}
@@ -174,7 +175,16 @@ class Jobs:
             self._app.post_message(messages.HardwareSampled(snapshot, memory_bytes))
             await self._notice_death()
             busy = self._reply is not None and self._reply.is_running
+            self._unload_when_idle(busy)
             await asyncio.sleep(BUSY_SAMPLE_S if busy else IDLE_SAMPLE_S)
+
+    def _unload_when_idle(self, busy: bool) -> None:
+        """Give back the memory of a model that nobody has asked for as long as is set."""
+        minutes = self._services.settings.unload_after_minutes
+        if busy or not minutes or self._loaded is None or self._engine_lock.locked():
+            self._used_ns = self.now_ns()
+        elif self.now_ns() - self._used_ns > minutes * 60_000_000_000:
+            self.workers.start("load", lambda: self._unload(idle=True))
 
     async def _notice_death(self) -> None:
         loaded = self._loaded
@@ -275,7 +285,7 @@ class Jobs:
         """Give the loaded model's memory back; a load under way is called off."""
         self.workers.start("load", self._unload)
 
-    async def _unload(self) -> None:
+    async def _unload(self, *, idle: bool = False) -> None:
         loaded = self._loaded
         async with self._engine_lock:
             await self._end_reply()
@@ -285,7 +295,7 @@ class Jobs:
             except ModeldeckError as caught:
                 error = caught
         if loaded is not None:
-            self._app.post_message(messages.Unloaded(loaded.model, error))
+            self._app.post_message(messages.Unloaded(loaded.model, error, idle=idle))
 
     async def _unload_now(self) -> None:
         loaded, self._loaded = self._loaded, None

@@ -362,10 +362,13 @@ class MemoryLearnt(Message):
 
 
 class Unloaded(Message):
-    """No model is loaded any more."""
+    """No model is loaded any more; ``idle``: because nobody asked for it."""
 
-    def __init__(self, model: LocalModel, error: ModeldeckError | None = None) -> None:
+    def __init__(
+        self, model: LocalModel, error: ModeldeckError | None = None, *, idle: bool = False
+    ) -> None:
         super().__init__()
+        self.idle = idle
         self.model = model
         self.error = error
 

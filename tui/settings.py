@@ -126,6 +126,8 @@ def settings_of(table: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
                 settings = settings._replace(batch_ms=value)
             case "trash_days", int() if 0 <= value <= 3650 and not isinstance(value, bool):
                 settings = settings._replace(trash_days=value)
+            case "unload_after_minutes", int() if type(value) is int and 0 <= value <= 10080:
+                settings = settings._replace(unload_after_minutes=value)
             case "pulls_at_once", int() if 1 <= value <= 8 and not isinstance(value, bool):
                 settings = settings._replace(pulls_at_once=value)
             case "night", str() if (hours := _hours(value)) is not None:

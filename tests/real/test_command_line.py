@@ -68,6 +68,18 @@ def test_a_question_through_a_pipe(machine: Machine) -> None:
     assert "tok/s (engine)" in done.stderr
 
 
+def test_the_engine_that_comes_along_passes_its_test(machine: Machine) -> None:
+    done = run(machine, "engines", "llama-server", "--test", "--json")
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads(done.stdout)
+    assert record["test"]["passed"]
+    names = [step["name"] for step in record["test"]["steps"]]
+    assert names == ["load", "answer", "counts", "tokenize", "unload"]
+    named = run(machine, "engines", "ollama", "--test")
+    assert named.returncode == 1
+    assert "ollama" in named.stderr
+
+
 def test_which_engines_there_are(machine: Machine) -> None:
     done = run(machine, "engines", "--json")
 

@@ -1,4 +1,4 @@
-"""How a user had a model loaded is how it is loaded the next time, in the same engine."""
+"""How a model is loaded is kept for the next time, and how long it stays when nobody asks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import pytest
 
 from modeldeck.engines.scripted import ScriptedEngine
 from modeldeck.engines.types import Device, LoadedModel, Probe
+from modeldeck.tui import jobs
+from modeldeck.tui.jobs import Jobs
+from modeldeck.tui.settings import Settings
 from tests.support.decks import Deck, dense, open_deck
+
+MINUTE_NS = 60_000_000_000
 
 
 class OnTheCard(ScriptedEngine):
@@ -98,3 +103,32 @@ async def test_the_options_begin_with_what_is_kept(home: Path) -> None:
         await deck.see("layers on GPU")
         line = next(line for line in deck.text.splitlines() if "kv cache" in line)
         assert "bf16" in line
+
+
+async def test_a_model_that_nobody_asks_gives_its_memory_back(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "IDLE_SAMPLE_S", 0.02)
+    later_ns = [0]
+    now_ns = Jobs.now_ns
+
+    def now_or_later_ns(jobs: Jobs) -> int:
+        return now_ns(jobs) + later_ns[0]
+
+    monkeypatch.setattr(Jobs, "now_ns", now_or_later_ns)
+    settings = Settings(model_dirs=(home / "models",), unload_after_minutes=30)
+    engine = OnTheCard()
+    async with open_deck(home, engine, settings=settings) as deck:
+        await deck.rest()
+        await deck.cursor_on("Middle-14B")
+        await deck.press("enter")
+        await deck.until(lambda: deck.app.state.loaded is not None, "a loaded model")
+        await deck.pilot.pause(0.2)
+        later_ns[0] += 29 * MINUTE_NS
+        await deck.pilot.pause(0.2)
+        assert deck.app.state.loaded is not None
+        later_ns[0] += 2 * MINUTE_NS
+        await deck.see("Middle-14B had nothing to do and is unloaded; its memory is free.")
+        assert not await engine.models()
+        await deck.press(*"hi", "enter")
+        await deck.until(lambda: deck.app.state.loaded is not None, "it to be loaded again")
