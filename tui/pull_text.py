@@ -62,6 +62,9 @@ def state_text(pull: PullProgress, now: float) -> str:
         parts = [rate_text(pull), left_text(pull)]
         return "  ".join(part for part in parts if part) or clean_line(pull.note, 60)
     word = _WORDS[pull.state]
+    percents = [one.verified_percent for one in pull.files if one.verified_percent is not None]
+    if pull.state is PullState.VERIFYING and percents:
+        return f"{word} {percents[-1]} %"
     if pull.state is PullState.WAITING and pull.retry_at is not None:
         return f"waits {max(0, round(pull.retry_at - now))} s: {clean_line(pull.problem, 80)}"
     return word

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
 from modeldeck.engines.catalog.places import Place
+from modeldeck.engines.catalog.receipts import receipts_folder, receipts_in
 from modeldeck.engines.house.stock import take_stock
-from modeldeck.engines.house.updates import State, Update, ask_all, here
+from modeldeck.engines.house.updates import Local, State, Update, ask_all, here
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.printing import complain, emit, note, output_columns, say, table
 
@@ -19,7 +21,7 @@ _NAMED = 3
 
 def run_updates(places: Sequence[Place], options: argparse.Namespace) -> int:
     """Run the command. Returns 1 when no server could be reached, else 0. Raises ModeldeckError."""
-    updates = ask_all(here(take_stock(places)), os.environ)
+    updates = ask_all(here(take_stock(places), receipts_in(receipts_folder())), os.environ)
     offline = bool(updates) and all(update.unreachable for update in updates)
     if options.json:
         emit([update_record(update) for update in updates])
@@ -41,8 +43,13 @@ def update_record(update: Update) -> dict[str, object]:
         "there": update.version or None,
         "changed": list(update.changed),
         "note": update.note,
-        "command": f"modeldeck pull {update.local.target}" if _is_to_pull(update) else None,
+        "command": _command(update.local) if _is_to_pull(update) else None,
     }
+
+
+def _command(local: Local) -> str:
+    into = ["--to", local.folder] if local.folder else []
+    return shlex.join(["modeldeck", "pull", local.target, *into])
 
 
 def _is_to_pull(update: Update) -> bool:
@@ -68,7 +75,7 @@ def _show(updates: Sequence[Update]) -> None:
     say(table(rows, columns=output_columns()))
     for update in updates:
         if _is_to_pull(update):
-            note(f"next: modeldeck pull {update.local.target}")
+            note(f"next: {clean_line(_command(update.local))}")
     states = Counter(update.state for update in updates)
     if states[State.CURRENT] == len(updates):
         say("All are current.")

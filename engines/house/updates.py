@@ -6,7 +6,7 @@ their digests: only names are compared, nothing is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import Final
 
 from modeldeck.engines.catalog.hub import SNAPSHOTS
 from modeldeck.engines.catalog.ollama import Layer, read_manifest
+from modeldeck.engines.catalog.receipts import Receipt
 from modeldeck.engines.catalog.remote_hub import (
     MAIN,
     Repository,
@@ -44,6 +45,10 @@ PATIENCE: Final = Patience(
 _WEIGHTS: Final = (".gguf", ".safetensors", ".bin", ".pt", ".pth")
 
 
+FOLDER: Final = "folder"
+_OLLAMA: Final = "ollama:"
+
+
 class State(StrEnum):
     """How what is here stands to what is there."""
 
@@ -60,10 +65,11 @@ class Local:
 
     Attributes:
         name: repository, with ``@`` and the branch where it is not ``main``; or Ollama's name.
-        source: ``hugging-face`` or ``ollama``.
+        source: ``hugging-face``, ``ollama``, or ``folder`` for what was pulled into a plain one.
         version: the commit, or the manifest's digest, as they are here.
         parts: what tells each file or layer from another version, by its name or kind.
         target: what ``modeldeck pull`` takes.
+        folder: the plain folder that it was pulled into; empty for a store.
     """
 
     name: str
@@ -71,6 +77,7 @@ class Local:
     version: str
     parts: Mapping[str, str]
     target: str
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,37 @@ class Update:
     unreachable: bool = False
 
 
-def here(stock: Stock) -> tuple[Local, ...]:
-    """What of the stores is published somewhere: revisions that a branch names, manifests."""
-    return tuple(
-        sorted((*_of_hub(stock), *_of_ollama(stock)), key=lambda one: (one.source, one.name))
-    )
+def here(stock: Stock, receipts: Iterable[Receipt] = ()) -> tuple[Local, ...]:
+    """What is published somewhere: revisions that a branch names, manifests, what was pulled.
+
+    Args:
+        stock: of the stores.
+        receipts: of files in plain folders.
+    """
+    found = (*_of_hub(stock), *_of_ollama(stock), *_of_folders(receipts))
+    return tuple(sorted(found, key=lambda one: (one.source, one.name)))
+
+
+def _of_folders(receipts: Iterable[Receipt]) -> Iterator[Local]:
+    """What one pull brought into a plain folder belongs together."""
+    pulls: dict[tuple[str, str], list[Receipt]] = {}
+    for receipt in receipts:
+        pulls.setdefault((receipt.target, receipt.folder), []).append(receipt)
+    for (target, folder), found in pulls.items():
+        newest = max(found, key=lambda one: one.mtime_ns)
+        if target.startswith(_OLLAMA):
+            name = target.removeprefix(_OLLAMA)
+            parts = {_kind(one.name): f"sha256:{one.state}" for one in found}
+        else:
+            branch = "" if newest.revision in ("", MAIN) else f"@{newest.revision}"
+            name = f"{newest.repository}{branch}"
+            parts = {one.name: one.state for one in found}
+        yield Local(name, FOLDER, newest.commit, parts, target, folder)
+
+
+def _kind(name: str) -> str:
+    """The layer that a file of a model of Ollama is."""
+    return "projector" if name.startswith("mmproj-") else "model"
 
 
 def _of_hub(stock: Stock) -> Iterator[Local]:
@@ -204,11 +237,12 @@ def ask_all(
 
 
 def _asked(local: Local, endpoint: str, environ: Mapping[str, str], patience: Patience) -> Update:
-    ask = partial(_ask_hub, endpoint) if local.source == "hugging-face" else _ask_ollama
-    login = login_of(endpoint, environ) if local.source == "hugging-face" else None
+    on_hub = local.target.startswith("hf:")
+    ask = partial(_ask_hub, endpoint) if on_hub else _ask_ollama
+    login = login_of(endpoint, environ) if on_hub else None
     try:
         with web_of(login, patience) as web:
-            web.offline = local.source == "hugging-face" and offline_by(environ)
+            web.offline = on_hub and offline_by(environ)
             return ask(RemoteMemory(web, None), local)
     except ModelNotFound as error:
         return Update(local, State.GONE, note=error.cause)

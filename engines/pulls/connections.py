@@ -81,7 +81,7 @@ class Connections:
     def _watch(self, follower: Follower) -> str:
         """Hash after the connections, and say how far they are."""
         parts = self._parts
-        told_at, verifying = -1, False
+        told_at, verified_at = -1, -1
         while True:
             with self._change:
                 if self._left:
@@ -94,11 +94,12 @@ class Connections:
             if error is not None and not left:
                 raise error
             self._control.check()
-            if not left and not verifying:
-                verifying = True
-                self._told.verifying()
+            if not left and follower.at != verified_at:
+                verified_at = follower.at
+                self._told.verifying(verified_at)
             follower.follow(frontier, _TELL_SECONDS)
             if not left and error is None and follower.at == parts.size_bytes:
+                self._told.verifying(follower.at)
                 return follower.hexdigest()
 
     def _connection(self) -> None:

@@ -159,7 +159,7 @@ class _Reporter:
         return Told(
             progress=lambda done, total: self.progress(number, done, total),
             note=lambda text: self._change(replace(self._report, note=text)),
-            verifying=lambda: self.turn(PullState.VERIFYING),
+            verifying=lambda done: self.verified(number, done),
         )
 
     def progress(self, number: int, done_bytes: int, total_bytes: int | None) -> None:
@@ -172,6 +172,18 @@ class _Reporter:
         report = replace(self._report, state=state, files=tuple(files))
         now = time.monotonic()
         if now >= self._next or state is not self._report.state:
+            self._next = now + _TELL_SECONDS
+            self._change(report)
+        else:
+            self._report = report
+
+    def verified(self, number: int, done_bytes: int) -> None:
+        """So much of a file that is all here was compared with its digest."""
+        files = list(self._report.files)
+        files[number] = replace(files[number], verified_bytes=done_bytes)
+        report = replace(self._report, state=PullState.VERIFYING, files=tuple(files))
+        now = time.monotonic()
+        if now >= self._next or report.state is not self._report.state:
             self._next = now + _TELL_SECONDS
             self._change(report)
         else:

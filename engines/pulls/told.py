@@ -13,9 +13,9 @@ class Told:
     Attributes:
         progress: bytes that are here, and of how many; None where that is not known.
         note: something happened, in a sentence.
-        verifying: all has come; it is compared with its digest.
+        verifying: all has come; so many bytes of it are compared with its digest.
     """
 
     progress: Callable[[int, int | None], None]
     note: Callable[[str], None]
-    verifying: Callable[[], None]
+    verifying: Callable[[int], None]

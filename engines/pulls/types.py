@@ -116,11 +116,20 @@ class FileProgress:
         name: as in ``WantedFile``.
         done_bytes: that are safe in the part file; never less than before.
         total_bytes: None while the server has not said.
+        verified_bytes: that were compared with the digest since all of it is here.
     """
 
     name: str
     done_bytes: int
     total_bytes: int | None
+    verified_bytes: int = 0
+
+    @property
+    def verified_percent(self) -> int | None:
+        """How far the comparison is; None before it begins and when it is over."""
+        if not self.total_bytes or not 0 < self.verified_bytes < self.total_bytes:
+            return None
+        return 100 * self.verified_bytes // self.total_bytes
 
 
 @dataclass(frozen=True, slots=True)

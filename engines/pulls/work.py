@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from modeldeck.engines.catalog.receipts import Receipt, keep_receipts, receipts_folder
 from modeldeck.engines.catalog.targets import parse_target
 from modeldeck.engines.errors import ModeldeckError
 from modeldeck.engines.formats.web_errors import Unreachable
@@ -18,7 +20,7 @@ from modeldeck.engines.pulls.ollama_pull import ollama_pull
 from modeldeck.engines.pulls.places import part_path
 from modeldeck.engines.pulls.pull import Report, run_pull
 from modeldeck.engines.pulls.queue import Item
-from modeldeck.engines.pulls.types import Layout
+from modeldeck.engines.pulls.types import Layout, Wanted
 from modeldeck.engines.pulls.wanted import wanted
 
 _RATE_SECONDS: Final = 5.0
@@ -136,6 +138,8 @@ class Work:
         self.parts = tuple(str(part_path(want, file)) for file in want.files)
         self._changed()
         placed = run_pull(want, environ, self._control, self._told)
+        if want.destination.layout is Layout.FOLDER:
+            keep_receipts(receipts_folder(), receipts_of(want, placed))
         return tuple(str(path) for path in placed)
 
     def _environ(self) -> Mapping[str, str]:
@@ -169,3 +173,22 @@ class Rate:
         (begun, first), (_, last) = recent[0], recent[-1]
         seconds = now - begun
         return (last - first) / seconds if seconds >= 0.3 and last > first else None
+
+
+def receipts_of(wanted: Wanted, placed: Sequence[Path]) -> Iterator[Receipt]:
+    """Where each file of a plain folder came from; none of those that no server tells apart."""
+    for file, path in zip(wanted.files, placed, strict=True):
+        if file.state:
+            found = path.stat()
+            yield Receipt(
+                path=str(path.absolute()),
+                folder=str(wanted.destination.folder.absolute()),
+                target=wanted.target,
+                repository=wanted.repository,
+                revision=wanted.revision,
+                commit=wanted.commit,
+                name=file.name,
+                state=file.state,
+                size_bytes=found.st_size,
+                mtime_ns=found.st_mtime_ns,
+            )

@@ -55,6 +55,26 @@ async def test_a_file_of_the_hub_is_pulled_and_listed(monkeypatch: pytest.Monkey
     assert "done" in err
 
 
+async def test_what_is_in_a_plain_folder_is_asked_for_newer_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my models"
+    served = repository("o/n", {"m-Q4_K_M.gguf": CONTENT}, commit=COMMIT)
+    newer = repository("o/n", {"m-Q4_K_M.gguf": CONTENT[:MIB]}, commit="d" * 40)
+    with serving(served) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        code, _, _ = await typed("pull", "hf:o/n:Q4_K_M", "--to", str(folder))
+        assert code == 0
+        _, out, _ = await typed("updates", "--json")
+        (update,) = json.loads(out)
+        assert (update["name"], update["source"], update["state"]) == ("o/n", "folder", "current")
+        server.files.clear()
+        server.files.update(newer)
+        _, out, err = await typed("updates")
+    assert "newer" in out
+    assert f"modeldeck pull hf:o/n:m-Q4_K_M.gguf --to '{folder}'" in err
+
+
 async def test_json_has_stable_keys(tmp_path: Path) -> None:
     with serving({"/m.gguf": CONTENT}) as server:
         url = f"{server.url}/m.gguf"

@@ -92,6 +92,8 @@ def _file_lines(file: FileProgress, width: int) -> Iterator[Content]:
     done, total = file.done_bytes, file.total_bytes
     bar = bar_text(done, total, _FILE_BAR_CELLS)
     of = f"{size_text(done)} of {size_text(total)}B" if total is not None else f"{size_text(done)}B"
+    if (verified := file.verified_percent) is not None:
+        of += f", {verified}% verified"
     yield Content.styled(f"  {bar} {of}" if bar else f"  {of}", MUTED)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeck.engines.catalog.receipts import Receipt, keep_receipts, receipts_in
 from modeldeck.engines.formats.web import Patience
 from modeldeck.engines.house.stock import take_stock
-from modeldeck.engines.house.updates import Local, State, Update, ask_all, compare, here
+from modeldeck.engines.house.updates import FOLDER, Local, State, Update, ask_all, compare, here
 from tests.support.file_server import serving
 from tests.support.hub import repository
 from tests.support.oci_registry import oci_registry
@@ -131,3 +133,68 @@ def test_only_what_differs_is_news(
         same = mine == theirs
     assert (update.state is State.CURRENT) == same
     assert compare(local, "1", mine).state is State.CURRENT
+
+
+def receipt(folder: Path, target: str, name: str, data: bytes, state: str) -> Receipt:
+    """A file as a pull has put it into a plain folder."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    found = path.stat()
+    repository = "org/m" if target.startswith("hf:") else "registry.ollama.ai/library/m"
+    return Receipt(
+        str(path),
+        str(folder),
+        target,
+        repository,
+        "main" if target.startswith("hf:") else "latest",
+        OLD,
+        name,
+        state,
+        found.st_size,
+        found.st_mtime_ns,
+    )
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_was_pulled_into_a_plain_folder_is_asked_for_too(
+    tmp_path: Path, changed: bool
+) -> None:
+    old, new = weights(tmp_path, "old"), weights(tmp_path, "new")
+    state = hashlib.sha256(old).hexdigest()
+    kept = tmp_path / "receipts"
+    keep_receipts(kept, [receipt(tmp_path / "plain", "hf:org/m:m.gguf", "m.gguf", old, state)])
+    there = {"m.gguf": new if changed else old}
+    with serving(repository("org/m", there, commit=NEW if changed else OLD)) as server:
+        asked = here(take_stock([]), receipts_in(kept))
+        (update,) = ask_all(asked, {"HF_ENDPOINT": server.url}, QUICK)
+    assert update.state is (State.NEWER if changed else State.CURRENT)
+    assert update.changed == (("m.gguf",) if changed else ())
+    local = update.local
+    assert (local.name, local.source, local.version) == ("org/m", FOLDER, OLD)
+    assert (local.target, local.folder) == ("hf:org/m:m.gguf", str(tmp_path / "plain"))
+
+
+def test_a_file_that_was_changed_moved_or_removed_has_no_receipt(tmp_path: Path) -> None:
+    kept, plain = tmp_path / "receipts", tmp_path / "plain"
+    names = ("same.gguf", "changed.gguf", "gone.gguf")
+    keep_receipts(kept, [receipt(plain, "hf:org/m", name, b"x", "s") for name in names])
+    (plain / "changed.gguf").write_bytes(b"yy")
+    (plain / "gone.gguf").unlink()
+    assert [one.name for one in receipts_in(kept)] == ["same.gguf"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"path": 5}', "null"])
+def test_a_receipt_that_is_damaged_is_none(tmp_path: Path, text: str) -> None:
+    kept = tmp_path / "receipts"
+    keep_receipts(kept, [receipt(tmp_path / "plain", "hf:org/m", "m.gguf", b"x", "s")])
+    (place,) = kept.iterdir()
+    assert len(receipts_in(kept)) == 1
+    place.write_text(text, encoding="utf-8")
+    assert receipts_in(kept) == ()
+
+
+def test_without_a_folder_for_them_there_are_none(tmp_path: Path) -> None:
+    assert receipts_in(tmp_path / "nothing") == ()
+    (tmp_path / "file").touch()
+    keep_receipts(tmp_path / "file", [receipt(tmp_path, "hf:org/m", "m.gguf", b"x", "s")])

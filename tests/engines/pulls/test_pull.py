@@ -9,7 +9,7 @@ import pytest
 
 from modeldeck.engines.errors import FormatError, ModeldeckError
 from modeldeck.engines.formats.web_errors import Unreachable
-from modeldeck.engines.pulls import part_file
+from modeldeck.engines.pulls import connections, part_file, pull
 from modeldeck.engines.pulls.control import Bandwidth, Control
 from modeldeck.engines.pulls.errors import Busy, DiskFull, PullError, Stopped
 from modeldeck.engines.pulls.places import UNDER_WAY
@@ -83,6 +83,33 @@ def dropping(every_bytes: int) -> Behaviour:
         request.hang_up()
 
     return behave
+
+
+def test_what_is_all_here_says_how_far_it_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_TELL_SECONDS", 0.0)  # a block, then the next report
+    monkeypatch.setattr(pull, "_TELL_SECONDS", 0.0)
+
+    def unsettled(*_: object) -> Path:
+        raise PullError("The power went.", "Start again.")
+
+    with serving({"/m.gguf": CONTENT}) as server:
+        want = at_address(server, tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(pull, "settle", unsettled)
+            with pytest.raises(PullError):
+                pulled(want)
+        sent = server.sent_bytes
+        placed, told = pulled(want)
+    assert placed[0].read_bytes() == CONTENT
+    assert server.sent_bytes - sent < MIB
+    verifying = [r.files[0] for r in told if r.state is PullState.VERIFYING]
+    done = [file.verified_bytes for file in verifying]
+    assert done == sorted(done)
+    assert done[-1] == len(CONTENT)
+    assert len({file.verified_percent for file in verifying}) > 10
+    assert all(file.done_bytes == len(CONTENT) for file in verifying)
 
 
 def test_a_line_that_drops_again_and_again(tmp_path: Path) -> None:
