@@ -9,14 +9,16 @@ from pathlib import Path
 from modeldeck.engines.catalog.reading import outlines_of
 from modeldeck.engines.catalog.split import parts_beside
 from modeldeck.engines.errors import ModeldeckError
-from modeldeck.engines.fit.dry_run import checked
+from modeldeck.engines.fit.drafting import draft_plan
+from modeldeck.engines.fit.dry_run import checked, with_draft_sizes
 from modeldeck.engines.fit.dry_runner import DryRunner
 from modeldeck.engines.fit.engine_judge import judged_by_sizes
 from modeldeck.engines.fit.profiles import PROFILES
 from modeldeck.engines.fit.rebilled import answered
 from modeldeck.engines.fit.search import Answer
-from modeldeck.engines.fit.types import Card
+from modeldeck.engines.fit.types import Card, Verdict
 from modeldeck.engines.formats.gguf_outline import Outline
+from modeldeck.engines.paths import is_file
 from modeldeck.engines.text import clean_line
 from modeldeck.tui.fit_record import Judged
 from modeldeck.tui.printing import note
@@ -38,8 +40,8 @@ def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[J
         elif one.answer.engine not in PROFILES:
             note(f"{one.target}: no dry run: it is llama.cpp's, and sizes what that runs")
             yield one
-        elif one.answer.plan.draft is not None or one.answer.plan.adapters:
-            note(f"{one.target}: no dry run: it sizes a model without a draft or adapters")
+        elif _keeps_copies(one.answer):
+            note(f"{one.target}: no dry run: it sizes no copies of a state, which drafting keeps")
             yield one
         else:
             yield _asked(one, one.answer, card, runner)
@@ -63,6 +65,8 @@ def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
         note(f"{one.target}: no dry run: {clean_line(error.strerror or str(error))}")
         return one
     verdict = checked(found.verdict, found.plan, sizes, card)
+    if found.plan.draft is not None:
+        verdict = _drafted(one, found, verdict, card, runner)
     if verdict.source != "engine":
         says = verdict.proof or "llama.cpp has no sizes for it"
         if verdict.bill == found.verdict.bill:
@@ -70,6 +74,29 @@ def _asked(one: Judged, found: Answer, card: Card, runner: DryRunner) -> Judged:
             return one
         note(f"{one.target}: {says}")
     return replace(one, answer=answered(found, verdict, card), problem="")
+
+
+def _keeps_copies(found: Answer) -> bool:
+    bill = found.verdict.bill
+    state = bill.recurrent_gpu_bytes + bill.recurrent_host_bytes if bill is not None else 0
+    return found.plan.draft is not None and state > 0
+
+
+def _drafted(
+    one: Judged, found: Answer, verdict: Verdict, card: Card, runner: DryRunner
+) -> Verdict:
+    """``verdict`` with llama.cpp's sizes of the draft model; a note says where it has none."""
+    path = Path(found.plan.draft.model) if found.plan.draft is not None else Path()
+    try:
+        if path.suffix.lower() != ".gguf" or not is_file(path):
+            note(f"{one.target}: what drafts is sized by formula")
+            return verdict
+        outlines, plan = outlines_of(parts_beside(path)), draft_plan(found.plan)
+        sizes = runner.run(outlines, plan, PROFILES[found.engine], cuda=card.vendor == "nvidia")
+    except (ModeldeckError, OSError) as error:
+        note(f"{one.target}: what drafts is sized by formula: {clean_line(str(error), 200)}")
+        return verdict
+    return with_draft_sizes(verdict, found.plan, sizes, card)
 
 
 def _judged(

@@ -20,7 +20,7 @@ from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.shape import Beside, Shape
 from modeldeck.engines.fit.terms import bill
 from modeldeck.engines.fit.types import Bill
-from modeldeck.engines.types import Plan
+from modeldeck.engines.types import ALL_LAYERS, Plan
 
 if TYPE_CHECKING:
     from modeldeck.engines.formats.adapter import AdapterSizes
@@ -98,7 +98,7 @@ def draft_model_bytes(
 ) -> tuple[int, int]:
     """A draft model for the model's own plan: on the GPU, and in host memory."""
     blocks = draft.layers if on_gpu else None
-    terms = bill(draft, _own(plan), context_tokens, blocks, profile=profile)
+    terms = bill(draft, draft_plan(plan), context_tokens, blocks, profile=profile)
     return terms.total_gpu_bytes - terms.context_overhead_bytes, terms.total_host_bytes
 
 
@@ -108,7 +108,7 @@ def prediction_bytes(
     """The model's own blocks for multi-token prediction; 0 when it has none."""
     if not shape.ahead_bytes:
         return 0
-    own = _own(plan)
+    own = draft_plan(plan)
     room = cells_of(shape, own, context_tokens, profile)
     tokens = micro_batch(own, context_tokens)
     compute = max(
@@ -118,6 +118,9 @@ def prediction_bytes(
     return shape.ahead_bytes + 2 * shape.ahead_elements * room.full + compute
 
 
-def _own(plan: Plan) -> Plan:
-    """The plan of what drafts: 16 bits, all of it in one place, and nothing drafts for it."""
-    return plan._replace(kv_type="f16", cpu_moe_blocks=0, draft=None)
+def draft_plan(plan: Plan) -> Plan:
+    """The plan of what drafts for a model: 16 bits, all in one place, with nothing beside it."""
+    everywhere = ALL_LAYERS if plan.gpu_layers else 0
+    return plan._replace(
+        kv_type="f16", cpu_moe_blocks=0, gpu_layers=everywhere, draft=None, adapters=()
+    )

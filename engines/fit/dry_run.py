@@ -88,6 +88,36 @@ def checked(verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Ca
     return rebilled(verdict, plan, engine, card, "engine")
 
 
+def with_draft_sizes(
+    verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Card
+) -> Verdict:
+    """``verdict`` with the engine's sizes of the draft model, where it has them all.
+
+    A build without a backend for the card proves its weights and its cache, like the model's own.
+
+    Args:
+        verdict: on the model, with the draft model by formula.
+        plan: of the model.
+        sizes: of the draft model, alone on its own plan.
+        card: what is free now.
+    """
+    bill = verdict.bill
+    if bill is None:
+        return verdict
+    devices = [one for one in sizes if one.name != HOST]
+    if plan.gpu_layers and not devices:
+        return verdict._replace(proof=f"{verdict.proof or 'it sized the model'}; not the draft's")
+    said = bill._replace(
+        draft_bytes=_up(sum(_whole(one) for one in devices)),
+        draft_host_bytes=_up(sum(_whole(one) for one in sizes if one.name == HOST)),
+    )
+    return rebilled(verdict, plan, said, card, verdict.source)._replace(proof=verdict.proof)
+
+
+def _whole(one: DeviceSizes) -> int:
+    return one.weights_bytes + one.cache_bytes + one.compute_bytes
+
+
 def _by_the_rules(
     verdict: Verdict, plan: Plan, sizes: Sequence[DeviceSizes], card: Card
 ) -> Verdict:

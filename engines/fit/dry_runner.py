@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from modeldeck.engines.errors import EngineError, EngineMissing
+from modeldeck.engines.fit.cache import outputs
 from modeldeck.engines.fit.dry_run import STAND_IN, DeviceSizes, sizes_of
 from modeldeck.engines.fit.profiles import LLAMA_SERVER, EngineProfile
 from modeldeck.engines.fit.sizing_library import sizing_library
@@ -69,7 +70,9 @@ class DryRunner:
         *,
         cuda: bool = False,
     ) -> tuple[DeviceSizes, ...]:
-        """What ``plan`` would take, for each device and the host.
+        """What the model alone would take with ``plan``, for each device and the host.
+
+        What drafts and the adapters are not in it; the logits of drafted tokens are.
 
         Args:
             outlines: of the model's files, in the order of their numbers.
@@ -88,7 +91,7 @@ class DryRunner:
                 question = {
                     **plan._asdict(),
                     "path": str(model),
-                    "outputs": plan.batch_tokens if profile.outputs_follow_batch else plan.slots,
+                    "outputs": plan.batch_tokens if profile.outputs_follow_batch else outputs(plan),
                     "unified": profile.unified,
                     "stand_in": STAND_IN if cuda and plan.gpu_layers else "",
                 }

@@ -67,7 +67,7 @@ def ask(library: Any, question: Mapping[str, Any]) -> None:
         model.tensor_buft_overrides = ctypes.addressof(overrides)
     each = (ctypes.c_float * _MOST_DEVICES)()
     if question["split"] and question["gpu_layers"]:
-        mode, shares = question["split"]
+        mode, shares, _ = question["split"]
         model.split_mode = _SPLIT_MODES[mode]
         model.main_gpu = shares.index(max(shares)) if mode == "none" else 0
         each[: len(shares)] = shares

@@ -129,7 +129,8 @@ class LlamaModel:
             return True
 
         if settings["split"] and settings["gpu_layers"]:
-            self._split(params, *settings["split"])
+            mode, shares, _ = settings["split"]
+            self._split(params, mode, shares)
         params.progress_callback = callback = lib.llama_progress_callback(report)
         self._keep.append(callback)
         if settings["cpu_moe_blocks"]:

@@ -10,7 +10,9 @@ import pytest
 
 from modeldeck.tui.cli import main
 from tests.support.decks import dense
+from tests.support.file_server import serving
 from tests.support.gguf_files import Tensor, Value, write_gguf, write_llama
+from tests.support.hub import repository
 
 Captured = pytest.CaptureFixture[str]
 MIB = 1 << 20
@@ -149,3 +151,45 @@ def test_what_does_not_fit_with_a_draft_may_fit_without(home: Path, capsys: Capt
     record = judged(capsys, model, *tight, code=3)
     assert record["verdict"] == "does-not-fit"
     assert any(text.startswith("without drafting: saves") for text in record["advice"])
+
+
+@pytest.mark.real
+def test_llama_cpp_sizes_the_model_and_its_draft(home: Path, capsys: Captured) -> None:
+    models = home / "models"
+    words = (str(models / "Middle-8B.gguf"), "--draft", str(models / "Small-1B.gguf"))
+    for layers in ((), ("--ngl", "0")):
+        formula = judged(capsys, *words, *layers)
+        sized = judged(capsys, *words, *layers, "--dry-run")
+        for term in ("draft", "draft_host", "weights_gpu", "weights_host", "kv"):
+            by_formula = pytest.approx(formula["bill"][term], rel=0.05, abs=32 * MIB)
+            assert sized["bill"][term] == by_formula
+        assert sized["bill"] != formula["bill"]
+        assert sized["source"] == ("engine" if layers else "closed-form")
+    assert main(["fit", *words, *CARD, "--dry-run"]) == 0
+    assert "llama.cpp sized it" in capsys.readouterr().err
+
+
+@pytest.mark.real
+def test_llama_cpp_sizes_a_model_with_an_adapter(home: Path, capsys: Captured) -> None:
+    model, adapter = str(home / "models" / "Middle-8B.gguf"), str(home / "models" / "lora.gguf")
+    sized = judged(capsys, model, "--lora", adapter, "--ngl", "0", "--dry-run")
+    assert sized["source"] == "engine"
+    assert sized["bill"]["lora_host"] == 32 * MIB
+
+
+def test_a_draft_may_be_on_a_hub(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, draft = write_llama(tmp_path / "large.gguf"), write_llama(tmp_path / "small.gguf")
+    words = (str(model), "--ctx", "64")
+    local = judged(capsys, *words, "--draft", str(draft))
+    served = repository("o/small", {"small.gguf": draft.read_bytes()}, commit="c" * 40)
+    with serving(served) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        there = judged(capsys, *words, "--draft", "hf:o/small:small.gguf")
+        sized = judged(capsys, *words, "--draft", "hf:o/small:small.gguf", "--dry-run")
+        assert main(["fit", *words, "--draft", "hf:o/small:small.gguf", *CARD]) == 0
+        page = capsys.readouterr().out
+    assert there["bill"]["draft"] == local["bill"]["draft"] > 0
+    assert sized["bill"]["draft"] == local["bill"]["draft"]
+    assert "-md small.gguf" in page
