@@ -57,10 +57,10 @@ def run_fit(services: Services, options: argparse.Namespace) -> int:
     judged = [
         one for text in options.target for one in _judged(services, options, text, given, judging)
     ]
-    if options.dry_run:
+    if options.dry_run or any(_is_rough(one) for one in judged):
         from modeldeck.tui.fit_dry_run import with_dry_runs
 
-        judged = with_dry_runs(judged, judging.card)
+        judged = with_dry_runs(judged, judging.card, None if options.dry_run else _is_rough)
     if options.json:
         emit([fit_record(one, judging.card, judging.others) for one in judged])
     else:
@@ -71,6 +71,18 @@ def run_fit(services: Services, options: argparse.Namespace) -> int:
             if one.answer is None:
                 complain(f"{one.target}: {one.problem}")
     return exit_code(judged)
+
+
+def _is_rough(one: Judged) -> bool:
+    """Whether the formula may miss its compute buffer, which llama.cpp can tell."""
+    from modeldeck.engines.fit.profiles import PROFILES
+    from modeldeck.engines.fit.rough import is_rough
+
+    found, header = one.answer, one.header
+    if found is None or header is None or found.verdict.bill is None:
+        return False
+    by_formula = found.verdict.source == "closed-form" and found.engine in PROFILES
+    return by_formula and is_rough(header.architecture, found.plan)
 
 
 def _guide(services: Services, options: argparse.Namespace) -> int:

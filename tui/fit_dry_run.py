@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,18 +24,32 @@ from modeldeck.tui.fit_record import Judged
 from modeldeck.tui.printing import note
 
 
-def with_dry_runs(judged: Sequence[Judged], card: Card) -> list[Judged]:
-    """The answers with the engine's sizes where it could be asked; notes say where it could not."""
+def with_dry_runs(
+    judged: Sequence[Judged], card: Card, only: Callable[[Judged], bool] | None = None
+) -> list[Judged]:
+    """The answers with the engine's sizes where it could be asked; notes say where it could not.
+
+    Args:
+        judged: the answers.
+        card: what they are for.
+        only: which it is asked about; None for all.
+    """
     runner = DryRunner()
     try:
-        return list(_each(judged, card, runner))
+        return list(_each(judged, card, runner, only))
     finally:
         runner.close()
 
 
-def _each(judged: Sequence[Judged], card: Card, runner: DryRunner) -> Iterator[Judged]:
+def _each(
+    judged: Sequence[Judged], card: Card, runner: DryRunner, only: Callable[[Judged], bool] | None
+) -> Iterator[Judged]:
     for one in judged:
-        if one.answer is None or one.answer.verdict.source == "measured":
+        if (
+            (only is not None and not only(one))
+            or one.answer is None
+            or one.answer.verdict.source == "measured"
+        ):
             yield one
         elif one.answer.engine not in PROFILES:
             note(f"{one.target}: no dry run: it is llama.cpp's, and sizes what that runs")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from modeldeck.engines.fit import rough
 from modeldeck.engines.fit.profiles import LLAMA_SERVER
 from modeldeck.engines.fit.shape import Shape, Unjudged
 from modeldeck.engines.fit.shaping import shape_of
@@ -33,6 +34,15 @@ CONTEXTS: Final = tuple(
     for tokens in (128, 512, 1024, 2048)
     for flash, kv_type in _WAYS
 )
+
+
+ROUGH: Final = Path(rough.__file__).with_suffix(".toml")
+_ROUGH_HEAD: Final = """\
+# Architectures of which some plan with a micro-batch up to 512 has a compute buffer that the
+# formula misses by more than 5 % and 32 MiB, at the widths of a real model, in one of two builds
+# of llama.cpp.
+# Written by: make sweep ARGS="--rough .venv/engines/llama.cpp/bin/libllama.so"
+"""
 
 
 class Row(NamedTuple):
@@ -97,9 +107,33 @@ def _outside(mib: float, error_mib: float) -> bool:
     return abs(error_mib) > max(32.0, 0.05 * mib)
 
 
+def write_rough(libraries: Sequence[Path]) -> None:
+    """Write the packaged list anew: architectures with plans outside that are of the usual kind."""
+    usual = tuple(asked for asked in CONTEXTS if asked.micro_batch_tokens <= rough.USUAL_TOKENS)
+    names = [
+        name
+        for name in sorted(WIDTHS)
+        if any(row.outside for library in libraries for row in rows_of(name, library, usual))
+    ]
+    ROUGH.write_text(rough_text(names), encoding="utf-8")
+
+
+def rough_text(names: Sequence[str]) -> str:
+    """The list as it is packaged."""
+    listed = "".join(f'    "{name}",\n' for name in names)
+    return f"{_ROUGH_HEAD}architectures = [\n{listed}]\n"
+
+
 def main(words: Sequence[str]) -> None:
-    """Sweep over some architectures, or all; a library may stand before their names."""
+    """Sweep over some architectures, or all; a library may stand before their names.
+
+    ``--rough`` first: the packaged list of those with plans outside is written anew, with this
+    library beside the packaged one.
+    """
     library = packaged_library()
+    if words[:1] == ["--rough"]:
+        write_rough([one for one in (library, *map(Path, words[1:])) if one is not None])
+        return
     if words and Path(words[0]).is_file():
         library, words = Path(words[0]).resolve(), words[1:]
     assert library is not None

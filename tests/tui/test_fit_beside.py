@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modeldeck.engines.fit import rough
+from modeldeck.engines.types import Plan
 from modeldeck.tui.cli import main
 from tests.support.decks import dense
 from tests.support.file_server import serving
 from tests.support.gguf_files import Tensor, Value, write_gguf, write_llama
 from tests.support.hub import repository
+from tests.support.real_widths import WIDTHS
 
 Captured = pytest.CaptureFixture[str]
 MIB = 1 << 20
@@ -193,3 +197,32 @@ def test_a_draft_may_be_on_a_hub(
     assert there["bill"]["draft"] == local["bill"]["draft"] > 0
     assert sized["bill"]["draft"] == local["bill"]["draft"]
     assert "-md small.gguf" in page
+
+
+@pytest.mark.real
+def test_llama_cpp_is_asked_unasked_where_the_formula_is_rough(
+    home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(home / "models" / "Middle-8B.gguf")
+    formula = judged(capsys, model)
+    sized = judged(capsys, model, "--dry-run")
+
+    def llama_alone(architecture: str, plan: Plan) -> bool:
+        return architecture == "llama"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rough, "is_rough", llama_alone)
+        assert judged(capsys, model) == sized != formula
+        assert main(["fit", model, *CARD]) == 0
+        assert "llama.cpp sized it" in capsys.readouterr().err
+    large = ("--ubatch", "2048")
+    assert judged(capsys, model, *large) == judged(capsys, model, *large, "--dry-run")
+    assert judged(capsys, model) == formula
+
+
+def test_what_is_rough_is_an_architecture_of_the_sweep() -> None:
+    assert rough.is_rough("glm4moe", Plan())
+    assert not rough.is_rough("llama", Plan())
+    assert rough.is_rough("llama", Plan(micro_batch_tokens=1024))
+    listed = tomllib.loads(Path(rough.__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    assert set(listed["architectures"]) <= set(WIDTHS)
